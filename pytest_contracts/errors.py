@@ -1,0 +1,109 @@
+"""Every error that a contract's author can cause.
+
+ContractError                  base; has .message and .where
+  ContractSyntaxError          not YAML, duplicate key, wrong type, unknown key, duplicate id
+  ContractBindingError         names an implementation, strategy or procedure that does not exist
+  FormulaError                 does not parse, or does not fit its values; has .text and .offset
+  VacuousError                 nothing was compared, or no input met the precondition
+Falsified (AssertionError)     the promise was broken; carries both sides of the failing comparison
+Unavailable                    what the claim needs is not on this machine; says how to get it
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from pytest_contracts.contract.where import Where
+
+
+class ContractError(Exception):
+    """A contract is at fault: what is wrong, where, and what to do about it.
+
+    ``where`` is attached by the layer that knows the file; formula parsing alone does not.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        where: Where | None = None,
+        hint: str | None = None,
+        excerpt: str | None = None,
+    ) -> None:
+        super().__init__(message)
+        self.message = message
+        self.where = where
+        self.hint = hint
+        self.excerpt = excerpt
+
+    def __str__(self) -> str:
+        head = f"{self.where}: {self.message}" if self.where is not None else self.message
+        if self.excerpt:
+            head += "\n\n" + "\n".join(f"  {line}" for line in self.excerpt.splitlines()) + "\n"
+        return f"{head}\n  {self.hint}" if self.hint else head
+
+
+class ContractSyntaxError(ContractError):
+    """The file is not a contract: YAML, schema, duplicate or unknown names."""
+
+
+class ContractBindingError(ContractError):
+    """A name in the contract leads to nothing that can be run."""
+
+
+class FormulaError(ContractError):
+    """A formula does not parse, or names or shapes in it make no sense."""
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        text: str = "",
+        offset: int | None = None,
+        where: Where | None = None,
+        hint: str | None = None,
+    ) -> None:
+        super().__init__(message, where=where, hint=hint)
+        self.text = text
+        self.offset = offset
+
+
+class VacuousError(ContractError):
+    """The claim compared nothing, so it says nothing."""
+
+
+class Unavailable(Exception):
+    """What a claim needs is not here; ``remedy`` tells how to get it."""
+
+    def __init__(self, missing: str, remedy: str) -> None:
+        super().__init__(f"{missing}; {remedy}")
+        self.missing = missing
+        self.remedy = remedy
+
+
+@dataclass(eq=False)
+class Falsified(AssertionError):
+    """A promise was broken: the comparison that failed and the numbers on both sides."""
+
+    claim: str
+    substituted: str = ""
+    left: Any = None
+    right: Any = None
+    error: float | None = None
+    tolerance: float | None = None
+    index: tuple[int, ...] | None = None
+    detail: dict[str, Any] = field(default_factory=dict)
+
+    def __str__(self) -> str:
+        lines = [f"falsified: {self.claim}"]
+        if self.substituted:
+            lines.append(f"  with values: {self.substituted}")
+        at = f" at index {self.index}" if self.index is not None else ""
+        if self.left is not None or self.right is not None:
+            lines += [f"  left{at}:  {self.left!r}", f"  right{at}: {self.right!r}"]
+        if self.error is not None:
+            lines.append(f"  error {self.error:.9g}, tolerance {self.tolerance!r}")
+        lines += [f"  {key}: {value}" for key, value in self.detail.items()]
+        return "\n".join(lines)
