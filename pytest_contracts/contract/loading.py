@@ -1,0 +1,136 @@
+"""Files to contracts: read, checked against the schema, references resolved, ids derived.
+
+A contract that loads is consistent in itself; what it names outside (implementations, procedures,
+strategies, other contracts) is looked up by those who use it. ``check_dependencies`` looks at
+several contracts together.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import stat
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+from pytest_contracts.contract.building import build
+from pytest_contracts.contract.model import Contract
+from pytest_contracts.contract.nodes import Source, compose
+from pytest_contracts.contract.schema import suggestion, validate
+from pytest_contracts.contract.where import Where
+from pytest_contracts.errors import ContractSyntaxError
+
+MAX_BYTES = 4 * 1024 * 1024
+SUFFIXES = (".yaml", ".yml")
+
+
+def load(path: str | os.PathLike[str]) -> Contract:
+    """Return the contract in a file.
+
+    Raises:
+        ContractSyntaxError: the file cannot be read, is too large, or is no contract.
+    """
+    path = Path(path)
+    try:
+        with path.open("rb") as file:
+            if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+                raise ContractSyntaxError("not a regular file", where=Where(path, 1))
+            data = file.read(MAX_BYTES + 1)
+    except OSError as error:
+        reason = error.strerror or type(error).__name__
+        raise ContractSyntaxError(f"cannot be read: {reason}", where=Where(path, 1)) from None
+    return load_bytes(data, path)
+
+
+def load_text(text: str, path: str | os.PathLike[str]) -> Contract:
+    """Return the contract in a text; ``path`` names it in messages."""
+    return load_bytes(text.encode("utf-8", "surrogatepass"), Path(path))
+
+
+def load_bytes(data: bytes, path: Path) -> Contract:
+    """Return the contract in the contents of a file."""
+    if len(data) > MAX_BYTES:
+        raise ContractSyntaxError(f"larger than {MAX_BYTES} bytes", where=Where(path, 1))
+    try:
+        text = data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = data.count(b"\n", 0, error.start) + 1
+        column = error.start - data.rfind(b"\n", 0, error.start)
+        raise ContractSyntaxError(
+            f"not UTF-8: byte {data[error.start]:#04x}", where=Where(path, line, column)
+        ) from None
+    source = Source(text, path)
+    root = compose(source)
+    validate(root, source)
+    return build(root, source, hashlib.sha256(data).hexdigest())
+
+
+def find_contracts(directory: str | os.PathLike[str]) -> Iterator[Path]:
+    """Yield the contract files below a directory in a stable order, hidden ones left out."""
+    for root, folders, files in os.walk(directory):
+        folders[:] = sorted(name for name in folders if not name.startswith((".", "__")))
+        for name in sorted(files):
+            if name.endswith(SUFFIXES) and not name.startswith("."):
+                yield Path(root, name)
+
+
+def load_directory(directory: str | os.PathLike[str]) -> list[Contract]:
+    """Return every contract below a directory, their dependencies checked.
+
+    Raises:
+        ContractSyntaxError: one of them is at fault.
+    """
+    contracts = [load(path) for path in find_contracts(directory)]
+    check_dependencies(contracts)
+    return contracts
+
+
+def check_dependencies(contracts: Iterable[Contract], *, complete: bool = True) -> None:
+    """Check that contracts have distinct names, and depend on known ones without a cycle.
+
+    ``complete`` tells whether all contracts are given; otherwise unknown ones are let pass.
+
+    Raises:
+        ContractSyntaxError: they do not.
+    """
+    by_name: dict[str, Contract] = {}
+    for contract in contracts:
+        earlier = by_name.setdefault(contract.name, contract)
+        if earlier is not contract:
+            raise ContractSyntaxError(
+                f"contract '{contract.name}' exists twice",
+                where=contract.where,
+                hint=f"the other one is {earlier.path}",
+            )
+    for contract in by_name.values():
+        for name in contract.metadata.depends_on:
+            if name not in by_name and complete:
+                raise ContractSyntaxError(
+                    f"depends on '{name}', which is no contract here",
+                    where=contract.dependency_where(name),
+                    hint=suggestion(name, by_name),
+                )
+    _refuse_cycles(by_name)
+
+
+def _refuse_cycles(by_name: dict[str, Contract]) -> None:
+    done: set[str] = set()
+    for start in by_name:
+        trail: list[str] = []
+        pending = [iter([start])]
+        while pending:
+            name = next(pending[-1], None)
+            if name is None:
+                pending.pop()
+                if trail:
+                    done.add(trail.pop())
+            elif name in trail:
+                cycle = [*trail[trail.index(name) :], name]
+                raise ContractSyntaxError(
+                    f"cyclic depends_on: {' → '.join(cycle)}",
+                    where=by_name[cycle[-2]].dependency_where(name),
+                )
+            elif name not in done:
+                trail.append(name)
+                known = by_name.get(name)
+                pending.append(iter(() if known is None else known.metadata.depends_on))

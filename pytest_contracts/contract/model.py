@@ -1,0 +1,196 @@
+"""What a contract is, once read: immutable, typed, and aware of where each part stands.
+
+Nothing here runs a claim or knows pytest. Identifiers, levels and verdicts that a file *declares*
+are kept apart (``declared_*``) from what the ledger will say.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any, Literal
+
+from pytest_contracts.contract.where import Where
+
+ClaimKind = Literal["obligation", "falsification", "harness", "gate"]
+Status = Literal["PROPOSED", "ACTIVE", "VIOLATED", "BLOCKED", "RETIRED"]
+ToleranceKind = Literal["absolute", "relative", "ulp", "cosine", "noise"]
+
+EMPTY: Mapping[str, Any] = MappingProxyType({})
+
+
+def _empty() -> Mapping[str, Any]:
+    """Return the shared empty mapping; before Python 3.12 it cannot be a default itself."""
+    return EMPTY
+
+
+@dataclass(frozen=True, slots=True)
+class Variable:
+    """A named input and its domain, as written (``domains.py`` gives the spec its meaning)."""
+
+    name: str
+    spec: Any
+    where: Where
+
+
+@dataclass(frozen=True, slots=True)
+class Equation:
+    """A named function under contract: its definition, inputs and implementations."""
+
+    name: str
+    where: Where
+    formula: str | None
+    formula_where: Where
+    variables: tuple[Variable, ...]
+    codomain: str | None
+    implementations: Mapping[str, str]
+    implementation_where: Mapping[str, Where]
+    extra: Mapping[str, Any] = field(default_factory=_empty)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Claim:
+    """What obligations, falsification tests and harnesses have in common."""
+
+    id: str
+    where: Where
+    statement: str
+    equation: str | None = None
+    formal: str | None = None
+    formal_where: Where | None = None
+    variables: tuple[Variable, ...] = ()
+    tolerance: float | None = None
+    tolerance_kind: ToleranceKind = "absolute"
+    floor: float | None = None
+    applies_to: tuple[str, ...] = ("all",)
+    examples: int | None = None
+    run: str | None = None
+    run_where: Where | None = None
+    parametrize: Mapping[str, Any] = field(default_factory=_empty)
+    requires: tuple[str, ...] = ()
+    if_fails: str | None = None
+    status: Status = "ACTIVE"
+    declared_level: str | None = None
+    extra: Mapping[str, Any] = field(default_factory=_empty)
+
+    @property
+    def kind(self) -> ClaimKind:
+        """Which section of the contract the claim stands in."""
+        raise NotImplementedError
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProofObligation(Claim):
+    """A property claimed for all valid inputs."""
+
+    type: str
+
+    @property
+    def kind(self) -> ClaimKind:
+        """Always ``obligation``."""
+        return "obligation"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FalsificationTest(Claim):
+    """A named attempt to break a prediction."""
+
+    rule: str
+
+    @property
+    def kind(self) -> ClaimKind:
+        """Always ``falsification``."""
+        return "falsification"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Harness(Claim):
+    """A bounded proof: the field keeps its upstream name, ``kani_harnesses``."""
+
+    obligation: str | None
+    bound: int | None
+    strategy: str
+    solver: str
+
+    @property
+    def kind(self) -> ClaimKind:
+        """Always ``harness``."""
+        return "harness"
+
+
+@dataclass(frozen=True, slots=True)
+class Mutant:
+    """A deliberate defect and the items that must notice it."""
+
+    id: str
+    where: Where
+    target: str
+    replace: tuple[str, str] | None
+    killed_by: tuple[str, ...]
+    incident: str | None = None
+    description: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class QaGate:
+    """The claims that must hold together, and the mutants that show the gate can fail."""
+
+    id: str
+    where: Where
+    checks: tuple[str, ...]
+    mutants: tuple[Mutant, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Metadata:
+    """The header of a contract."""
+
+    version: str
+    kind: str
+    status: Status
+    description: str
+    references: tuple[str, ...]
+    depends_on: tuple[str, ...]
+    depends_on_where: Mapping[str, Where] = field(default_factory=_empty)
+    extra: Mapping[str, Any] = field(default_factory=_empty)
+
+
+@dataclass(frozen=True, slots=True)
+class Contract:
+    """One contract file; ``name`` is the file's stem."""
+
+    name: str
+    path: Path
+    where: Where
+    sha256: str
+    metadata: Metadata
+    constants: Mapping[str, Any]
+    equations: tuple[Equation, ...]
+    obligations: tuple[ProofObligation, ...]
+    falsification_tests: tuple[FalsificationTest, ...]
+    harnesses: tuple[Harness, ...]
+    qa_gate: QaGate | None
+    extra: Mapping[str, Any] = field(default_factory=_empty)
+
+    @property
+    def claims(self) -> tuple[Claim, ...]:
+        """Every claim: obligations, falsification tests, harnesses, each in file order."""
+        return (*self.obligations, *self.falsification_tests, *self.harnesses)
+
+    @property
+    def sibling(self) -> Path:
+        """The Python module beside the file that holds ``run:`` procedures (it may not exist)."""
+        return self.path.with_name(self.path.stem.replace("-", "_") + ".py")
+
+    def equation(self, name: str) -> Equation:
+        """Return the equation called ``name``; KeyError when the contract has none."""
+        for equation in self.equations:
+            if equation.name == name:
+                return equation
+        raise KeyError(name)
+
+    def dependency_where(self, name: str) -> Where:
+        """Return where the contract says that it depends on another."""
+        return self.metadata.depends_on_where.get(name, self.where)
