@@ -1,0 +1,170 @@
+"""The path engine: run the harness on symbolic values until every path is explored.
+
+Stands on the library interface of CrossHair; its command line does not tell "confirmed" from "not
+confirmed" by exit code. Runs in the worker process only: it replaces the interpreter's tracing.
+"""
+
+from __future__ import annotations
+
+import builtins
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from pytest_contracts.errors import ContractError
+from pytest_contracts.symbolic.draws import Domain, Draws, Harness, Tally
+
+_UNKNOWN_REASONS = {
+    "PathTimeout": "a path took too long",
+    "UnknownSatisfiability": "the solver could not decide a condition",
+    "CrosshairUnsupported": "the code uses a symbolic value in a way that cannot be modelled",
+    "NotDeterministic": "the harness behaves differently when run again",
+}
+
+
+@dataclass(slots=True)
+class Exploration:
+    """What the search found; ``failing`` holds the values of the first failing path.
+
+    ``approximated`` means that every path passed, but on a model that is not exact (IEEE floats
+    taken for reals): no confirmation.
+    """
+
+    tally: Tally
+    paths: int = 0
+    exhausted: bool = False
+    approximated: bool = False
+    unknown: dict[str, int] = field(default_factory=dict)
+    failing: dict[str, Any] | None = None
+
+    def note_unknown(self, error: BaseException) -> None:
+        """Count a path that ended without an answer, by the reason why."""
+        name = type(error).__name__
+        self.unknown[name] = self.unknown.get(name, 0) + 1
+
+    def unknown_text(self) -> str:
+        """Say why paths ended without an answer."""
+        return "; ".join(
+            f"{_UNKNOWN_REASONS.get(name, name)} ({count} of {self.paths} paths)"
+            for name, count in self.unknown.items()
+        )
+
+
+def explore(harness: Harness, bound: int | None, *, cpu_s: float) -> Exploration:
+    """Explore the paths of ``harness`` until one fails, all are done, or the CPU time is up."""
+    from crosshair.core import (
+        CallAnalysis,
+        ExceptionFilter,
+        PathOutcome,
+        ResumedTracing,
+        RootNode,
+        VerificationStatus,
+        deep_realize,
+        explore_loop,
+    )
+    from crosshair.core_and_libs import AnalysisKind
+    from crosshair.options import DEFAULT_OPTIONS
+    from crosshair.util import NotDeterministic, UnexploredPath
+
+    draws_type = _symbolic_draws()
+    found = Exploration(Tally())
+    raised: list[Exception] = []
+
+    def run_path(space: Any) -> Any:  # pragma: no cover - runs under CrossHair's tracer
+        draws = draws_type(bound)
+        found.paths += 1
+        try:
+            with ExceptionFilter() as outcome, ResumedTracing():
+                harness(draws)
+        except UnexploredPath as error:
+            found.note_unknown(error)
+            raise
+        except NotDeterministic as error:
+            found.note_unknown(error)
+            return PathOutcome(CallAnalysis(VerificationStatus.UNKNOWN), True)
+        finally:
+            found.tally.note_domains(draws)
+        # An assumption's signal can be swallowed by a bare `except:` in the code under test.
+        if outcome.ignore or draws.discarded:
+            return PathOutcome(CallAnalysis())
+        if outcome.user_exc is None:
+            found.tally.note_counted(draws)
+            return PathOutcome(CallAnalysis(VerificationStatus.CONFIRMED))
+        failure = outcome.user_exc[0]
+        if isinstance(failure, (ContractError, MemoryError)):
+            raised.append(failure)
+            return PathOutcome(CallAnalysis(VerificationStatus.REFUTED), True)
+        with ResumedTracing():
+            space.detach_path(failure)
+        found.failing = {name: deep_realize(value) for name, value in draws.values.items()}
+        return PathOutcome(CallAnalysis(VerificationStatus.REFUTED), True)
+
+    # A finite time limit also lifts CrossHair's default of giving up after five dull paths.
+    options = replace(
+        DEFAULT_OPTIONS,
+        analysis_kind=[AnalysisKind.PEP316],
+        per_condition_timeout=cpu_s,
+        per_path_timeout=cpu_s / 2,
+    )
+    result = explore_loop(options, RootNode(), run_path, stop_on_refutation=True)
+    if raised:
+        raise raised[0]
+    found.exhausted = result.exhausted
+    found.approximated = bool(found.tally.counted) and (
+        result.top_analysis is None
+        or result.top_analysis.verification_status != VerificationStatus.CONFIRMED
+    )
+    return found
+
+
+def _symbolic_draws() -> type[Draws]:
+    """Return the class of symbolic draws; CrossHair is imported here, not with this module."""
+    from crosshair.core import NoTracing
+    from crosshair.core_and_libs import proxy_for_type
+    from crosshair.libimpl.builtinslib import SymbolicBool, SymbolicBoundedInt
+    from crosshair.statespace import prefer_true
+    from crosshair.util import IgnoreAttempt
+
+    class SymbolicDraws(Draws):  # pragma: no cover - runs under CrossHair's tracer
+        """Draws that stand for all values at once."""
+
+        def assume(self, condition: object) -> None:
+            """Follow only the side of the path on which ``condition`` holds."""
+            with NoTracing():
+                holds = prefer_true(condition)
+                if not holds:
+                    self.discarded = True
+                    raise IgnoreAttempt
+
+        def _draw_int(
+            self, name: str, lo: builtins.int | None, hi: builtins.int | None
+        ) -> builtins.int:
+            with NoTracing():
+                known_lo = lo if type(lo) is int else None
+                known_hi = hi if type(hi) is int else None
+                self.domains[name] = Domain("int", known_lo, known_hi)
+                if known_lo is not None and known_hi is not None and known_lo > known_hi:
+                    self.discarded = True
+                    raise IgnoreAttempt
+                # Constant bounds belong to the variable; asking for the type's proxy instead would
+                # try concrete values first and need a fork of the path per bound.
+                value: int = SymbolicBoundedInt(name, int, known_lo, known_hi)
+            if lo is not None and known_lo is None:
+                self.assume(lo <= value)
+            if hi is not None and known_hi is None:
+                self.assume(value <= hi)
+            return value
+
+        def _draw_bool(self, name: str) -> builtins.bool:
+            with NoTracing():
+                self.domains[name] = Domain("bool", 0, 1)
+                drawn: builtins.bool = SymbolicBool(name)
+                return drawn
+
+        def _draw_bytes(self, name: str, length: builtins.int) -> builtins.bytes:
+            with NoTracing():
+                self.domains[name] = Domain("bytes", length, length)
+                value: builtins.bytes = proxy_for_type(bytes, name)
+            self.assume(len(value) == length)
+            return value
+
+    return SymbolicDraws
