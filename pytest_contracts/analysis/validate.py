@@ -1,0 +1,119 @@
+"""Whether contracts are well-formed: they load, formulas fit, references lead somewhere.
+
+Nothing that a contract names in code is imported.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pytest_contracts.contract import (
+    Contract,
+    Variable,
+    check_dependencies,
+    find_contracts,
+    load,
+)
+from pytest_contracts.errors import ContractError, FormulaError
+from pytest_contracts.formula import check, free_names, parse, parse_definition
+from pytest_contracts.formula.check import Known, Length
+from pytest_contracts.items.equations import concerned, variables_of
+from pytest_contracts.items.formulas import located
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """One file: its contract, if it loads, and what is wrong with it."""
+
+    path: Path
+    contract: Contract | None
+    errors: tuple[ContractError, ...]
+
+
+def validate(paths: Iterable[Path]) -> list[Report]:
+    """Return a report on each contract file among the paths and below the directories.
+
+    Dependencies are looked up among all of them, and must be there if a directory is given.
+    """
+    paths = list(paths)
+    files = dict.fromkeys(file for path in paths for file in _files(path))
+    reports = [_report(file) for file in files]
+    contracts = [report.contract for report in reports if report.contract is not None]
+    complete = any(path.is_dir() for path in paths) and len(contracts) == len(reports)
+    try:
+        check_dependencies(contracts, complete=complete)
+    except ContractError as error:
+        at_fault = None if error.where is None else error.where.path
+        reports = [
+            Report(r.path, r.contract, (*r.errors, error)) if r.path == at_fault else r
+            for r in reports
+        ]
+    return reports
+
+
+def _files(path: Path) -> Iterator[Path]:
+    if path.is_dir():
+        yield from find_contracts(path)
+    else:
+        yield path
+
+
+def _report(path: Path) -> Report:
+    try:
+        contract = load(path)
+    except ContractError as error:
+        return Report(path, None, (error,))
+    return Report(path, contract, tuple(formula_errors(contract)))
+
+
+def formula_errors(contract: Contract) -> Iterator[FormulaError]:
+    """Yield what is wrong with the definitions and the claims of a contract."""
+    common: dict[str, Known] = {name: _shape(value) for name, value in contract.constants.items()}
+    definitions = []
+    for equation in contract.equations:
+        common[equation.name] = None
+        if equation.formula is None:
+            continue
+        try:
+            definition = parse_definition(equation.formula)
+        except FormulaError as error:
+            yield located(error, equation.formula, equation.formula_where)
+            continue
+        definitions.append((equation, definition))
+        common[equation.name] = definition
+        common.setdefault(definition.name, definition)
+    if len(definitions) < sum(equation.formula is not None for equation in contract.equations):
+        return
+    for equation, definition in definitions:
+        known = {**_shapes(equation.variables), **common}
+        try:
+            check(definition, known)
+        except FormulaError as error:
+            yield located(error, equation.formula or "", equation.formula_where)
+    for claim in contract.claims:
+        if claim.formal is None or claim.formal_where is None:
+            continue
+        try:
+            tree = parse(claim.formal)
+            variables = variables_of(contract, claim, concerned(contract, claim, free_names(tree)))
+            known = {**common, **_shapes(variables.values()), **dict.fromkeys(claim.parametrize)}
+            check(tree, {"tolerance": (), "definition": None, **known})
+        except FormulaError as error:
+            yield located(error, claim.formal, claim.formal_where)
+
+
+def _shapes(variables: Iterable[Variable]) -> dict[str, Known]:
+    return {variable.name: _shape(variable.spec) for variable in variables}
+
+
+def _shape(spec: Any) -> tuple[Length, ...] | None:
+    """Return the shape that a domain gives its values, None where only drawing tells."""
+    if isinstance(spec, Mapping):
+        shape = spec.get("shape")
+        if isinstance(shape, tuple):
+            return tuple(n if isinstance(n, int | str) else None for n in shape)
+        return () if "dtype" in spec and shape is None else None
+    return () if isinstance(spec, int | float) else None

@@ -1,0 +1,214 @@
+"""Which code stands behind an equation, and which code really ran.
+
+Import-light on purpose: engines import :func:`contract` without pytest, Hypothesis or NumPy.
+"""
+
+from __future__ import annotations
+
+import difflib
+import functools
+import importlib
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from types import CodeType, FrameType
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
+
+from pytest_contracts.errors import ContractBindingError, Falsified, Unavailable
+
+if TYPE_CHECKING:
+    from pytest_contracts.contract.where import Where
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+class Binding(NamedTuple):
+    """The claim that a decorated function makes: it implements this equation."""
+
+    contract: str
+    equation: str
+    implementation: str
+
+
+_registry: dict[Binding, Callable[..., Any]] = {}
+
+
+def contract(contract_name: str, *, equation: str, implementation: str) -> Callable[[F], F]:
+    """Register the decorated function as an implementation of a contract's equation.
+
+    The function itself is returned; its ``__contract__`` lists its bindings.
+    """
+
+    def register(function: F) -> F:
+        binding = Binding(contract_name, equation, implementation)
+        held: tuple[Binding, ...] = getattr(function, "__contract__", ())
+        function.__contract__ = (*held, binding)  # type: ignore[attr-defined]
+        _registry[binding] = function
+        return function
+
+    return register
+
+
+def registered(contract_name: str, equation: str) -> dict[str, Callable[..., Any]]:
+    """Return the decorated implementations of an equation that have been imported so far."""
+    return {
+        binding.implementation: function
+        for binding, function in _registry.items()
+        if (binding.contract, binding.equation) == (contract_name, equation)
+    }
+
+
+def resolve(target: str, *, where: Where | None = None) -> Callable[..., Any]:
+    """Import the function that ``module:function`` names.
+
+    Raises:
+        ContractBindingError: there is no such module or function, or importing it failed.
+        Unavailable: the module says that this machine lacks what it needs.
+    """
+    module_name, colon, attribute = target.partition(":")
+    if not (module_name and colon and attribute):
+        raise ContractBindingError(
+            f"{target!r} is not of the form module:function",
+            where=where,
+            hint="Write for example inference.kernels.softmax.cpu:softmax",
+        )
+    module = _import(module_name, target, where)
+    found: Any = module
+    for part in attribute.split("."):
+        try:
+            found = getattr(found, part)
+        except AttributeError:
+            close = difflib.get_close_matches(part, dir(found), n=1)
+            raise ContractBindingError(
+                f"{module_name} has no function {attribute!r}",
+                where=where,
+                hint=f"Did you mean {close[0]!r}?" if close else None,
+            ) from None
+    if not callable(found):
+        raise ContractBindingError(
+            f"{target} is a {type(found).__name__}, not a function", where=where
+        )
+    function: Callable[..., Any] = found
+    return function
+
+
+def _import(module_name: str, target: str, where: Where | None) -> object:
+    try:
+        return importlib.import_module(module_name)
+    except (Unavailable, ContractBindingError):
+        raise
+    except ModuleNotFoundError as error:
+        missing = error.name or ""
+        if missing and (module_name == missing or module_name.startswith(f"{missing}.")):
+            message = f"there is no module {missing!r} (for {target})"
+        else:
+            message = f"importing {module_name} failed: {error}"
+        raise ContractBindingError(message, where=where) from error
+    except Exception as error:
+        raise ContractBindingError(
+            f"importing {module_name} failed: {type(error).__name__}: {error}", where=where
+        ) from error
+
+
+def qualified_name(function: Callable[..., Any]) -> str:
+    """Return ``module:qualname`` of what would really run."""
+    inner = _unwrapped(function)
+    name = getattr(inner, "__qualname__", type(inner).__qualname__)
+    return f"{getattr(inner, '__module__', '?')}:{name}"
+
+
+def code_of(function: Callable[..., Any]) -> CodeType | None:
+    """Return the code object behind a function, None for what has none (a builtin)."""
+    code = getattr(_unwrapped(function), "__code__", None)
+    return code if isinstance(code, CodeType) else None
+
+
+def _unwrapped(function: Any) -> Any:
+    """Look through partials, bound methods, ``functools.wraps`` and Numba's dispatchers."""
+    while True:
+        if isinstance(function, functools.partial):
+            function = function.func
+        elif hasattr(function, "__wrapped__"):
+            function = function.__wrapped__
+        elif hasattr(function, "py_func"):
+            function = function.py_func
+        elif hasattr(function, "__func__"):
+            function = function.__func__
+        else:
+            method = vars(type(function)).get("__call__")
+            return method if hasattr(method, "__code__") else function
+
+
+class Witness:
+    """Calls one implementation and sees to it that no other of the same equation does the work.
+
+    ``calls`` counts the calls that were witnessed. Raises ContractBindingError at once where two
+    names of an equation lead to the same code.
+    """
+
+    def __init__(
+        self,
+        equation: str,
+        implementation: str,
+        function: Callable[..., Any],
+        others: Mapping[str, Callable[..., Any]],
+        *,
+        where: Where | None = None,
+    ) -> None:
+        self.equation = equation
+        self.implementation = implementation
+        self.function = function
+        self.calls = 0
+        self._others: dict[CodeType, str] = {}
+        own = code_of(function)
+        for name, other in others.items():
+            code = code_of(other)
+            if other is function or (code is not None and code is own):
+                raise ContractBindingError(
+                    f"{implementation!r} and {name!r} of {equation} are the same function "
+                    f"{qualified_name(function)}: a comparison would compare it with itself",
+                    where=where,
+                )
+            if code is not None:
+                self._others[code] = name
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        """Call the implementation; Falsified if another one ran underneath."""
+        self.calls += 1
+        if not self._others:
+            return self.function(*args, **kwargs)
+        with _watch(self._others) as seen:
+            result = self.function(*args, **kwargs)
+        if seen:
+            ran = seen[0]
+            raise Falsified(
+                f"{self.equation} as {self.implementation!r} fell back to {ran!r}",
+                detail={
+                    "named": f"{self.implementation} = {qualified_name(self.function)}",
+                    "ran": f"{ran}, another implementation of {self.equation}",
+                },
+            )
+        return result
+
+
+@contextmanager
+def _watch(codes: Mapping[CodeType, str]) -> Iterator[list[str]]:
+    """Yield a list that receives the name of every code object that starts to run."""
+    seen: list[str] = []
+    previous: Any = sys.getprofile()
+
+    def note(frame: FrameType, event: str, argument: object) -> None:
+        if event == "call":
+            name = codes.get(frame.f_code)
+            if name is not None and name not in seen:
+                seen.append(name)
+
+    sys.setprofile(note)
+    try:
+        yield seen
+    finally:
+        if previous is None or callable(previous):
+            sys.setprofile(previous)
+        else:  # a C profiler, such as cProfile's, resumes only through its own method
+            sys.setprofile(None)
+            previous.enable()

@@ -1,0 +1,144 @@
+"""``pv``: contracts at the command line, without running a claim."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+if TYPE_CHECKING:
+    from pytest_contracts.analysis.validate import Report
+    from pytest_contracts.contract import Contract
+
+app = typer.Typer(
+    name="pv",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+
+
+@app.callback()
+def pv() -> None:
+    """Inspect mathematical contracts. To run their claims: pytest --contracts PATH."""
+
+
+@app.command()
+def validate(
+    paths: Annotated[list[Path], typer.Argument(help="Contract files, or directories of them.")],
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
+) -> None:
+    """Check that contracts are well-formed: schema, references, formulas, names and shapes.
+
+    Exit codes: 0 all are valid, 1 at least one is not, 2 wrong usage or no contract found.
+    """
+    from pytest_contracts.analysis.validate import validate as reports_on
+
+    for path in paths:
+        if not path.exists():
+            raise typer.BadParameter(f"{path} does not exist", param_hint="PATHS")
+    reports = reports_on(paths)
+    if not reports:
+        raise typer.BadParameter("no *.yaml below the given directories", param_hint="PATHS")
+    invalid = [report for report in reports if report.errors]
+    if as_json:
+        document = {"valid": not invalid, "contracts": [_record(report) for report in reports]}
+        typer.echo(json.dumps(document, indent=2, ensure_ascii=False))
+    else:
+        for report in reports:
+            _print(report)
+        typer.echo(f"{len(reports) - len(invalid)} valid, {len(invalid)} invalid")
+    if invalid:
+        raise typer.Exit(1)
+
+
+@app.command()
+def show(
+    path: Annotated[Path, typer.Argument(help="A contract file.")],
+    latex: Annotated[bool, typer.Option("--latex", help="Formulas as LaTeX.")] = False,
+) -> None:
+    """Print the equations and claims of a contract, as they are understood.
+
+    Exit codes: 0 printed, 1 the contract is not valid, 2 wrong usage.
+    """
+    from pytest_contracts.contract import load
+    from pytest_contracts.errors import ContractError
+
+    try:
+        contract = load(path)
+        lines = _described(contract, latex)
+    except ContractError as error:
+        typer.echo(str(error), err=True)
+        raise typer.Exit(1) from None
+    for line in lines:
+        typer.echo(line)
+
+
+@app.command()
+def schema() -> None:
+    """Print the JSON Schema of a contract file, for editors."""
+    from pytest_contracts.contract.schema import schema_text
+
+    typer.echo(schema_text().rstrip())
+
+
+def _print(report: Report) -> None:
+    if report.errors or report.contract is None:
+        for error in report.errors:
+            typer.echo(f"{error}\n")
+        return
+    claims = len(report.contract.claims)
+    typer.echo(f"{report.path}: valid, {claims} {'claim' if claims == 1 else 'claims'}")
+
+
+def _record(report: Report) -> dict[str, Any]:
+    contract = report.contract
+    return {
+        "path": str(report.path),
+        "name": report.path.stem,
+        "valid": not report.errors,
+        "claims": None if contract is None else len(contract.claims),
+        "sha256": None if contract is None else contract.sha256,
+        "errors": [
+            {
+                "type": type(error).__name__,
+                "message": error.message,
+                "line": None if error.where is None else error.where.line,
+                "column": None if error.where is None else error.where.column,
+                "hint": error.hint,
+            }
+            for error in report.errors
+        ],
+    }
+
+
+def _described(contract: Contract, latex: bool) -> list[str]:
+    from pytest_contracts.errors import FormulaError
+    from pytest_contracts.formula import parse, parse_definition, render_latex, render_unicode
+
+    render = render_latex if latex else render_unicode
+    lines = [f"{contract.name} {contract.metadata.version} ({contract.metadata.status})"]
+    lines += [f"  {contract.metadata.description}", ""]
+    for equation in contract.equations:
+        if equation.formula is not None:
+            lines.append(f"  {render(parse_definition(equation.formula))}")
+        for name, target in equation.implementations.items():
+            lines.append(f"      {name}: {target}")
+    for claim in contract.claims:
+        lines.append(f"  {claim.id}  {claim.statement}")
+        if claim.formal is not None:
+            try:
+                lines.append(f"      {render(parse(claim.formal))}")
+            except FormulaError as error:
+                lines.append(f"      prose: {error.message}")
+        if claim.run is not None:
+            lines.append(f"      run: {claim.run}")
+    return lines
+
+
+def main() -> None:
+    """Run ``pv``."""
+    app()

@@ -1,0 +1,1 @@
+"""pytest nodes: a contract file, and one item per claim, implementation and parameter set."""

@@ -1,0 +1,113 @@
+"""One item to be: a claim, for one implementation and one set of parameters."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+
+from pytest_contracts.contract.model import Claim, Contract, Equation, Variable
+from pytest_contracts.errors import ContractBindingError
+from pytest_contracts.items.equations import concerned, implementation_names, variables_of
+from pytest_contracts.items.formulas import FormulaCheck
+from pytest_contracts.items.observation import Observation
+from pytest_contracts.items.parameters import ParameterSet
+from pytest_contracts.items.properties import as_property, as_single
+from pytest_contracts.items.registry import Registry
+
+Check = Callable[[Mapping[str, Any]], None]
+
+
+@dataclass(frozen=True)
+class Case:
+    """A claim, for one implementation and one set of parameters."""
+
+    contract: Contract
+    claim: Claim
+    implementation: str | None
+    parameters: ParameterSet
+    nodeid: str
+    config: pytest.Config
+    registry: Registry
+    observation: Observation = field(default_factory=Observation)
+    error: Exception | None = None
+    """What is wrong with the clause itself, so that nothing can run."""
+    prepare: list[Callable[[], None]] = field(default_factory=list)
+    """What to do once before the item's first example, where a failure is the clause's fault."""
+
+    @property
+    def name(self) -> str:
+        """The item's name: ``FALSIFY-SM-001[cpu-tiny-3]``."""
+        return item_name(self.claim, self.implementation, self.parameters)
+
+    def variables(self, equations: Iterable[Equation]) -> dict[str, Variable]:
+        """Return the variables that the claim may draw; parameters hide them."""
+        found = variables_of(self.contract, self.claim, equations)
+        return {k: v for k, v in found.items() if k not in self.parameters.values}
+
+    def as_test(
+        self,
+        body: Callable[..., None],
+        wanted: Iterable[str],
+        variables: Mapping[str, Variable],
+        fixtures: tuple[str, ...] = (),
+    ) -> Callable[..., None]:
+        """Return a test of ``body(inputs, **fixtures)`` that draws the wanted variables, if any."""
+        from pytest_contracts.domains import inputs_strategy, parse_domain
+
+        given = {**self.contract.constants, **self.parameters.values}
+        domains = {}
+        waiting = [name for name in wanted if name in variables]
+        while waiting:
+            name = waiting.pop()
+            if name not in domains:
+                domains[name] = parse_domain(variables[name], self.registry.strategies)
+                waiting += [need for need in domains[name].needs if need in variables]
+        if not domains:
+            return as_single(body, fixtures=fixtures, observation=self.observation)
+        in_file_order = [domains[name] for name in variables if name in domains]
+        override = self.config.getoption("contracts_examples")
+        return as_property(
+            body,
+            inputs_strategy(in_file_order, given),
+            fixtures=fixtures,
+            observation=self.observation,
+            nodeid=self.nodeid,
+            examples=override or self.claim.examples,
+        )
+
+    def of_formulas(
+        self, check: FormulaCheck, equations: Iterable[Equation]
+    ) -> Callable[..., None]:
+        """Return the test of a formula check."""
+        wanted = frozenset().union(*(formula.names for formula in check.formulas))
+        self.prepare.append(check.bind)
+        return self.as_test(check, wanted, self.variables(equations))
+
+
+def item_name(claim: Claim, implementation: str | None, parameters: ParameterSet) -> str:
+    """Return an item's name: the claim's id, then implementation and parameters in brackets."""
+    words = [implementation] if implementation is not None else []
+    words += parameters.labels.values()
+    return f"{claim.id}[{'-'.join(words)}]" if words else claim.id
+
+
+def implementations_under_test(
+    contract: Contract, claim: Claim, mentioned: frozenset[str]
+) -> tuple[str | None, ...]:
+    """Return the implementations a claim applies to; ``(None,)`` where nothing is bound."""
+    names: dict[str, None] = {}
+    for equation in concerned(contract, claim, mentioned):
+        names.update(dict.fromkeys(implementation_names(contract, equation)))
+    if "all" in claim.applies_to:
+        return tuple(names) or (None,)
+    for name in claim.applies_to:
+        if name not in names:
+            raise ContractBindingError(
+                f"applies_to names {name!r}, which is no implementation of the claim's equation",
+                where=claim.where,
+                hint=f"Implementations: {', '.join(names) or 'none'}.",
+            )
+    return tuple(name for name in names if name in claim.applies_to)

@@ -1,0 +1,229 @@
+"""What an equation's name means inside one item: the implementation under test, or the oracle."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from pytest_contracts.binding import Witness, qualified_name, registered, resolve
+from pytest_contracts.contract.model import Claim, Contract, Equation, Variable
+from pytest_contracts.contract.where import Where
+from pytest_contracts.errors import ContractBindingError, ContractError, Unavailable
+from pytest_contracts.formula import Definition, as_function, parse_definition
+from pytest_contracts.items.observation import Observation
+
+SCALAR = "reference"
+"""The implementation that is called with plain Python numbers and lists, never with arrays."""
+
+
+def implementation_names(contract: Contract, equation: Equation) -> tuple[str, ...]:
+    """Return the names of an equation's implementations, the file's first."""
+    decorated = registered(contract.name, equation.name)
+    return tuple(dict.fromkeys([*equation.implementations, *decorated]))
+
+
+def definition_of(equation: Equation) -> Definition | None:
+    """Return the parsed definition of an equation, None where it has no formula."""
+    if equation.formula is None:
+        return None
+    try:
+        return parse_definition(equation.formula)
+    except ContractError as error:
+        if error.where is None:
+            error.where = equation.formula_where
+        raise
+
+
+@dataclass(frozen=True)
+class Argument:
+    """A parameter of an equation and the dtype that its domain gives it."""
+
+    name: str
+    dtype: str | None
+
+    @classmethod
+    def all_of(cls, equation: Equation, names: Iterable[str]) -> tuple[Argument, ...]:
+        """Return the arguments of an equation in order."""
+        specs = {variable.name: variable.spec for variable in equation.variables}
+        return tuple(cls(name, _dtype(specs.get(name))) for name in names)
+
+    def cast(self, value: Any) -> Any:
+        """Return the value in the argument's own type; an array is always a fresh copy."""
+        if isinstance(value, np.ndarray) and value.ndim:
+            return np.array(value, dtype=self.dtype, order="C")
+        if isinstance(value, np.generic | np.ndarray):
+            value = value.item()
+        if self.dtype is not None and isinstance(value, int | float):
+            return np.dtype(self.dtype).type(value).item()
+        return value
+
+
+def _dtype(spec: Any) -> str | None:
+    if not isinstance(spec, Mapping):
+        return None
+    if "block" in spec:
+        return "uint8"
+    name = spec.get("dtype")
+    return {"float": "float64", "int": "int64"}.get(name, name) if isinstance(name, str) else None
+
+
+class Subject:
+    """One implementation, resolved when first called, witnessed, fed in its own types."""
+
+    def __init__(
+        self,
+        contract: Contract,
+        equation: Equation,
+        implementation: str,
+        observation: Observation,
+    ) -> None:
+        self.contract = contract
+        self.equation = equation
+        self.implementation = implementation
+        self.observation = observation
+        self._witness: Witness | None = None
+        self._arguments: tuple[Argument, ...] = ()
+
+    @property
+    def where(self) -> Where:
+        """Where the file names the implementation."""
+        return self.equation.implementation_where.get(self.implementation, self.equation.where)
+
+    def __call__(self, *values: Any) -> Any:
+        """Call the implementation; lists come back as float64 arrays."""
+        if self._witness is None:
+            self.bind()
+        witness = self._witness
+        assert witness is not None
+        given = [
+            argument.cast(value)
+            for argument, value in zip(self._padded(len(values)), values, strict=True)
+        ]
+        if self.implementation == SCALAR:
+            given = [value.tolist() if isinstance(value, np.ndarray) else value for value in given]
+        return _array(witness(*given))
+
+    def bind(self) -> None:
+        """Import the implementation and the others of its equation."""
+        function = self._resolved(self.implementation)
+        others = {}
+        for name in implementation_names(self.contract, self.equation):
+            if name == self.implementation:
+                continue
+            try:
+                others[name] = self._resolved(name)
+            except (ContractBindingError, Unavailable):
+                continue  # its own item says so
+        witness = Witness(
+            self.equation.name, self.implementation, function, others, where=self.where
+        )
+        definition = definition_of(self.equation)
+        self._arguments = Argument.all_of(
+            self.equation, definition.parameters if definition is not None else ()
+        )
+        self.observation.ran[self.equation.name] = qualified_name(function)
+        self.observation.functions.append(function)
+        self._witness = witness
+
+    def _padded(self, count: int) -> list[Argument]:
+        missing = count - len(self._arguments)
+        return [*self._arguments[:count], *(Argument("", None) for _ in range(missing))]
+
+    def _resolved(self, name: str) -> Callable[..., Any]:
+        decorated = registered(self.contract.name, self.equation.name).get(name)
+        target = self.equation.implementations.get(name)
+        if target is None:
+            assert decorated is not None
+            return decorated
+        where = self.equation.implementation_where.get(name, self.equation.where)
+        function = resolve(target, where=where)
+        decorated = registered(self.contract.name, self.equation.name).get(name)
+        if decorated is not None and qualified_name(decorated) != qualified_name(function):
+            raise ContractBindingError(
+                f"{name!r} is {target} here, but {qualified_name(decorated)} by its decorator",
+                where=where,
+            )
+        return function
+
+
+def _array(result: Any) -> Any:
+    if isinstance(result, tuple):
+        return tuple(_array(part) for part in result)
+    return np.asarray(result, dtype=np.float64) if isinstance(result, list) else result
+
+
+class Equations:
+    """The callables that a claim's formula sees, for one implementation under test."""
+
+    def __init__(
+        self, contract: Contract, implementation: str | None, observation: Observation
+    ) -> None:
+        self.contract = contract
+        self.implementation = implementation
+        self.observation = observation
+        self.definitions = {e.name: definition_of(e) for e in contract.equations}
+
+    def environment(self) -> dict[str, Any]:
+        """Return name to callable for every equation of the contract."""
+        names: dict[str, Any] = {}
+        for equation in self.contract.equations:
+            target = self.subject(equation) or self.oracle(equation)
+            if target is None:
+                continue
+            names[equation.name] = target
+            definition = self.definitions[equation.name]
+            if definition is not None:
+                names.setdefault(definition.name, target)
+        return names
+
+    def subject(self, equation: Equation) -> Subject | None:
+        """Return the implementation under test, None where the equation has none of that name."""
+        if self.implementation in implementation_names(self.contract, equation):
+            assert self.implementation is not None
+            return Subject(self.contract, equation, self.implementation, self.observation)
+        return None
+
+    def oracle(
+        self,
+        equation: Equation,
+        known: Mapping[str, Any] | None = None,
+        precision: type[np.floating[Any]] = np.float64,
+    ) -> Callable[..., Any] | None:
+        """Return an equation's definition as a function, in float64 unless told otherwise."""
+        definition = self.definitions[equation.name]
+        if definition is None:
+            return None
+        named = {**self.contract.constants, **(known or {})}
+        for other in self.contract.equations:
+            inner = self.definitions[other.name]
+            if inner is not None and other is not equation:
+                named[other.name] = as_function(inner, dict(named), precision=precision)
+        return as_function(definition, named, precision=precision)
+
+
+def concerned(contract: Contract, claim: Claim, mentioned: frozenset[str]) -> tuple[Equation, ...]:
+    """Return the equations a claim is about: named, mentioned in its formula, or the only one."""
+    if claim.equation is not None:
+        return (contract.equation(claim.equation),)
+    found = []
+    for equation in contract.equations:
+        definition = definition_of(equation)
+        if equation.name in mentioned or (definition is not None and definition.name in mentioned):
+            found.append(equation)
+    if found:
+        return tuple(found)
+    return contract.equations if len(contract.equations) == 1 else ()
+
+
+def variables_of(
+    contract: Contract, claim: Claim, equations: Iterable[Equation]
+) -> dict[str, Variable]:
+    """Return the variables a claim may use: its own, then those of its equations."""
+    found = {variable.name: variable for variable in claim.variables}
+    for equation in equations:
+        for variable in equation.variables:
+            found.setdefault(variable.name, variable)
+    return found

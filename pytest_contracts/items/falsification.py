@@ -1,0 +1,53 @@
+"""Falsification tests: a named attempt to break a prediction, by formula or by procedure."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from pytest_contracts.contract.model import Claim
+from pytest_contracts.items.case import Case
+from pytest_contracts.items.equations import concerned
+from pytest_contracts.items.formulas import Formula, FormulaCheck, check_names, known_names
+from pytest_contracts.items.observation import Prose
+from pytest_contracts.items.procedure_claim import procedure_test
+
+
+def falsification_test(case: Case) -> Callable[..., None]:
+    """Return the test of a falsification test.
+
+    Raises:
+        Prose: it has neither ``formal`` nor ``run``.
+    """
+    if case.claim.run is not None:
+        return procedure_test(case)
+    formula = formal_of(case.claim)
+    if formula is None:
+        raise Prose("it has neither formal nor run")
+    return formula_test(case, (formula,))
+
+
+def formal_of(claim: Claim) -> Formula | None:
+    """Return a claim's parsed formula; FormulaError where it does not parse."""
+    if claim.formal is None:
+        return None
+    return Formula.of(claim.formal, claim.formal_where or claim.where)
+
+
+def formula_test(case: Case, formulas: tuple[Formula, ...]) -> Callable[..., None]:
+    """Return the test that judges formulas on the variables they mention."""
+    mentioned = frozenset().union(*(formula.names for formula in formulas))
+    equations = concerned(case.contract, case.claim, mentioned)
+    variables = case.variables(equations)
+    known = known_names(case.contract, {**variables, **case.parameters.values})
+    for formula in formulas:
+        check_names(formula, known)
+    check = FormulaCheck(
+        case.contract,
+        case.claim,
+        formulas,
+        implementation=case.implementation,
+        parameters=case.parameters.values,
+        observation=case.observation,
+        equation=equations[0] if len(equations) == 1 else None,
+    )
+    return case.of_formulas(check, equations)

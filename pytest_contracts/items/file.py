@@ -1,0 +1,159 @@
+"""A contract file as a pytest collector."""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+from _pytest._code.code import ExceptionInfo, TerminalRepr
+
+from pytest_contracts.contract import Where, load
+from pytest_contracts.contract.model import Claim, Contract
+from pytest_contracts.errors import ContractError, ContractSyntaxError, Unavailable
+from pytest_contracts.items.base import ContractItem, effective_status
+from pytest_contracts.items.case import Case, implementations_under_test, item_name
+from pytest_contracts.items.falsification import falsification_test, formal_of
+from pytest_contracts.items.gate import GateItem
+from pytest_contracts.items.harness import harness_test
+from pytest_contracts.items.obligation import obligation_test
+from pytest_contracts.items.observation import Prose
+from pytest_contracts.items.parameters import ParameterSet, parameter_sets
+from pytest_contracts.items.procedures import parameter_names, procedure
+from pytest_contracts.items.properties import as_failure
+from pytest_contracts.items.registry import Registry
+from pytest_contracts.report.failure import failure_repr
+from pytest_contracts.report.paths import relative
+
+BUILDERS: dict[str, Callable[[Case], Callable[..., None]]] = {
+    "obligation": obligation_test,
+    "falsification": falsification_test,
+    "harness": harness_test,
+}
+
+
+class ContractFile(pytest.Module):
+    """Collects one contract: its claims in file order, its gate last.
+
+    A Module, as pytest's own text files with doctests are, so that fixtures of module scope work.
+    """
+
+    obj = None
+
+    def __init__(self, *, registry: Registry, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.registry = registry
+
+    def collect(self) -> Iterator[pytest.Item]:
+        """Yield the contract's items.
+
+        Raises:
+            CollectError: the file is no contract, or two items have one node id.
+        """
+        try:
+            contract = load(self.path)
+        except ContractError as error:
+            raise self.CollectError(error) from None
+        items = list(self._items(contract))
+        if not items and contract.metadata.status != "RETIRED":
+            raise self.CollectError(
+                ContractSyntaxError("the contract claims nothing", where=contract.where)
+            )
+        self._refuse_duplicates(items)
+        yield from items
+
+    def repr_failure(
+        self, excinfo: ExceptionInfo[BaseException], style: Any = None
+    ) -> str | TerminalRepr:
+        """Return what is wrong with the file, its place first, no stack."""
+        error = excinfo.value.args[0] if isinstance(excinfo.value, self.CollectError) else None
+        if not isinstance(error, ContractError):
+            return super().repr_failure(excinfo)
+        where = error.where or Where(self.path, 1)
+        shown = Where(relative(where.path, self.config), where.line, where.column)
+        return failure_repr(shown, error.message, textwrap.indent(error.hint or "", "  "))
+
+    def _items(self, contract: Contract) -> Iterator[ContractItem | GateItem]:
+        by_claim: dict[str, list[str]] = {}
+        for claim in contract.claims:
+            if effective_status(contract, claim) == "RETIRED":
+                continue
+            for item in self._claim_items(contract, claim):
+                by_claim.setdefault(claim.id, []).append(item.nodeid)
+                yield item
+        gate = contract.qa_gate
+        if gate is not None and by_claim:
+            yield GateItem.from_parent(
+                self, name=gate.id, contract=contract, gate=gate, by_claim=by_claim
+            )
+
+    def _claim_items(self, contract: Contract, claim: Claim) -> Iterator[ContractItem]:
+        """Yield a claim's items; one alone where the clause itself is at fault."""
+        try:
+            for name in claim.requires:
+                self.registry.resource(name, claim.where)
+            implementations = self._implementations(contract, claim)
+            sets = parameter_sets(claim, self.registry.parameters)
+            cases = [self._case(contract, claim, i, s) for i in implementations for s in sets]
+            built = [(case, self._test(case)) for case in cases]
+        except (ContractError, Prose, Unavailable) as error:
+            if isinstance(error, ContractError) and error.where is None:
+                error.where = claim.where
+            broken = self._case(contract, claim, None, ParameterSet(), error)
+            built = [(broken, as_failure(error))]
+        for case, test in built:
+            item: ContractItem = ContractItem.from_parent(
+                self, name=case.name, callobj=test, case=case
+            )
+            yield item
+
+    def _implementations(self, contract: Contract, claim: Claim) -> tuple[str | None, ...]:
+        if claim.kind == "harness":
+            return (None,)
+        if claim.run is not None:
+            if "implementation" in parameter_names(procedure(contract, claim, self.config)):
+                return implementations_under_test(contract, claim, frozenset())
+            return (None,)
+        formula = formal_of(claim)
+        mentioned = formula.names if formula is not None else frozenset()
+        return implementations_under_test(contract, claim, mentioned)
+
+    def _case(
+        self,
+        contract: Contract,
+        claim: Claim,
+        implementation: str | None,
+        parameters: ParameterSet,
+        error: Exception | None = None,
+    ) -> Case:
+        return Case(
+            contract=contract,
+            claim=claim,
+            implementation=implementation,
+            parameters=parameters,
+            nodeid=f"{self.nodeid}::{item_name(claim, implementation, parameters)}",
+            config=self.config,
+            registry=self.registry,
+            error=error,
+        )
+
+    def _test(self, case: Case) -> Callable[..., None]:
+        missing = case.parameters.unavailable
+        return BUILDERS[case.claim.kind](case) if missing is None else as_failure(missing)
+
+    def _refuse_duplicates(self, items: list[ContractItem | GateItem]) -> None:
+        seen: dict[str, ContractItem | GateItem] = {}
+        for item in items:
+            first = seen.setdefault(item.nodeid, item)
+            if first is not item:
+                raise self.CollectError(
+                    ContractSyntaxError(
+                        f"duplicate item {item.name!r}; the first is at line {_where(first).line}",
+                        where=_where(item),
+                    )
+                )
+
+
+def _where(item: ContractItem | GateItem) -> Where:
+    return item.claim.where if isinstance(item, ContractItem) else item.gate.where

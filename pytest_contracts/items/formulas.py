@@ -1,0 +1,177 @@
+"""A claim in the formula language, judged on one set of inputs."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from pytest_contracts.contract.model import Claim, Contract, Equation
+from pytest_contracts.contract.where import Where
+from pytest_contracts.errors import ContractBindingError, Falsified, FormulaError
+from pytest_contracts.formula import LIBRARY, Expr, free_names, judge, parse
+from pytest_contracts.items.equations import Equations, Subject
+from pytest_contracts.items.observation import Observation
+
+DEFAULT_NOISE_FACTOR = 4.0
+
+
+@dataclass(frozen=True)
+class Formula:
+    """A parsed claim and where its text stands."""
+
+    text: str
+    tree: Expr
+    where: Where
+
+    @classmethod
+    def of(cls, text: str, where: Where) -> Formula:
+        """Parse a formula; FormulaError with its place where it does not parse."""
+        try:
+            return cls(text, parse(text), where)
+        except FormulaError as error:
+            raise located(error, text, where) from None
+
+    @property
+    def names(self) -> frozenset[str]:
+        """The names that the environment must provide."""
+        return free_names(self.tree)
+
+
+def located(error: FormulaError, text: str, where: Where) -> FormulaError:
+    """Return the error with its place in the file and a caret below the formula."""
+    if error.where is not None:
+        return error
+    lines = [error.message, f"    {text}"]
+    if error.offset is not None and "\n" not in text:
+        lines.append("    " + " " * error.offset + "^")
+    return FormulaError(
+        "\n".join(lines), text=text, offset=error.offset, where=where, hint=error.hint
+    )
+
+
+def known_names(contract: Contract, variables: Mapping[str, Any]) -> set[str]:
+    """Return every name that a claim's formula may use."""
+    equations = Equations(contract, None, Observation())
+    return {
+        *variables,
+        *contract.constants,
+        *equations.environment(),
+        *(equation.name for equation in contract.equations),
+        "tolerance",
+        "definition",
+    }
+
+
+def check_names(formula: Formula, known: set[str]) -> None:
+    """Raise FormulaError for a name that resolves to nothing."""
+    for name in sorted(formula.names - known):
+        close = difflib.get_close_matches(name, [*known, *LIBRARY], n=1)
+        raise FormulaError(
+            f"the formula uses {name!r}, which is no variable, constant or equation here\n"
+            f"    {formula.text}",
+            text=formula.text,
+            where=formula.where,
+            hint=f"Did you mean {close[0]!r}?" if close else f"Known: {', '.join(sorted(known))}.",
+        )
+
+
+class FormulaCheck:
+    """Judges formulas for one implementation, counting what they compare."""
+
+    def __init__(
+        self,
+        contract: Contract,
+        claim: Claim,
+        formulas: tuple[Formula, ...],
+        *,
+        implementation: str | None,
+        parameters: Mapping[str, Any],
+        observation: Observation,
+        equation: Equation | None = None,
+    ) -> None:
+        self.claim = claim
+        self.formulas = formulas
+        self.observation = observation
+        self.tolerance = claim.tolerance
+        noisy = claim.tolerance_kind == "noise"
+        if noisy and self.tolerance is None:
+            self.tolerance = DEFAULT_NOISE_FACTOR
+        equations = Equations(contract, implementation, observation)
+        fixed = {**contract.constants, **parameters}
+        self.environment = {**fixed, **equations.environment()}
+        self.baseline = {**fixed, **_definitions(equations, np.float32)} if noisy else None
+        if equation is not None:
+            oracle = equations.oracle(equation)
+            self.environment["definition"] = oracle
+            if self.baseline is not None:
+                self.baseline["definition"] = oracle
+        self._unresolved(contract, implementation)
+        observation.counts = True
+
+    def _unresolved(self, contract: Contract, implementation: str | None) -> None:
+        """Refuse a formula that names an equation behind which there is nothing."""
+        for formula in self.formulas:
+            for equation in contract.equations:
+                if equation.name in formula.names and self.environment.get(equation.name) is None:
+                    raise ContractBindingError(
+                        f"equation {equation.name!r} has no formula"
+                        f" and no implementation {implementation or ''!r}".rstrip(" '"),
+                        where=equation.where,
+                    )
+
+    def bind(self) -> None:
+        """Resolve the implementations now, so that a bad name is not taken for a counterexample."""
+        used = frozenset().union(*(formula.names for formula in self.formulas))
+        for name, target in self.environment.items():
+            if isinstance(target, Subject) and name in used:
+                target.bind()
+
+    def __call__(self, inputs: Mapping[str, Any]) -> None:
+        """Judge every formula; Falsified at the first that does not hold."""
+        for formula in self.formulas:
+            self._judge(formula, inputs)
+
+    def _judge(self, formula: Formula, inputs: Mapping[str, Any]) -> None:
+        try:
+            judgement = judge(
+                formula.tree,
+                {**self.environment, **inputs},
+                tolerance=self.tolerance,
+                tolerance_kind=self.claim.tolerance_kind,
+                floor=self.claim.floor,
+                baseline=None if self.baseline is None else {**self.baseline, **inputs},
+            )
+        except FormulaError as error:
+            raise located(error, formula.text, formula.where) from None
+        self.observation.compared(judgement.compared)
+        self.observation.ill_conditioned += judgement.ill_conditioned
+        if not judgement.holds:
+            detail = {"reason": judgement.reason} if judgement.reason else {}
+            raise Falsified(
+                judgement.comparison,
+                substituted=judgement.substituted,
+                left=judgement.left,
+                right=judgement.right,
+                error=judgement.error,
+                tolerance=judgement.tolerance,
+                index=judgement.index,
+                detail=detail,
+            )
+
+
+def _definitions(
+    equations: Equations, precision: type[np.floating[Any]]
+) -> dict[str, Callable[..., Any]]:
+    """Return the equations' definitions under every name that a formula may use."""
+    names: dict[str, Callable[..., Any]] = {}
+    for equation in equations.contract.equations:
+        oracle = equations.oracle(equation, precision=precision)
+        definition = equations.definitions[equation.name]
+        if oracle is not None and definition is not None:
+            names[equation.name] = oracle
+            names.setdefault(definition.name, oracle)
+    return names

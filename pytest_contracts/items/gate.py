@@ -1,0 +1,220 @@
+"""Quality gates: decided after the run, from the records of every process that took part.
+
+A gate cannot be decided by the process that happens to collect it, since under xdist the claims it
+checks run elsewhere. So its item only announces itself (one passed set-up report that carries the
+gate), and the process that hears all reports decides it once the last one is in.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pytest_contracts.contract.model import Contract, QaGate
+from pytest_contracts.contract.where import Where
+from pytest_contracts.items.base import place
+from pytest_contracts.ledger import Record
+from pytest_contracts.report.failure import failure_repr, reproduce_command, table
+from pytest_contracts.report.paths import relative
+from pytest_contracts.verdict import Level, Outcome, Verdict, outcome
+
+
+@dataclass(frozen=True, kw_only=True)
+class GateNotice:
+    """A gate as it travels from the process that collected it; plain values only."""
+
+    nodeid: str
+    location: tuple[str, int | None, str]
+    contract: str
+    gate: str
+    where: str
+    path: str
+    line: int
+    checks: Mapping[str, list[str]]
+    reproduce: str
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return plain values."""
+        return asdict(self)
+
+
+class GateItem(pytest.Item):
+    """A contract's quality gate; its verdict comes after the run."""
+
+    def __init__(
+        self, *, contract: Contract, gate: QaGate, by_claim: Mapping[str, list[str]], **kwargs: Any
+    ) -> None:
+        super().__init__(**kwargs)
+        self.contract = contract
+        self.gate = gate
+        self.by_claim = by_claim
+        self.add_marker("gate")
+        self.add_marker(pytest.mark.contract(contract.name))
+
+    def reportinfo(self) -> tuple[Path, int, str]:
+        """Return the place of the gate in its file, zero-based."""
+        return self.path, self.gate.where.line - 1, f"{self.contract.name}::{self.name}"
+
+    def runtest(self) -> None:
+        """Do nothing: ``pytest_runtest_protocol`` never gets here."""
+        raise AssertionError("a gate is decided after the run")
+
+    def announce(self) -> pytest.TestReport:
+        """Return the set-up report that carries the gate to where it is decided."""
+        where = self.gate.where
+        shown = relative(where.path, self.config)
+        notice = GateNotice(
+            nodeid=self.nodeid,
+            location=self.location,
+            contract=self.contract.name,
+            gate=self.gate.id,
+            where=place(where, self.config.rootpath),
+            path=str(shown),
+            line=where.line,
+            checks={check: list(self.by_claim.get(check, ())) for check in self.gate.checks},
+            reproduce=reproduce_command(self.parent.nodeid if self.parent else "", self.config),
+        )
+        report = _report(notice, "setup", "passed", None, self.keywords)
+        report.contracts_gate = notice.as_dict()  # type: ignore[attr-defined]
+        return report
+
+
+def decide(
+    notice: GateNotice, records: Mapping[str, Record], *, strict: bool
+) -> tuple[Record, list[pytest.TestReport]]:
+    """Return a gate's record and the reports that tell pytest of it."""
+    verdict, message, rows = _judge(notice, records)
+    excused = verdict is Verdict.FALSIFIED and all(
+        record.outcome == Outcome.XFAILED.value
+        for record in _of(notice, records)
+        if record.verdict == Verdict.FALSIFIED.value
+    )
+    decided = outcome(verdict, status="PROPOSED" if excused else "ACTIVE", strict=strict)
+    record = Record(
+        nodeid=notice.nodeid,
+        contract=notice.contract,
+        claim=notice.gate,
+        kind="gate",
+        implementation=None,
+        parameters={},
+        verdict=verdict.value,
+        level=_level(notice, records, verdict).value,
+        examples=0,
+        duration_s=0.0,
+        where=notice.where,
+        message=message,
+        outcome=decided.value,
+        compared=sum(record.verified for record in _of(notice, records)),
+    )
+    where = Where(Path(notice.path), notice.line)
+    shown = f"{verdict}: {message}"
+    match decided:
+        case Outcome.FAILED:
+            body = "\n\n".join([table(rows), table([("reproduce", notice.reproduce)])])
+            call = _report(notice, "call", "failed", failure_repr(where, shown, body))
+        case Outcome.SKIPPED:
+            skipped = (str(where.path), where.line, f"Skipped: {shown}")
+            call = _report(notice, "call", "skipped", skipped)
+        case Outcome.XFAILED:
+            call = _report(notice, "call", "skipped", (str(where.path), where.line, shown))
+            call.wasxfail = shown
+        case _:
+            call = _report(notice, "call", "passed", None)
+    return record, [call, _report(notice, "teardown", "passed", None)]
+
+
+def _level(notice: GateNotice, records: Mapping[str, Record], verdict: Verdict) -> Level:
+    if not verdict.verified:
+        return Level.TYPED
+    return min((Level(record.level) for record in _of(notice, records)), default=Level.TYPED)
+
+
+def _of(notice: GateNotice, records: Mapping[str, Record]) -> list[Record]:
+    nodeids: Iterable[str] = (nodeid for ids in notice.checks.values() for nodeid in ids)
+    return [records[nodeid] for nodeid in nodeids if nodeid in records]
+
+
+def _judge(
+    notice: GateNotice, records: Mapping[str, Record]
+) -> tuple[Verdict, str, list[tuple[str, str]]]:
+    """Return the gate's verdict: the worst of its checks'."""
+    rows: list[tuple[str, str]] = []
+    worst: dict[Verdict, list[str]] = {}
+    absent: list[str] = []
+    for check, nodeids in notice.checks.items():
+        verdict, note = _check(nodeids, records)
+        rows.append((check, f"{verdict}{f' ({note})' if note else ''}"))
+        worst.setdefault(verdict, []).append(check)
+        if verdict.verified and note:
+            absent.append(f"{check} {note}")
+    for verdict in (
+        Verdict.FALSIFIED,
+        Verdict.VACUOUS,
+        Verdict.PROSE,
+        Verdict.INCONCLUSIVE,
+        Verdict.UNAVAILABLE,
+    ):
+        if verdict in worst:
+            return verdict, f"{', '.join(worst[verdict])} {_WORDS[verdict]}", rows
+    held = f"{len(notice.checks)} checks held"
+    return Verdict.HELD, f"{held}; {'; '.join(absent)}" if absent else held, rows
+
+
+_WORDS = {
+    Verdict.FALSIFIED: "falsified",
+    Verdict.VACUOUS: "vacuous",
+    Verdict.PROSE: "not executable",
+    Verdict.INCONCLUSIVE: "undecided or not run here",
+    Verdict.UNAVAILABLE: "unavailable on this machine",
+}
+
+
+def _check(nodeids: list[str], records: Mapping[str, Record]) -> tuple[Verdict, str]:
+    """Return the verdict on one check: it holds if all of its items that can run here hold."""
+    found = [records[nodeid] for nodeid in nodeids if nodeid in records]
+    verdicts = {Verdict(record.verdict) for record in found}
+    for verdict in (Verdict.FALSIFIED, Verdict.VACUOUS):
+        if verdict in verdicts:
+            failing = [_label(r.nodeid) for r in found if r.verdict == verdict.value]
+            return verdict, ", ".join(failing)
+    missing = [_label(nodeid) for nodeid in nodeids if nodeid not in records]
+    if missing or not nodeids:
+        return Verdict.INCONCLUSIVE, f"not run: {', '.join(missing)}" if missing else "no items"
+    for verdict in (Verdict.PROSE, Verdict.INCONCLUSIVE):
+        if verdict in verdicts:
+            return verdict, ""
+    if verdicts == {Verdict.UNAVAILABLE}:
+        return Verdict.UNAVAILABLE, found[0].message
+    away = [_label(r.nodeid) for r in found if r.verdict == Verdict.UNAVAILABLE.value]
+    verdict = Verdict.CONFIRMED if verdicts == {Verdict.CONFIRMED} else Verdict.HELD
+    return verdict, f"without {', '.join(away)}" if away else ""
+
+
+def _label(nodeid: str) -> str:
+    return nodeid.rpartition("::")[2]
+
+
+def _report(
+    notice: GateNotice,
+    when: Any,
+    result: Any,
+    longrepr: Any,
+    keywords: Iterable[str] = (),
+) -> pytest.TestReport:
+    return pytest.TestReport(
+        nodeid=notice.nodeid,
+        location=notice.location,
+        keywords=dict.fromkeys(keywords, 1),
+        outcome=result,
+        longrepr=longrepr,
+        when=when,
+        user_properties=[
+            ("contract", notice.contract),
+            ("claim", notice.gate),
+            ("where", notice.where),
+        ],
+    )

@@ -1,0 +1,63 @@
+"""Bounded proofs: a harness run by a symbolic engine in a process of its own."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+
+from pytest_contracts.contract.model import Harness
+from pytest_contracts.errors import Falsified, VacuousError
+from pytest_contracts.items.case import Case
+from pytest_contracts.items.observation import Inconclusive, Prose
+from pytest_contracts.items.procedures import parameter_names, procedure
+from pytest_contracts.items.properties import as_single
+from pytest_contracts.verdict import Verdict
+
+DEFAULT_TIMEOUT_S = 20.0
+
+
+def harness_test(case: Case) -> Callable[..., None]:
+    """Return the test that has a harness verified.
+
+    Raises:
+        Prose: it has no ``run``.
+    """
+    claim = case.claim
+    assert isinstance(claim, Harness)
+    if claim.run is None:
+        raise Prose("a harness needs run")
+    function = procedure(case.contract, claim, case.config)
+    case.observation.functions.append(function)
+    taken = parameter_names(function)[1:]
+    parameters = {k: v for k, v in case.parameters.values.items() if k in taken}
+    harness = functools.partial(function, **parameters) if parameters else function
+
+    def body(inputs: object) -> None:
+        __tracebackhide__ = True
+        from pytest_contracts.symbolic import verify
+
+        result = verify(
+            harness,
+            bound=claim.bound,
+            strategy=claim.strategy,
+            solver=claim.solver,
+            timeout_s=float(claim.extra.get("timeout", DEFAULT_TIMEOUT_S)),
+        )
+        observation = case.observation
+        observation.message = ", ".join(result.assumptions)
+        what = "cases" if result.solver == "enumerate" else "paths"
+        observation.compared(result.paths, what=what)
+        match result.verdict:
+            case "CONFIRMED":
+                observation.verdict = Verdict.CONFIRMED
+                observation.bounded = result.bounded
+            case "FALSIFIED":
+                observation.inputs = dict(result.values)
+                detail = {"traceback": result.traceback} if result.traceback else {}
+                raise Falsified(result.reason or claim.statement, detail=detail)
+            case "VACUOUS":
+                raise VacuousError(result.reason, where=claim.where)
+            case "INCONCLUSIVE":
+                raise Inconclusive(result.reason)
+
+    return as_single(body, fixtures=(), observation=case.observation)

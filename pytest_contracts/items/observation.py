@@ -1,0 +1,77 @@
+"""What one item sees while it runs: how much was compared, on which inputs, by which code."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from pytest_contracts.errors import VacuousError
+from pytest_contracts.verdict import Verdict
+
+
+class Inconclusive(Exception):
+    """A symbolic engine, or a gate, cannot decide."""
+
+
+class Prose(Exception):
+    """The claim has nothing to execute."""
+
+
+def is_unavailable(error: BaseException) -> bool:
+    """Tell whether an exception says that this machine lacks something.
+
+    Any exception with ``missing`` and ``remedy`` does, so that an engine need not import this
+    package to say so.
+    """
+    return hasattr(error, "missing") and hasattr(error, "remedy")
+
+
+class Compared:
+    """Counts what a procedure compared: ``compared(n_elements, what="...")``."""
+
+    def __init__(self) -> None:
+        self.total = 0
+        self.what: dict[str, int] = {}
+
+    def __call__(self, n_elements: int, what: str = "elements") -> None:
+        """Add ``n_elements`` to the count."""
+        if n_elements < 0:
+            raise ValueError(f"compared {n_elements} {what}: a count cannot be negative")
+        self.total += int(n_elements)
+        self.what[what] = self.what.get(what, 0) + int(n_elements)
+
+
+@dataclass
+class Observation:
+    """Filled while the item runs; read when its record is written.
+
+    ``examples`` are the drawn inputs that met the precondition; ``counts`` tells whether the claim
+    is one that compares, so that comparing nothing makes it vacuous; ``ran`` maps an equation to
+    the function that computed it, and ``functions`` are all whose source the verdict rests on.
+    """
+
+    verdict: Verdict = Verdict.HELD
+    examples: int = 0
+    drawn: bool = False
+    counts: bool = False
+    compared: Compared = field(default_factory=Compared)
+    ill_conditioned: int = 0
+    inputs: Mapping[str, Any] | None = None
+    ran: dict[str, str] = field(default_factory=dict)
+    functions: list[Callable[..., Any]] = field(default_factory=list)
+    bounded: bool = True
+    message: str = ""
+
+    def conclude(self) -> None:
+        """Raise VacuousError where the run, though nothing failed, says nothing."""
+        if self.drawn and not self.examples:
+            raise VacuousError("no input met the precondition")
+        if self.counts and not self.compared.total:
+            if self.ill_conditioned:
+                count = self.ill_conditioned
+                raise VacuousError(
+                    f"nothing was compared: all {count} elements are ill-conditioned",
+                    hint="Narrow the domain to inputs on which the definition can be computed.",
+                )
+            raise VacuousError("nothing was compared")

@@ -1,0 +1,92 @@
+"""``run:`` procedures: functions in the Python module beside a contract file."""
+
+from __future__ import annotations
+
+import difflib
+import hashlib
+import importlib.util
+import inspect
+import sys
+from collections.abc import Callable
+from types import ModuleType
+from typing import Any
+
+import pytest
+
+from pytest_contracts.contract.model import Claim, Contract
+from pytest_contracts.errors import ContractBindingError, ContractError, Unavailable
+
+Procedure = Callable[..., Any]
+
+
+def procedure(contract: Contract, claim: Claim, config: pytest.Config) -> Procedure:
+    """Return the function that a claim's ``run:`` names.
+
+    Raises:
+        ContractBindingError: there is no such module or function, or importing it failed.
+    """
+    where = claim.run_where or claim.where
+    name = claim.run or ""
+    if not contract.sibling.is_file():
+        raise ContractBindingError(
+            f"run: {name}: there is no module {contract.sibling.name} beside the contract",
+            where=where,
+        )
+    try:
+        module = _module(contract, config)
+    except (ContractError, Unavailable):
+        raise
+    except Exception as error:
+        raise ContractBindingError(
+            f"importing {contract.sibling.name} failed: {type(error).__name__}: {error}",
+            where=where,
+        ) from error
+    function = getattr(module, name, None)
+    if not inspect.isfunction(function):
+        known = [key for key, value in vars(module).items() if inspect.isfunction(value)]
+        close = difflib.get_close_matches(name, known, n=1)
+        raise ContractBindingError(
+            f"{contract.sibling.name} has no function {name!r}",
+            where=where,
+            hint=f"Did you mean {close[0]!r}?" if close else None,
+        )
+    return function
+
+
+def _module(contract: Contract, config: pytest.Config) -> ModuleType:
+    """Import the sibling module under a name of its own, with pytest's assertion rewriting."""
+    path = contract.sibling.resolve()
+    digest = hashlib.sha256(str(path).encode()).hexdigest()[:8]
+    name = f"contract_procedures_{path.stem}_{digest}"
+    if name in sys.modules:
+        return sys.modules[name]
+    rewriter = getattr(config.pluginmanager, "rewrite_hook", None)
+    loader = rewriter if hasattr(rewriter, "exec_module") else None
+    spec = importlib.util.spec_from_file_location(name, path, loader=loader)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module
+    try:
+        spec.loader.exec_module(module)
+    except BaseException:
+        del sys.modules[name]
+        raise
+    return module
+
+
+def parameter_names(function: Procedure) -> tuple[str, ...]:
+    """Return the names of the parameters that somebody must fill.
+
+    Raises:
+        ContractBindingError: the function takes ``*args`` or positional-only parameters.
+    """
+    names = []
+    for parameter in inspect.signature(function).parameters.values():
+        if parameter.kind not in (parameter.POSITIONAL_OR_KEYWORD, parameter.KEYWORD_ONLY):
+            raise ContractBindingError(
+                f"{function.__name__} takes {parameter}: parameters are filled by name"
+            )
+        if parameter.default is parameter.empty:
+            names.append(parameter.name)
+    return tuple(names)

@@ -1,0 +1,129 @@
+"""Hypothesis around a check: drawn inputs in, counterexample out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from inspect import Parameter, Signature
+from typing import Any
+
+import hypothesis.strategies as st
+import pytest
+from hypothesis import HealthCheck, Phase, Verbosity, given, reject, settings
+from hypothesis.database import ExampleDatabase
+
+from pytest_contracts.items.observation import Observation, is_unavailable
+
+Body = Callable[..., None]
+
+
+class NodeDatabase(ExampleDatabase):
+    """Keeps each item's saved examples under its own node id.
+
+    Hypothesis keys examples by the test function's source, which all items of one factory share.
+    """
+
+    def __init__(self, inner: ExampleDatabase, nodeid: str) -> None:
+        super().__init__()
+        self._inner = inner
+        self._prefix = nodeid.encode() + b"\0"
+
+    def save(self, key: bytes, value: bytes) -> None:
+        """Save under the node's key."""
+        self._inner.save(self._prefix + key, value)
+
+    def fetch(self, key: bytes) -> Iterable[bytes]:
+        """Yield the values of the node's key."""
+        yield from self._inner.fetch(self._prefix + key)
+
+    def delete(self, key: bytes, value: bytes) -> None:
+        """Delete from the node's key."""
+        self._inner.delete(self._prefix + key, value)
+
+
+def item_settings(nodeid: str, examples: int | None) -> settings:
+    """Return the current profile's settings made fit for a claim.
+
+    No deadline, since the first example may compile a kernel; guards may reject most inputs, since
+    those that pass are counted and shown.
+    """
+    profile = settings.default
+    assert profile is not None
+    database = profile.database
+    return settings(
+        profile,
+        max_examples=examples or profile.max_examples,
+        deadline=None,
+        database=None if database is None else NodeDatabase(database, nodeid),
+        phases=[phase for phase in profile.phases if phase is not Phase.explain],
+        suppress_health_check=[
+            *profile.suppress_health_check,
+            HealthCheck.too_slow,
+            HealthCheck.filter_too_much,
+        ],
+        report_multiple_bugs=False,
+        verbosity=min(profile.verbosity, Verbosity.quiet),
+        print_blob=False,
+    )
+
+
+def as_property(
+    body: Body,
+    strategy: st.SearchStrategy[dict[str, Any]],
+    *,
+    fixtures: Sequence[str],
+    observation: Observation,
+    nodeid: str,
+    examples: int | None,
+) -> Callable[..., None]:
+    """Return a Hypothesis test that runs ``body(inputs, **fixtures)`` on drawn inputs.
+
+    An input on which ``body`` compares nothing did not meet the precondition: it is rejected, and
+    Hypothesis looks for another.
+    """
+    observation.drawn = True
+
+    def claim(inputs: Mapping[str, Any], **filled: Any) -> None:
+        before = observation.compared.total
+        ill_before = observation.ill_conditioned
+        observation.inputs = inputs
+        try:
+            body(inputs, **filled)
+        except Exception as error:
+            if is_unavailable(error):
+                # A skip leaves Hypothesis at once; any other exception would be shrunk.
+                pytest.skip(str(error))
+            raise
+        compared = observation.compared.total - before
+        if observation.counts and not compared and observation.ill_conditioned == ill_before:
+            reject()
+        observation.examples += 1
+
+    names = ("inputs", *fixtures)
+    claim.__signature__ = Signature(  # type: ignore[attr-defined]
+        [Parameter(name, Parameter.KEYWORD_ONLY) for name in names]
+    )
+    return item_settings(nodeid, examples)(given(inputs=strategy)(claim))
+
+
+def as_single(
+    body: Body, *, fixtures: Sequence[str], observation: Observation
+) -> Callable[..., None]:
+    """Return a plain test that runs ``body({}, **fixtures)`` once."""
+
+    def claim(**filled: Any) -> None:
+        observation.inputs = {}
+        body({}, **filled)
+
+    claim.__signature__ = Signature(  # type: ignore[attr-defined]
+        [Parameter(name, Parameter.KEYWORD_ONLY) for name in fixtures]
+    )
+    return claim
+
+
+def as_failure(error: BaseException) -> Callable[[], None]:
+    """Return a plain test that raises what was wrong with its clause."""
+
+    def claim() -> None:
+        raise error
+
+    return claim

@@ -1,0 +1,159 @@
+"""What ran, where, with what verdict: one record per item, and the file they are written to."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import platform
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, fields
+from functools import lru_cache
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+from pytest_contracts.verdict import Level, Verdict
+
+SCHEMA = "pytest-contracts/ledger/1"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Record:
+    """One item's line in the ledger; plain values only, so that it travels between processes.
+
+    ``where`` is ``path:line:column`` of the claim; ``examples`` and ``compared`` count inputs and
+    elements; ``sources`` are SHA-256 digests of the formula and of the implementation's file.
+    """
+
+    nodeid: str
+    contract: str
+    claim: str
+    kind: str
+    implementation: str | None
+    parameters: Mapping[str, str]
+    verdict: str
+    level: str
+    examples: int
+    duration_s: float
+    where: str
+    message: str
+    status: str = "ACTIVE"
+    outcome: str = ""
+    compared: int = 0
+    ill_conditioned: int = 0
+    ran: Mapping[str, str] = field(default_factory=dict)
+    sources: Mapping[str, str] = field(default_factory=dict)
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> Record:
+        """Return the record that ``as_dict`` wrote; unknown keys are ignored."""
+        known = {f.name for f in fields(cls)}
+        return cls(**{key: value for key, value in data.items() if key in known})
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the record as JSON-ready values."""
+        return asdict(self)
+
+    @property
+    def verified(self) -> bool:
+        """Whether the item counts as verified."""
+        return Verdict(self.verdict).verified
+
+
+class Ledger:
+    """The records of one run, by node id, in the order in which they came."""
+
+    def __init__(self) -> None:
+        self._records: dict[str, Record] = {}
+        self._started = time.time()
+
+    def add(self, record: Record) -> None:
+        """Add an item's record; a second one for the same item replaces the first."""
+        self._records[record.nodeid] = record
+
+    def __len__(self) -> int:
+        return len(self._records)
+
+    @property
+    def records(self) -> tuple[Record, ...]:
+        """All records."""
+        return tuple(self._records.values())
+
+    def get(self, nodeid: str) -> Record | None:
+        """Return an item's record, None where it did not run."""
+        return self._records.get(nodeid)
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the ledger as JSON-ready values."""
+        return {
+            "schema": SCHEMA,
+            "run": {
+                "started": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(self._started)),
+                "duration_s": round(time.time() - self._started, 3),
+                "machine": f"{platform.system()} {platform.machine()}",
+                "python": platform.python_version(),
+                "versions": _versions(),
+                "arguments": sys.argv[1:],
+            },
+            "items": [record.as_dict() for record in self.records],
+        }
+
+
+def claim_level(records: Iterable[Record]) -> Level:
+    """Return the level a claim reached: the lowest among its items that could run here.
+
+    An item that is unavailable on this machine says nothing either way.
+    """
+    levels = [
+        Level(record.level) for record in records if record.verdict != Verdict.UNAVAILABLE.value
+    ]
+    return min(levels, default=Level.TYPED)
+
+
+def write_json(data: Any, path: Path) -> None:
+    """Write JSON so that the file is either the old one or the whole new one."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".tmp")
+    try:
+        with os.fdopen(handle, "w", encoding="utf-8") as stream:
+            json.dump(data, stream, indent=1, ensure_ascii=False)
+            stream.write("\n")
+        os.chmod(temporary, 0o644)
+        os.replace(temporary, path)
+    except BaseException:
+        os.unlink(temporary)
+        raise
+
+
+def text_digest(texts: Sequence[str | None]) -> str:
+    """Return the SHA-256 of some texts, order and absence included."""
+    return hashlib.sha256(json.dumps(list(texts)).encode()).hexdigest()
+
+
+def source_digest(function: Callable[..., Any]) -> str | None:
+    """Return the SHA-256 of the file that a function's module was loaded from."""
+    module = sys.modules.get(getattr(function, "__module__", ""))
+    path = getattr(module, "__file__", None)
+    return None if path is None else _file_digest(path)
+
+
+@lru_cache(maxsize=512)
+def _file_digest(path: str) -> str | None:
+    try:
+        return hashlib.sha256(Path(path).read_bytes()).hexdigest()
+    except OSError:
+        return None
+
+
+def _versions() -> dict[str, str]:
+    found = {}
+    for name in ("pytest-contracts", "pytest", "hypothesis", "numpy", "numba", "crosshair-tool"):
+        try:
+            found[name] = metadata.version(name)
+        except metadata.PackageNotFoundError:
+            continue
+    return found

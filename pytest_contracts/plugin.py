@@ -1,0 +1,214 @@
+"""The pytest plugin: options, collection, reports. Everything else is imported when needed."""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from pytest_contracts import __version__, hookspecs
+
+if TYPE_CHECKING:
+    from pytest_contracts.items.observation import Compared
+
+_directories_key = pytest.StashKey[tuple[Path, ...]]()
+_registry_key = pytest.StashKey[Any]()
+_recorder_key = pytest.StashKey[Any]()
+_bad_files_key = pytest.StashKey[set[Path]]()
+
+MARKERS = (
+    "falsification: a falsification test of a contract",
+    "obligation: a proof obligation of a contract",
+    "symbolic: a bounded proof of a contract",
+    "gate: a contract's quality gate, decided after the run",
+    "gpu: needs a GPU",
+    "model: needs a model file",
+    "slow: takes longer than a few seconds",
+    "contract(name): belongs to the contract of this name",
+)
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Add the plugin's options."""
+    group = parser.getgroup("contracts", "executable contracts")
+    group.addoption(
+        "--contracts",
+        action="append",
+        dest="contracts_dirs",
+        metavar="DIR",
+        help="directory of contract files (repeatable); without paths, only contracts run",
+    )
+    group.addoption(
+        "--contracts-backend",
+        dest="contracts_backend",
+        metavar="NAME",
+        help="backend under judgement, for the hooks of this project to read",
+    )
+    group.addoption(
+        "--contracts-model",
+        dest="contracts_model",
+        metavar="MODEL",
+        help="model under judgement, for the hooks of this project to read",
+    )
+    group.addoption(
+        "--contracts-examples",
+        dest="contracts_examples",
+        type=_positive,
+        metavar="N",
+        help="examples per property, instead of what claims and profile ask for",
+    )
+    group.addoption(
+        "--contracts-report",
+        dest="contracts_report",
+        metavar="FILE.json",
+        help="write the ledger of this run to a file",
+    )
+    group.addoption(
+        "--contracts-strict",
+        dest="contracts_strict",
+        action="store_true",
+        help="inconclusive proofs and claims that cannot be executed fail",
+    )
+    parser.addini("contracts", "directories of contract files", type="paths", default=[])
+
+
+def _positive(text: str) -> int:
+    value = int(text)
+    if value < 1:
+        raise ValueError(text)
+    return value
+
+
+def pytest_addhooks(pluginmanager: pytest.PytestPluginManager) -> None:
+    """Add the hooks by which a project names strategies, parameters and resources."""
+    pluginmanager.add_hookspecs(hookspecs)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_configure(config: pytest.Config) -> None:
+    """Register markers, find the contract directories, choose what runs."""
+    for line in MARKERS:
+        config.addinivalue_line("markers", line)
+    given: list[str] | None = config.getoption("contracts_dirs")
+    if given:
+        start = config.invocation_params.dir
+        directories = tuple((start / name).resolve() for name in given)
+        for directory, name in zip(directories, given, strict=True):
+            if not directory.is_dir():
+                raise pytest.UsageError(f"--contracts: there is no directory {name}")
+        if config.args_source is not pytest.Config.ArgsSource.ARGS:
+            config.args[:] = [str(directory) for directory in directories]
+    else:
+        directories = tuple(Path(path).resolve() for path in config.getini("contracts"))
+    config.stash[_directories_key] = directories
+    if not hasattr(config, "workerinput"):
+        from pytest_contracts.report.recorder import Recorder
+
+        recorder = Recorder(config)
+        config.stash[_recorder_key] = recorder
+        config.pluginmanager.register(recorder, "contracts-recorder")
+
+
+def pytest_report_header(config: pytest.Config) -> str | None:
+    """Return the line about contracts, with the options that differ from their defaults."""
+    directories = config.stash.get(_directories_key, ())
+    if not directories:
+        return None
+    from pytest_contracts.report.paths import relative
+
+    words = [str(relative(directory, config)) for directory in directories]
+    for option in ("backend", "model", "examples"):
+        value = config.getoption(f"contracts_{option}")
+        if value:
+            words.append(f"{option}={value}")
+    if config.getoption("contracts_strict"):
+        words.append("strict")
+    return f"contracts: {__version__}, {', '.join(words)}"
+
+
+def pytest_collect_file(file_path: Path, parent: pytest.Collector) -> pytest.Collector | None:
+    """Collect ``*.yaml`` files below a contract directory, and no others."""
+    if file_path.suffix != ".yaml":
+        return None
+    directories = parent.config.stash.get(_directories_key, ())
+    resolved = file_path.resolve()
+    if not any(resolved.is_relative_to(directory) for directory in directories):
+        return None
+    from pytest_contracts.items.file import ContractFile
+    from pytest_contracts.items.registry import Registry
+
+    registry = parent.config.stash.setdefault(_registry_key, Registry(parent.config))
+    collector: pytest.Collector = ContractFile.from_parent(
+        parent, path=file_path, registry=registry
+    )
+    return collector
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Put the gates last, since the whole run decides them."""
+    items.sort(key=lambda item: hasattr(item, "announce"))
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_make_collect_report(
+    collector: pytest.Collector,
+) -> Generator[None, pytest.CollectReport, pytest.CollectReport]:
+    """Note which contract files cannot be collected."""
+    report = yield
+    if report.failed and hasattr(collector, "registry"):
+        collector.config.stash.setdefault(_bad_files_key, set()).add(collector.path)
+    return report
+
+
+def pytest_collection_finish(session: pytest.Session) -> None:
+    """Let the others run where nothing but bad contract files failed to be collected."""
+    bad = session.config.stash.get(_bad_files_key, set())
+    if bad and session.testsfailed == len(bad):
+        session.config.option.continue_on_collection_errors = True
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_protocol(item: pytest.Item) -> bool | None:
+    """Let a gate announce itself instead of running."""
+    announce = getattr(item, "announce", None)
+    if announce is None:
+        return None
+    item.ihook.pytest_runtest_logstart(nodeid=item.nodeid, location=item.location)
+    item.ihook.pytest_runtest_logreport(report=announce())
+    item.ihook.pytest_runtest_logfinish(nodeid=item.nodeid, location=item.location)
+    return True
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_runtest_makereport(
+    item: pytest.Item,
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Attach the record of a claim to its report."""
+    report = yield
+    attach = getattr(item, "contract_report", None)
+    if attach is not None:
+        attach(report)
+    return report
+
+
+@pytest.fixture
+def compared(request: pytest.FixtureRequest) -> Compared:
+    """Count what a check compared: ``compared(n_elements, what="...")``.
+
+    A procedure gets the counter of its item; a claim that asks for it and counts nothing is
+    vacuous.
+    """
+    from pytest_contracts.items.observation import Compared
+
+    observation: Any = getattr(request.node, "observation", None)
+    counter: Compared = Compared() if observation is None else observation.compared
+    return counter
+
+
+def records(config: pytest.Config) -> Mapping[str, Any]:
+    """Return the ledger of a run so far as JSON-ready values; empty in an xdist worker."""
+    recorder = config.stash.get(_recorder_key, None)
+    return {} if recorder is None else recorder.ledger.as_dict()

@@ -1,0 +1,1 @@
+"""Views of the ledger: failures, the terminal summary, the JSON file."""

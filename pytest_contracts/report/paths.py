@@ -1,0 +1,14 @@
+"""Paths as people want to read them."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+
+def relative(path: Path, config: pytest.Config) -> Path:
+    """Return the path as seen from where pytest was started, where that is shorter."""
+    shown = Path(os.path.relpath(path, config.invocation_params.dir))
+    return path if shown.parts[:1] == ("..",) else shown

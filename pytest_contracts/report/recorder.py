@@ -1,0 +1,74 @@
+"""Gathers the records of all processes, decides the gates, writes and shows the ledger."""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pytest_contracts.ledger import Ledger, Record, write_json
+from pytest_contracts.report.terminal import write_summary
+
+LEDGER_PATH = Path(".contracts") / "ledger.json"
+
+
+class Recorder:
+    """Hears every report of a run; lives in the controlling process only."""
+
+    def __init__(self, config: pytest.Config) -> None:
+        self.config = config
+        self.ledger = Ledger()
+        self._gates: dict[str, dict[str, Any]] = {}
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        """Keep the record or the gate that a report carries."""
+        record = getattr(report, "contracts_record", None)
+        if record is not None:
+            self.ledger.add(Record.from_dict(record))
+        gate = getattr(report, "contracts_gate", None)
+        if gate is not None:
+            self._gates[gate["nodeid"]] = gate
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_runtestloop(self, session: pytest.Session) -> Generator[None, Any, Any]:
+        """Decide the gates once every item of every process has reported."""
+        result = yield
+        self._decide_gates(session)
+        return result
+
+    def _decide_gates(self, session: pytest.Session) -> None:
+        if not self._gates:
+            return
+        from pytest_contracts.items.gate import GateNotice, decide
+
+        strict = bool(self.config.getoption("contracts_strict"))
+        for gate in self._gates.values():
+            found = {record.nodeid: record for record in self.ledger.records}
+            record, reports = decide(GateNotice(**gate), found, strict=strict)
+            self.ledger.add(record)
+            for report in reports:
+                session.config.hook.pytest_runtest_logreport(report=report)
+
+    @pytest.hookimpl(trylast=True)
+    def pytest_sessionfinish(self, session: pytest.Session) -> None:
+        """Write the ledger."""
+        if not len(self.ledger):
+            return
+        data = self.ledger.as_dict()
+        paths = [self.config.rootpath / LEDGER_PATH]
+        given = self.config.getoption("contracts_report")
+        if given:
+            paths.append(self.config.invocation_params.dir / given)
+        for path in paths:
+            try:
+                write_json(data, path)
+            except OSError as error:
+                raise pytest.UsageError(f"cannot write the ledger to {path}: {error}") from error
+
+    def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
+        """Show the contracts, one line each."""
+        if len(self.ledger):
+            write_summary(terminalreporter, self.ledger)

@@ -1,0 +1,80 @@
+"""The terminal summary: one line per contract, then what calls for a person."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable
+
+import pytest
+
+from pytest_contracts.ledger import Ledger, Record, claim_level
+from pytest_contracts.verdict import Level, Outcome, Verdict
+
+_COLORS: dict[Verdict, dict[str, bool]] = {
+    Verdict.HELD: {"green": True},
+    Verdict.CONFIRMED: {"green": True, "bold": True},
+    Verdict.FALSIFIED: {"red": True, "bold": True},
+    Verdict.VACUOUS: {"red": True},
+    Verdict.INCONCLUSIVE: {"yellow": True},
+    Verdict.UNAVAILABLE: {"yellow": True},
+    Verdict.PROSE: {"yellow": True},
+}
+
+
+def contract_level(records: Iterable[Record]) -> Level:
+    """Return the lowest level among a contract's claims; gates are no claims."""
+    claims: dict[str, list[Record]] = {}
+    for record in records:
+        if record.kind != "gate":
+            claims.setdefault(record.claim, []).append(record)
+    judged = [
+        held
+        for held in claims.values()
+        if any(record.verdict != Verdict.UNAVAILABLE.value for record in held)
+    ]
+    return min((claim_level(held) for held in judged), default=Level.TYPED)
+
+
+def write_summary(reporter: pytest.TerminalReporter, ledger: Ledger) -> None:
+    """Write the section: verdicts counted per contract, the level reached, calls to promote."""
+    contracts: dict[str, list[Record]] = {}
+    for record in ledger.records:
+        contracts.setdefault(record.contract, []).append(record)
+    reporter.write_sep("=", "contracts")
+    width = max(map(len, contracts))
+    present = [v for v in Verdict if any(r.verdict == v.value for r in ledger.records)]
+    for name in sorted(contracts):
+        records = contracts[name]
+        counts = Counter(record.verdict for record in records)
+        reporter.write(f"{name:<{width}}  {contract_level(records)}")
+        for verdict in present:
+            number = counts[verdict.value]
+            text = f"{number} {verdict.lower()}" if number else ""
+            reporter.write("  ")
+            reporter.write(f"{text:<{_column(verdict, contracts)}}", **_COLORS[verdict])
+        reporter.write_line("")
+    _totals(reporter, ledger)
+    for record in ledger.records:
+        if record.outcome == Outcome.XPASSED.value:
+            reporter.write_line(
+                f"{record.where}: {record.nodeid} is {record.status}, but it holds: promote it",
+                yellow=True,
+            )
+
+
+def _column(verdict: Verdict, contracts: dict[str, list[Record]]) -> int:
+    most = max(
+        sum(record.verdict == verdict.value for record in records) for records in contracts.values()
+    )
+    return len(f"{most} {verdict}")
+
+
+def _totals(reporter: pytest.TerminalReporter, ledger: Ledger) -> None:
+    claims = [record for record in ledger.records if record.kind != "gate"]
+    verified = sum(record.verified for record in claims)
+    examples = sum(record.examples for record in claims)
+    compared = sum(record.compared for record in claims)
+    reporter.write_line(
+        f"{verified} of {len(claims)} items verified: {examples:,} examples drawn, "
+        f"{compared:,} elements compared"
+    )

@@ -1,0 +1,91 @@
+"""What can be said of a claim after it ran, what pytest is told, and the level it earns."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pytest_contracts.contract.model import ClaimKind, Status
+
+
+class Verdict(StrEnum):
+    """The closed list of verdicts; the spelling is the one in every machine-readable report."""
+
+    HELD = "HELD"
+    """A deterministic check held, or a property survived its examples."""
+    CONFIRMED = "CONFIRMED"
+    """All cases were enumerated, or all paths or values proved, under stated assumptions."""
+    FALSIFIED = "FALSIFIED"
+    """There is a counterexample."""
+    VACUOUS = "VACUOUS"
+    """Nothing ran or nothing was compared: no input met the precondition, or the clause is bad."""
+    INCONCLUSIVE = "INCONCLUSIVE"
+    """A symbolic engine ran out of time or met what it cannot model, or a gate lacks results."""
+    UNAVAILABLE = "UNAVAILABLE"
+    """This machine lacks what the claim needs; the message says how to get it."""
+    PROSE = "PROSE"
+    """There is nothing to execute."""
+
+    @property
+    def verified(self) -> bool:
+        """Whether the claim counts as verified."""
+        return self in (Verdict.HELD, Verdict.CONFIRMED)
+
+
+class Outcome(StrEnum):
+    """What pytest is told."""
+
+    PASSED = "passed"
+    FAILED = "failed"
+    SKIPPED = "skipped"
+    XFAILED = "xfailed"
+    XPASSED = "xpassed"
+
+
+class Level(StrEnum):
+    """How strong the evidence of one item is."""
+
+    PROSE = "L0"
+    TYPED = "L1"
+    TESTED = "L2"
+    PROPERTY = "L3"
+    BOUNDED_PROOF = "L4"
+    PROOF = "L5"
+
+
+_PLAIN = {
+    Verdict.HELD: Outcome.PASSED,
+    Verdict.CONFIRMED: Outcome.PASSED,
+    Verdict.FALSIFIED: Outcome.FAILED,
+    Verdict.VACUOUS: Outcome.FAILED,
+    Verdict.INCONCLUSIVE: Outcome.XFAILED,
+    Verdict.UNAVAILABLE: Outcome.SKIPPED,
+    Verdict.PROSE: Outcome.SKIPPED,
+}
+_STRICT = {**_PLAIN, Verdict.INCONCLUSIVE: Outcome.FAILED, Verdict.PROSE: Outcome.FAILED}
+
+
+def outcome(verdict: Verdict, *, status: Status = "ACTIVE", strict: bool = False) -> Outcome:
+    """Return what pytest is told of a verdict on a claim of the given status.
+
+    A PROPOSED or BLOCKED claim may be false until the work is done, a VIOLATED one is a known
+    breach: both are expected to be falsified, and the second must be.
+    """
+    if status in ("PROPOSED", "BLOCKED", "VIOLATED"):
+        if verdict is Verdict.FALSIFIED:
+            return Outcome.XFAILED
+        if verdict.verified:
+            return Outcome.FAILED if status == "VIOLATED" else Outcome.XPASSED
+    return (_STRICT if strict else _PLAIN)[verdict]
+
+
+def level(kind: ClaimKind, verdict: Verdict, *, examples: int = 0, bounded: bool = True) -> Level:
+    """Return the level that one item earns; ``examples`` are those drawn by Hypothesis."""
+    if verdict is Verdict.PROSE:
+        return Level.PROSE
+    if not verdict.verified:
+        return Level.TYPED
+    if kind == "harness":
+        return Level.BOUNDED_PROOF if bounded else Level.PROOF
+    return Level.PROPERTY if examples else Level.TESTED

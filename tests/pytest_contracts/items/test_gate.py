@@ -1,0 +1,134 @@
+"""Gates: decided from the whole run, in one process or in several."""
+
+from __future__ import annotations
+
+import xml.etree.ElementTree as ElementTree
+
+import pytest
+
+CLAIMS = """
+proof_obligations:
+  - {id: GOOD, type: invariant, property: P, formal: softmax(x) >= 0}
+  - {id: BAD, type: invariant, property: P, formal: softmax(x) > 1}
+  - {id: EMPTY, type: invariant, property: P, formal: softmax(x) > 1 when n > 99}
+  - {id: WORDS, type: safety, property: P}
+  - {id: AWAY, type: invariant, property: P, run: away}
+  - {id: UNSURE, type: invariant, property: P, run: unsure}
+  - {id: SOON, type: invariant, property: P, formal: softmax(x) > 1, status: PROPOSED}
+  - {id: HALF, type: invariant, property: P, run: half, parametrize: {part: [here, there]}}
+"""
+
+PROCEDURES = """
+import pytest
+from pytest_contracts.errors import Unavailable
+from pytest_contracts.items.observation import Inconclusive
+
+def away():
+    raise Unavailable("no moon", "go there")
+
+def unsure():
+    raise Inconclusive("out of time")
+
+def half(part):
+    if part == "there":
+        raise Unavailable("nothing there", "look")
+"""
+
+
+def gate(project, *checks: str, arguments=()) -> dict[str, str]:
+    """Write the claims and a gate over some of them, run, return the verdicts."""
+    project.procedures(PROCEDURES)
+    project.contract(CLAIMS + f"qa_gate: {{id: GATE, checks: [{', '.join(checks)}]}}")
+    project.result = project.run(*arguments)
+    return project.verdicts()
+
+
+@pytest.mark.parametrize(
+    ("checks", "verdict", "outcome", "message"),
+    [
+        (["GOOD"], "HELD", "passed", "1 checks held"),
+        (["GOOD", "BAD"], "FALSIFIED", "failed", "BAD falsified"),
+        (["GOOD", "EMPTY"], "VACUOUS", "failed", "EMPTY vacuous"),
+        (["EMPTY", "BAD"], "FALSIFIED", "failed", "BAD falsified"),
+        (["GOOD", "WORDS"], "PROSE", "skipped", "WORDS not executable"),
+        (["GOOD", "AWAY"], "UNAVAILABLE", "skipped", "AWAY unavailable on this machine"),
+        (["AWAY", "UNSURE"], "INCONCLUSIVE", "xfailed", "UNSURE undecided or not run here"),
+        (["SOON", "GOOD"], "FALSIFIED", "xfailed", "SOON falsified"),
+        (["SOON", "BAD"], "FALSIFIED", "failed", "SOON, BAD falsified"),
+        (["HALF"], "HELD", "passed", "1 checks held; HALF without HALF[there]"),
+    ],
+)
+def test_gate_is_as_good_as_its_worst_check(project, checks, verdict, outcome, message):
+    assert gate(project, *checks)["GATE"] == verdict
+    record = project.ledger()["GATE"]
+    assert (record["outcome"], record["message"]) == (outcome, message)
+    assert record["kind"] == "gate"
+
+
+def test_strict_gate_fails_where_it_cannot_decide(project):
+    gate(project, "GOOD", "UNSURE", arguments=["--contracts-strict"])
+    assert project.ledger()["GATE"]["outcome"] == "failed"
+
+
+def test_gate_alone_does_not_pass_for_want_of_results(project):
+    verdicts = gate(project, "GOOD", arguments=["-k", "GATE"])
+    assert verdicts == {"GATE": "INCONCLUSIVE"}
+    project.result.assert_outcomes(xfailed=1, deselected=13)
+
+
+def test_gate_wants_every_item_of_a_check(project):
+    verdicts = gate(project, "GOOD", arguments=["-k", "GATE or (GOOD and cpu)"])
+    assert verdicts == {"GOOD[cpu]": "HELD", "GATE": "INCONCLUSIVE"}
+
+
+def test_failed_gate_fails_the_run_and_shows_its_checks(project):
+    path = project.contract(CLAIMS + "qa_gate: {id: GATE, checks: [GOOD, BAD]}")
+    project.procedures(PROCEDURES)
+    result = project.run("--junitxml=junit.xml", "-k", "GOOD or BAD or GATE")
+    result.assert_outcomes(passed=2, failed=3, deselected=9)
+    assert result.ret == pytest.ExitCode.TESTS_FAILED
+    line = project.line(path, "GATE")
+    result.stdout.fnmatch_lines(
+        [
+            f"contracts/kernels/softmax-v1.yaml:{line}: FALSIFIED: BAD falsified",
+            "  GOOD: HELD",
+            "  BAD:  FALSIFIED (BAD?reference?, BAD?cpu?)",
+            "  reproduce: pytest --contracts=contracts contracts/kernels/softmax-v1.yaml",
+            "FAILED *softmax-v1.yaml::GATE - FALSIFIED: BAD falsified",
+        ]
+    )
+    suite = ElementTree.parse(project.pytester.path / "junit.xml").getroot()[0]
+    assert suite.get("tests") == "5"
+    assert suite.findall("testcase")[-1].get("name") == "GATE"
+
+
+def test_gates_run_after_all_contracts(project):
+    text = CLAIMS.splitlines()[:3]
+    project.contract("\n".join(text) + "\nqa_gate: {id: GATE-A, checks: [GOOD]}", "a-v1")
+    project.contract("\n".join(text) + "\nqa_gate: {id: GATE-B, checks: [GOOD]}", "b-v1")
+    project.run()
+    assert list(project.verdicts())[-2:] == ["GATE-A", "GATE-B"]
+
+
+@pytest.mark.parametrize(("checks", "verdict"), [("[GOOD]", "HELD"), ("[GOOD, BAD]", "FALSIFIED")])
+def test_gate_hears_all_processes(project, checks, verdict):
+    project.procedures(PROCEDURES)
+    project.contract(CLAIMS + f"qa_gate: {{id: GATE, checks: {checks}}}")
+    result = project.run_apart("-n2", "-k", "GOOD or BAD or GATE")
+    assert project.verdicts()["GATE"] == verdict
+    failed = {"HELD": 2, "FALSIFIED": 3}[verdict]
+    result.assert_outcomes(passed=5 - failed, failed=failed)
+
+
+def test_gate_of_confirmed_checks_says_so(project):
+    project.procedures("def h(k):\n    assert k.int('n', 0, 3) < 4\n")
+    project.contract(
+        """
+        kani_harnesses:
+          - {id: KANI-1, property: P, run: h, bound: 3, strategy: exhaustive}
+        qa_gate: {id: GATE, checks: [KANI-1]}
+        """
+    )
+    project.run()
+    assert project.verdicts() == {"KANI-1": "CONFIRMED", "GATE": "HELD"}
+    assert {item["level"] for item in project.ledger().values()} == {"L4"}

@@ -1,0 +1,363 @@
+"""What a run's outcome is called, what pytest is told, and what is shown of a failure."""
+
+from __future__ import annotations
+
+import re
+import xml.etree.ElementTree as ElementTree
+
+import pytest
+
+FALSE_CLAIM = """
+falsification_tests:
+  - id: FALSIFY-SM-001
+    rule: Small weights
+    prediction: No weight exceeds a half
+    formal: softmax(x) <= 1 / 2
+    if_fails: The claim is wrong
+"""
+
+
+def test_failure_shows_clause_values_sides_counterexample_hint_and_command(project):
+    path = project.contract(FALSE_CLAIM)
+    result = project.run("contracts/kernels/softmax-v1.yaml::FALSIFY-SM-001[cpu]")
+    result.assert_outcomes(failed=1)
+    line = project.line(path, "FALSIFY-SM-001")
+    result.stdout.fnmatch_lines(
+        [
+            f"*/softmax-v1.yaml:{line}: FALSIFIED: Small weights: softmax(x) ≤ 1 / 2",
+            "  claim: *No weight exceeds a half",
+            "  formal: softmax(x) <= 1 / 2",
+            "  ran: *softmax = engine:softmax",
+            "  failing: *softmax(x) ≤ 1 / 2",
+            "  values: *softmax(?0.0?) ≤ 1 / 2",
+            "  left?0?: *1.0",
+            "  right?0?: *0.5",
+            "  error: *0.5",
+            "  counterexample:",
+            "    n: 1",
+            "    x: ?0.0?",
+            "  if_fails: *The claim is wrong",
+            "  reproduce: pytest --contracts=contracts "
+            "'contracts/kernels/softmax-v1.yaml::FALSIFY-SM-001?cpu?'",
+            "FAILED *FALSIFY-SM-001?cpu? - FALSIFIED: Small weights: softmax(x) ≤ 1 / 2",
+        ]
+    )
+    assert "Traceback" not in result.stdout.str()
+    assert ".py:" not in result.stdout.str()
+
+
+def test_counterexample_is_yaml_that_reproduces(project):
+    yaml = pytest.importorskip("yaml")
+    project.contract(
+        """
+        proof_obligations:
+          - id: A
+            type: invariant
+            examples: 200
+            property: False for large sums
+            formal: sum(x) < 90.1
+        """
+    )
+    text = project.run(examples=None).stdout.str()
+    shown = re.search(r"counterexample:\n((?:    .*\n)+)", text)
+    assert shown is not None
+    inputs = yaml.safe_load(re.sub(r"(?m)^    ", "", shown[1]))
+    assert len(inputs["x"]) == inputs["n"]
+    assert sum(inputs["x"]) >= 90.1
+
+
+def test_reproduce_command_reproduces(project):
+    project.contract(FALSE_CLAIM)
+    text = project.run(examples=20).stdout.str()
+    command = re.search(r"reproduce: pytest (\S+) '(\S+cpu\])'", text)
+    assert command is not None
+    project.run(command[1], command[2], contracts=False).assert_outcomes(failed=1)
+
+
+def test_junit_has_one_line_messages_and_the_place(project):
+    path = project.contract(FALSE_CLAIM)
+    project.run("--junitxml=junit.xml", examples=5)
+    suite = ElementTree.parse(project.pytester.path / "junit.xml").getroot()[0]
+    assert suite.get("failures") == "2"
+    case = suite.findall("testcase")[1]
+    assert case.get("name") == "FALSIFY-SM-001[cpu]"
+    failure = case.find("failure")
+    assert failure is not None
+    assert failure.get("message") == "FALSIFIED: Small weights: softmax(x) ≤ 1 / 2"
+    properties = {p.get("name"): p.get("value") for p in case.iter("property")}
+    line = project.line(path, "FALSIFY-SM-001")
+    assert properties["where"].startswith(f"contracts/kernels/softmax-v1.yaml:{line}:")
+    assert properties["contract"] == "softmax-v1"
+
+
+def test_failure_survives_xdist_with_its_message(project):
+    project.contract(FALSE_CLAIM)
+    result = project.run_apart("-n1", examples=5)
+    result.stdout.fnmatch_lines(
+        [
+            "*softmax-v1.yaml:*: FALSIFIED: Small weights*",
+            "  counterexample:",
+            "FAILED *FALSIFY-SM-001?cpu? - FALSIFIED: Small weights: softmax(x) ≤ 1 / 2",
+        ]
+    )
+
+
+@pytest.mark.parametrize(
+    ("claim", "line_of", "message"),
+    [
+        ("formal: softmax(x) >", "formal", "VACUOUS: expected a value"),
+        ("formal: sofmax(x) > 0", "formal", "VACUOUS: the formula uses 'sofmax'"),
+        ("formal: softmax(x) + 1", "formal", "VACUOUS: not a claim but a value"),
+        (
+            "formal: softmax(z) > 0\n    variables: {z: zoo}",
+            "zoo",
+            "VACUOUS: no strategy is called",
+        ),
+        ("formal: softmax(z) > 0\n    variables: {z: 5..2}", "5..2", "VACUOUS: the domain of 'z'"),
+        ("formal: softmax(x) > 0\n    requires: [moon]", "id: A", "VACUOUS: no resource is called"),
+        ("run: nothing", "run", "VACUOUS: softmax_v1.py has no function 'nothing'"),
+    ],
+)
+def test_bad_clause_is_one_failing_item_without_a_stack(project, claim, line_of, message):
+    project.procedures("def something(): pass")
+    path = project.contract(
+        f"""
+proof_obligations:
+  - id: A
+    type: invariant
+    property: P
+    applies_to: [cpu]
+    {claim}
+  - {{id: B, type: invariant, property: Fine, formal: softmax(x) >= 0, applies_to: [cpu]}}
+"""
+    )
+    if "run:" in claim:
+        path.write_text(path.read_text().replace("    applies_to: [cpu]\n", ""))
+    result = project.run(examples=5)
+    result.assert_outcomes(failed=1, passed=1)
+    text = result.stdout.str()
+    assert f"contracts/kernels/softmax-v1.yaml:{project.line(path, line_of)}: {message}" in text
+    assert "Traceback" not in text
+    assert not re.search(r"pytest_contracts/\w+\.py:\d+", text)
+
+
+def test_suggestion_for_a_misspelt_name(project):
+    project.contract(
+        "proof_obligations:\n  - {id: A, type: invariant, property: P, formal: sofmax(x) > 0}"
+    )
+    project.run().stdout.fnmatch_lines(["*Did you mean 'softmax'?*"])
+
+
+@pytest.mark.parametrize(
+    ("target", "message"),
+    [
+        ("engine:sofmax", "engine has no function 'sofmax'"),
+        ("engin:softmax", "there is no module 'engin'"),
+        ("broken:f", "importing broken failed: ZeroDivisionError: division by zero"),
+        ("needy:f", "importing needy failed: No module named 'nothing_of_this_name'"),
+        ("engine:math", "engine:math is a module, not a function"),
+    ],
+)
+def test_bad_binding_is_one_failing_item_at_its_own_line(project, target, message):
+    project.pytester.makepyfile(broken="1 / 0", needy="import nothing_of_this_name")
+    path = project.contract(
+        "proof_obligations:\n  - {id: A, type: invariant, property: P, formal: softmax(x) >= 0}"
+    )
+    path.write_text(path.read_text().replace("engine:softmax\n", f"{target}\n"))
+    result = project.run(examples=5)
+    result.assert_outcomes(failed=1, passed=1)
+    line = project.line(path, "cpu:")
+    result.stdout.fnmatch_lines([f"contracts/kernels/softmax-v1.yaml:{line}: VACUOUS: {message}*"])
+    assert project.verdicts() == {"A[reference]": "HELD", "A[cpu]": "VACUOUS"}
+
+
+@pytest.mark.parametrize(
+    ("formal", "reason"),
+    [
+        ("softmax(x) > 2 when n > 99", "no input met the precondition"),
+        ("∀ i ∈ 0..0: softmax(x)[i] > 2", "no input met the precondition"),
+    ],
+)
+def test_claim_that_compares_nothing_is_vacuous(project, formal, reason):
+    project.contract(
+        f'proof_obligations:\n  - {{id: A, type: invariant, property: P, formal: "{formal}"}}'
+    )
+    result = project.run()
+    result.assert_outcomes(failed=2)
+    assert set(project.verdicts().values()) == {"VACUOUS"}
+    assert f"VACUOUS: P: {reason}" in result.stdout.str()
+
+
+def test_guard_counts_only_the_inputs_that_meet_it(project):
+    project.contract(
+        """
+        proof_obligations:
+          - {id: A, type: invariant, property: P, formal: softmax(x) = 1 when n = 1}
+        """
+    )
+    project.run(examples=20).assert_outcomes(passed=2)
+    for item in project.ledger().values():
+        assert 0 < item["examples"] <= 20
+        assert item["compared"] == item["examples"]
+
+
+def test_claim_without_variables_runs_once(project):
+    project.contract(
+        "proof_obligations:\n"
+        '  - {id: A, type: invariant, property: P, formal: "softmax([0, 0]) = 1 / 2"}'
+    )
+    project.run().assert_outcomes(passed=2)
+    for item in project.ledger().values():
+        assert (item["examples"], item["compared"], item["level"]) == (0, 2, "L2")
+
+
+def test_words_alone_are_prose_and_an_error_when_strict(project):
+    project.contract("proof_obligations:\n  - {id: A, type: safety, property: All is well}")
+    result = project.run("-rs")
+    result.assert_outcomes(skipped=1)
+    result.stdout.fnmatch_lines(["*softmax-v1.yaml:*: PROSE: type safety needs formal or run*"])
+    assert project.ledger()["A"]["level"] == "L0"
+    project.run("--contracts-strict").assert_outcomes(failed=1)
+    assert project.verdicts() == {"A": "PROSE"}
+
+
+def test_missing_hardware_is_unavailable_with_the_remedy(project):
+    path = project.contract(
+        "proof_obligations:\n  - {id: A, type: invariant, property: P, formal: softmax(x) >= 0}"
+    )
+    path.write_text(path.read_text().replace("engine:softmax\n", "engine:far_away\n"))
+    result = project.run("-rs")
+    result.assert_outcomes(passed=1, skipped=1)
+    line = project.line(path, "id: A")
+    result.stdout.fnmatch_lines(
+        [f"*softmax-v1.yaml:{line}: UNAVAILABLE: no accelerator here; rent one*"]
+    )
+    assert project.verdicts()["A[cpu]"] == "UNAVAILABLE"
+
+
+def test_engine_may_use_its_own_error_for_missing_hardware(project):
+    project.contract(
+        "proof_obligations:\n  - {id: A, type: invariant, property: P, run: f}",
+    )
+    project.procedures(
+        """
+        class NoDevice(Exception):
+            missing, remedy = "device", "buy one"
+
+        def f():
+            raise NoDevice("no device; buy one")
+        """
+    )
+    project.run().assert_outcomes(skipped=1)
+    assert project.ledger()["A"]["message"] == "no device; buy one"
+
+
+def test_other_exceptions_of_an_implementation_falsify(project):
+    project.pytester.makepyfile(fragile="def softmax(x):\n    return x[5]\n")
+    path = project.contract(
+        "proof_obligations:\n  - {id: A, type: invariant, property: P, formal: softmax(x) > -500}"
+    )
+    path.write_text(path.read_text().replace("engine:softmax\n", "fragile:softmax\n"))
+    result = project.run("contracts/kernels/softmax-v1.yaml::A[cpu]")
+    result.assert_outcomes(failed=1)
+    assert project.verdicts()["A[cpu]"] == "FALSIFIED"
+    result.stdout.fnmatch_lines(
+        [
+            "*FALSIFIED: P: IndexError: *",
+            "  counterexample:",
+            "    n: 1",
+            "*fragile.py:2: IndexError",
+        ]
+    )
+
+
+def test_wrong_shape_falsifies_equivalence(project):
+    project.pytester.makepyfile(shapely="def softmax(x):\n    return x[:-1]\n")
+    path = project.contract("proof_obligations:\n  - {id: A, type: equivalence, property: P}")
+    path.write_text(path.read_text().replace("engine:softmax\n", "shapely:softmax\n"))
+    result = project.run("contracts/kernels/softmax-v1.yaml::A[cpu]")
+    assert project.verdicts()["A[cpu]"] == "FALSIFIED"
+    result.stdout.fnmatch_lines(["*shapes ?0? and ?1? differ*"])
+
+
+STATUS = """
+proof_obligations:
+  - {{id: A, type: invariant, property: P, formal: softmax(x) {claim}, status: {status}}}
+"""
+
+
+@pytest.mark.parametrize(
+    ("status", "claim", "outcomes"),
+    [
+        ("ACTIVE", ">= 0", {"passed": 2}),
+        ("ACTIVE", "> 1", {"failed": 2}),
+        ("PROPOSED", ">= 0", {"xpassed": 2}),
+        ("PROPOSED", "> 1", {"xfailed": 2}),
+        ("BLOCKED", "> 1", {"xfailed": 2}),
+        ("VIOLATED", ">= 0", {"failed": 2}),
+        ("VIOLATED", "> 1", {"xfailed": 2}),
+        ("PROPOSED", "> 1 when n > 99", {"failed": 2}),
+    ],
+)
+def test_status_says_what_is_expected(project, status, claim, outcomes):
+    project.contract(STATUS.format(status=status, claim=claim))
+    project.run(examples=10).assert_outcomes(**outcomes)
+
+
+def test_contract_status_covers_its_claims(project):
+    path = project.contract(STATUS.format(status="ACTIVE", claim="> 1"))
+    path.write_text(path.read_text().replace("kind: kernel,", "kind: kernel, status: PROPOSED,"))
+    project.run(examples=10).assert_outcomes(xfailed=2)
+
+
+def test_unexpected_pass_calls_for_promotion(project):
+    path = project.contract(STATUS.format(status="PROPOSED", claim=">= 0"))
+    result = project.run(examples=10)
+    line = project.line(path, "id: A")
+    result.stdout.fnmatch_lines(
+        [f"*softmax-v1.yaml:{line}:*A?cpu? is PROPOSED, but it holds: promote it"]
+    )
+
+
+def test_breach_that_is_gone_says_so(project):
+    project.contract(STATUS.format(status="VIOLATED", claim=">= 0"))
+    result = project.run(examples=10)
+    result.stdout.fnmatch_lines(["*XPASS(strict)* VIOLATED, but it holds*"])
+    assert project.verdicts()["A[cpu]"] == "HELD"
+
+
+def test_runxfail_shows_the_failure(project):
+    project.contract(STATUS.format(status="PROPOSED", claim="> 1"))
+    project.run("--runxfail", examples=10).assert_outcomes(failed=2)
+
+
+def test_each_item_has_its_own_saved_examples(project):
+    project.contract(
+        """
+        proof_obligations:
+          - {id: A, type: invariant, property: P, formal: sum(x) < 100, applies_to: [cpu]}
+          - {id: B, type: invariant, property: P, formal: sum(x) > -100, applies_to: [cpu]}
+        """
+    )
+    project.run_apart(examples=200).assert_outcomes(failed=2)
+    # With two examples to spend, only what was saved can fail, and each item finds its own.
+    project.run_apart(examples=2).assert_outcomes(failed=2)
+
+
+def test_hypothesis_statistics_are_shown(project):
+    project.contract(
+        "proof_obligations:\n  - {id: A, type: invariant, property: P, formal: softmax(x) >= 0}"
+    )
+    result = project.run("--hypothesis-show-statistics", examples=12)
+    result.stdout.fnmatch_lines(["*softmax-v1.yaml::A?cpu?:*", "*- 12 passing*"])
+
+
+def test_claim_says_how_many_examples(project):
+    project.contract(
+        """
+        proof_obligations:
+          - {id: A, type: invariant, property: P, formal: softmax(x) >= 0, examples: 7}
+        """
+    )
+    project.run(examples=None)
+    assert {item["examples"] for item in project.ledger().values()} == {7}
