@@ -1,0 +1,170 @@
+"""Products of quantized weights with activations, on packed blocks and in integers.
+
+``qmatmul`` never expands weights to float32: a type without a kernel is an error, not a slow path.
+``pack`` prepares a weight once; ``multiply`` uses it with activations that several weights share.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from inference import threads as pool
+from inference.errors import UnsupportedTypeError
+from inference.kernels.qmatmul import cpu
+from inference.kernels.qmatmul.cpu import activation_sums, quantize_activations
+from inference.quant.types import GGMLType, block_size, padded_row_bytes
+
+__all__ = [
+    "FUSED_KERNELS",
+    "LAUNCHES",
+    "Launch",
+    "PackedWeight",
+    "activation_sums",
+    "multiply",
+    "pack",
+    "qmatmul",
+    "quantize_activations",
+]
+
+FUSED_KERNELS: Mapping[GGMLType, Callable[..., None]] = MappingProxyType(
+    {
+        GGMLType.Q4_0: cpu.q4_0,
+        GGMLType.Q4_1: cpu.q4_1,
+        GGMLType.Q5_0: cpu.q5_0,
+        GGMLType.Q5_1: cpu.q5_1,
+        GGMLType.Q8_0: cpu.q8_0,
+        GGMLType.Q4_K: cpu.q4_k,
+        GGMLType.Q5_K: cpu.q5_k,
+        GGMLType.Q6_K: cpu.q6_k,
+    }
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Launch:
+    """What ran: the compiled function, the weight's type, and its size."""
+
+    kernel: str
+    dtype: GGMLType
+    rows: int
+    cols: int
+
+
+LAUNCHES: Counter[Launch] = Counter()
+"""How often each product ran since the process started; a caller compares two readings."""
+
+
+@dataclass(frozen=True, slots=True)
+class PackedWeight:
+    """A weight [rows, cols] ready for its kernel; ``data`` is what the kernel reads."""
+
+    dtype: GGMLType
+    rows: int
+    cols: int
+    data: NDArray[np.uint8]
+    kernel: Callable[..., None]
+    launch: Launch
+
+
+def pack(raw: NDArray[np.uint8], dtype: GGMLType, rows: int, cols: int) -> PackedWeight:
+    """Prepare a weight [rows, cols] given as the bytes of its blocks.
+
+    Raises:
+        UnsupportedTypeError: no fused kernel reads this type.
+        ValueError: the bytes do not fit the shape.
+    """
+    try:
+        kernel = FUSED_KERNELS[dtype]
+    except KeyError:
+        known = ", ".join(sorted(entry.name for entry in FUSED_KERNELS))
+        raise UnsupportedTypeError(f"no fused kernel for {dtype!r}; supported: {known}") from None
+    needed = rows * padded_row_bytes(dtype, cols)
+    if raw.dtype != np.uint8 or raw.size != needed:
+        raise ValueError(
+            f"qmatmul: {rows}×{cols} in {dtype.name} takes {needed} bytes,"
+            f" got {raw.size} values of {raw.dtype}"
+        )
+    data = np.ascontiguousarray(raw).reshape(rows, padded_row_bytes(dtype, cols)).view()
+    data.flags.writeable = False  # as a mapped file is: one compiled form serves both
+    launch = Launch(_name(kernel), dtype, rows, cols)
+    return PackedWeight(dtype, rows, cols, data, kernel, launch)
+
+
+def multiply(
+    weight: PackedWeight,
+    q: NDArray[np.int8],
+    scales: NDArray[np.float32],
+    *,
+    threads: int | None = None,
+) -> NDArray[np.float32]:
+    """Multiply a packed weight with activations from ``quantize_activations``.
+
+    The result does not depend on the number of threads.
+
+    Shapes:
+        q: [n, k], scales: [n, k/32]; k is the weight's cols, padded with zeros to whole blocks
+        returns: [n, rows]
+    """
+    k = -(-weight.cols // block_size(weight.dtype)) * block_size(weight.dtype)
+    n = q.shape[0]
+    if q.shape != (n, k) or scales.shape != (n, k // 32):
+        raise ValueError(
+            f"qmatmul: {weight.dtype.name} weight {weight.rows}×{weight.cols} needs activations"
+            f" ({n}, {k}), got {q.shape} with scales {scales.shape}"
+        )
+    q, scales = np.ascontiguousarray(q), np.ascontiguousarray(scales)
+    sums = activation_sums(q)
+    out = np.empty((n, weight.rows), dtype=np.float32)
+    LAUNCHES[weight.launch] += 1
+    if n == 0 or k == 0:
+        out[...] = 0
+        return out
+
+    def rows(first: int, last: int) -> None:
+        weight.kernel(weight.data, q, scales, sums, out, first, last)
+
+    pool.for_chunks(rows, weight.rows, _chunk(weight.rows, n * k), threads)
+    return out
+
+
+def qmatmul(
+    raw: NDArray[np.uint8],
+    dtype: GGMLType,
+    rows: int,
+    cols: int,
+    x: NDArray[np.float32],
+) -> NDArray[np.float32]:
+    """Return ``x @ W.T`` for a weight W [rows, cols] given as blocks, activations in int8.
+
+    Shapes:
+        x: [n, cols]
+        returns: [n, rows]
+    Raises:
+        UnsupportedTypeError: no fused kernel reads this type.
+        ValueError: shapes or dtypes do not fit.
+    """
+    weight = pack(raw, dtype, rows, cols)
+    if x.ndim != 2 or x.shape[1] != cols:
+        raise ValueError(f"qmatmul: weight is {rows}×{cols}, but x has shape {x.shape}")
+    padding = -cols % block_size(dtype)
+    if padding:
+        x = np.pad(x, ((0, 0), (0, padding)))
+    return multiply(weight, *quantize_activations(x))
+
+
+def _chunk(rows: int, work_per_row: int) -> int:
+    """Choose rows per task: enough work to pay for the hand-over, 16 floats to own a cache line."""
+    enough = -(-(1 << 17) // work_per_row)
+    return min(rows, max(16, -(-enough // 16) * 16)) or 1
+
+
+def _name(kernel: Any) -> str:
+    function = getattr(kernel, "py_func", kernel)
+    return f"{function.__module__}.{function.__name__}"
