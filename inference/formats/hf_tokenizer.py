@@ -1,0 +1,170 @@
+"""A tokenizer's vocabulary and rules out of Hugging Face's tokenizer.json."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from inference.errors import ModelFileError, TokenizerError
+from inference.formats.base import ModelFile
+from inference.formats.jsonfile import read_object
+from inference.formats.tokenizer_spec import (
+    BYTE,
+    CONTROL,
+    NORMAL,
+    UNKNOWN,
+    UNUSED,
+    USER_DEFINED,
+    TokenizerSpec,
+)
+
+UNKNOWN_PRE = "unknown"
+MAX_TOKENS = 1 << 22
+
+_WORDS = r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|"
+_REST = r"| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+"
+_PATTERNS: Mapping[str, str] = {
+    _WORDS + r"\p{N}" + _REST: "qwen2",
+    _WORDS + r"\p{N}{1,3}" + _REST: "llama-bpe",
+}
+_BYTE_TOKEN = re.compile(r"<0x[0-9A-F]{2}>")
+
+
+def read_hf_tokenizer(file: ModelFile) -> TokenizerSpec:
+    """Return the tokenizer of a Hugging Face directory.
+
+    ``pre`` is ``unknown`` where llama.cpp has no name for the pre-tokenizer; tokenizer.json then
+    still says all.
+    """
+    path = file.path / "tokenizer.json"
+    if not path.is_file():
+        raise TokenizerError(f"{file.path}: has no tokenizer.json")
+    config_path = file.path / "tokenizer_config.json"
+    try:
+        whole = read_object(path)
+        settings = read_object(config_path) if config_path.is_file() else {}
+        return _Reader(file, path, whole, settings).spec()
+    except ModelFileError as error:
+        raise TokenizerError(str(error)) from error
+    except (LookupError, TypeError, ValueError, AttributeError, OverflowError) as error:
+        raise TokenizerError(f"{path}: is not laid out as tokenizer.json is: {error!r}") from error
+
+
+class _Reader:
+    def __init__(
+        self, file: ModelFile, path: Path, whole: dict[str, Any], settings: dict[str, Any]
+    ) -> None:
+        self.path = path
+        self.config = file.metadata
+        self.settings = settings
+        self.whole = whole
+        self.model = whole["model"]
+        self.added = whole.get("added_tokens") or []
+        self.ids: dict[str, int] = {}
+
+    def spec(self) -> TokenizerSpec:
+        if self.model.get("type") != "BPE":
+            raise TokenizerError(
+                f"{self.path}: model type {str(self.model.get('type'))[:40]!r} is not implemented; "
+                "BPE is"
+            )
+        steps = self._steps()
+        byte_level = any(step.get("type") == "ByteLevel" for step in steps)
+        tokens, types = self._vocabulary(byte_level)
+        first, last = self._template()
+        bos, eos = self._special("bos_token"), self._special("eos_token")
+        return TokenizerSpec(
+            model="gpt2" if byte_level else "llama",
+            pre=_pre(steps) if byte_level else "default",
+            tokens=tokens,
+            token_types=types,
+            merges=[
+                merge if isinstance(merge, str) else " ".join(merge)
+                for merge in self.model["merges"]
+            ],
+            bos_id=bos,
+            eos_id=eos,
+            unk_id=self._special("unk_token"),
+            pad_id=self._special("pad_token"),
+            add_bos=first if first is not None else self.settings.get("add_bos_token") is True,
+            add_eos=last if last is not None else self.settings.get("add_eos_token") is True,
+            chat_template=self._chat_template(),
+            tokenizer_json=self.path,
+        )
+
+    def _steps(self) -> list[dict[str, Any]]:
+        pre = self.whole.get("pre_tokenizer") or {}
+        return list(pre["pretokenizers"]) if pre.get("type") == "Sequence" else [pre]
+
+    def _vocabulary(self, byte_level: bool) -> tuple[list[str], list[int]]:
+        """Return tokens and token types by id; ids without a token are padding, as in GGUF."""
+        vocab = self.model["vocab"]
+        self.ids = {str(token): int(number) for token, number in vocab.items()}
+        self.ids.update((entry["content"], int(entry["id"])) for entry in self.added)
+        stated = self.config.get("vocab_size")
+        count = max(self.ids.values(), default=-1) + 1
+        count = max(count, stated if type(stated) is int else 0)
+        if count > MAX_TOKENS or min(self.ids.values(), default=0) < 0:
+            raise TokenizerError(f"{self.path}: token ids reach {count - 1:,}")
+        tokens = [f"[PAD{number}]" for number in range(count)]
+        types = [UNUSED] * count
+        for token, number in self.ids.items():
+            if types[number] != UNUSED:
+                raise TokenizerError(f"{self.path}: two tokens have id {number}")
+            tokens[number], types[number] = token, NORMAL
+            if not byte_level and _BYTE_TOKEN.fullmatch(token):
+                types[number] = BYTE
+        for entry in self.added:
+            types[int(entry["id"])] = CONTROL if entry.get("special") else USER_DEFINED
+        unknown = self.model.get("unk_token")
+        if not byte_level and unknown in self.ids:
+            types[self.ids[unknown]] = UNKNOWN
+        return tokens, types
+
+    def _special(self, name: str) -> int | None:
+        value = self.settings.get(name)
+        token = value.get("content") if isinstance(value, dict) else value
+        if token is None and name == "unk_token":
+            token = self.model.get("unk_token")
+        if isinstance(token, str):
+            if token not in self.ids:
+                raise TokenizerError(f"{self.path}: {name} {token[:40]!r} is not in the vocabulary")
+            return self.ids[token]
+        if name in self.settings:
+            return None
+        number = self.config.get(f"{name}_id")
+        if isinstance(number, list) and number:
+            number = number[0]
+        return number if type(number) is int else None
+
+    def _template(self) -> tuple[bool | None, bool | None]:
+        """Tell whether the post-processor adds a token in front and behind; ``None``: unsaid."""
+        post = self.whole.get("post_processor") or {}
+        for step in post.get("processors") or [post]:
+            if step.get("type") == "TemplateProcessing":
+                single = step["single"]
+                return "SpecialToken" in single[0], "SpecialToken" in single[-1]
+        return None, None
+
+    def _chat_template(self) -> str | None:
+        template = self.settings.get("chat_template")
+        if isinstance(template, list):
+            template = {entry["name"]: entry["template"] for entry in template}.get("default")
+        beside = self.path.with_name("chat_template.jinja")
+        if template is None and beside.is_file():
+            template = beside.read_text(encoding="utf-8")
+        return template if isinstance(template, str) else None
+
+
+def _pre(steps: list[dict[str, Any]]) -> str:
+    """Return llama.cpp's name of a byte-level pre-tokenizer."""
+    kinds = [step.get("type") for step in steps]
+    if kinds == ["ByteLevel"] and steps[0].get("use_regex", True):
+        return "gpt-2"
+    if kinds == ["Digits", "ByteLevel"] and steps[0].get("individual_digits"):
+        return "smollm"
+    if kinds == ["Split", "ByteLevel"] and not steps[1].get("use_regex", True):
+        return _PATTERNS.get(steps[0]["pattern"].get("Regex", ""), UNKNOWN_PRE)
+    return UNKNOWN_PRE

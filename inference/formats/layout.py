@@ -1,0 +1,26 @@
+"""How the formats order the dimensions of a tensor.
+
+GGUF lists the contiguous dimension first, ``[in_features, out_features]``; APR, safetensors and the
+engine list it last. The bytes are the same, so changing between them reverses the list and moves
+nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from math import prod
+
+from inference.quant.types import GGMLType, row_bytes
+
+
+def swap(dims: Sequence[int]) -> tuple[int, ...]:
+    """Return the dimensions in the other order; one-dimensional shapes are their own swap."""
+    return tuple(dims[::-1])
+
+
+def tensor_nbytes(dtype: GGMLType, shape: Sequence[int]) -> int:
+    """Return the packed size in bytes of a tensor with ``shape`` in rows-first order.
+
+    ``ValueError`` when the last dimension is not a whole number of blocks.
+    """
+    return prod(shape[:-1]) * row_bytes(dtype, shape[-1])

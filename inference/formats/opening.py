@@ -1,0 +1,42 @@
+"""Which reader a file needs, decided by its content and never by its name."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from inference.errors import ModelFileError, UnsupportedFormatError
+from inference.formats.apr import AprFile
+from inference.formats.base import ModelFile
+from inference.formats.gguf import GgufFile
+from inference.formats.hf import HfDirectory
+
+_KINDS = "GGUF files, APR v2 files and Hugging Face directories are"
+
+
+def open_model(path: str | Path) -> ModelFile:
+    """Open a GGUF file, an APR v2 file or a Hugging Face directory.
+
+    ``ModelFileError`` when the file is damaged, ``UnsupportedFormatError`` when it is of another
+    kind.
+    """
+    path = Path(path)
+    try:
+        if path.is_dir():
+            return HfDirectory(path)
+        if not path.is_file():
+            raise ModelFileError(path, "no such file or directory")
+        with path.open("rb") as file:
+            head = file.read(16)
+    except OSError as error:
+        raise ModelFileError(path, f"cannot be read: {error.strerror or error}") from error
+    if head[:4] == b"GGUF":
+        return GgufFile(path)
+    if head[:3] == b"APR":
+        return AprFile(path)
+    if head[8:9] == b"{" or path.name.endswith(".safetensors"):
+        raise UnsupportedFormatError(
+            path, "is a bare safetensors file; open the directory that also has its config.json"
+        )
+    raise UnsupportedFormatError(
+        path, f"begins with {head[:4]!r}, which no reader knows; {_KINDS} read", offset=0
+    )
