@@ -1,0 +1,158 @@
+"""Runs a decoder's program on the CPU, operation by operation, with the contracted kernels."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from inference.backends.cpu_linear import Dispatch, LinearLayers
+from inference.kernels.gqa import gqa_mix, gqa_scores, gqa_softmax
+from inference.kernels.rmsnorm import rmsnorm
+from inference.kernels.rope import rope_frequencies, rope_rotate, rope_table
+from inference.kernels.silu import silu
+from inference.kernels.swiglu import swiglu
+from inference.model.kv_cache import KVCache
+from inference.model.ops import (
+    Add,
+    AddBias,
+    Attend,
+    Embed,
+    LastRow,
+    Linear,
+    Observe,
+    Program,
+    Remember,
+    RmsNorm,
+    Rope,
+    SwiGlu,
+)
+from inference.model.weights import Numerics, Weight, resolve_vectors
+from inference.trace.capture import Capture
+from inference.trace.stages import Stage
+
+Array = NDArray[np.float32]
+IntArray = NDArray[np.intp]
+
+
+class Step:
+    """The state of one run of a program: token ids, positions, named buffers."""
+
+    def __init__(
+        self, ids: IntArray, cache: KVCache, *, every_row: bool, capture: Capture | None
+    ) -> None:
+        self.ids = ids
+        self.cache = cache
+        self.start = cache.length
+        self.every_row = every_row
+        self.capture = capture
+        self.buffers: dict[str, Array] = {}
+        self._rotary: dict[tuple[int, float], tuple[Array, Array]] = {}
+
+    def rotary(self, head_dim: int, theta: float) -> tuple[Array, Array]:
+        """Return the cosines and sines of this step's positions; built once for all layers."""
+        key = head_dim, theta
+        if key not in self._rotary:
+            positions = np.arange(self.start, self.start + len(self.ids))
+            self._rotary[key] = rope_table(positions, rope_frequencies(head_dim, theta))
+        return self._rotary[key]
+
+    def observe(self, stage: Stage, layer: int | None, value: Array) -> None:
+        """Show a value to the capture, if there is one that wants it."""
+        if self.capture is not None and self.capture.wants(stage, layer):
+            self.capture.observe(stage, layer, value)
+
+
+class CpuBackend:
+    """Executes programs over one set of weights."""
+
+    name = "cpu"
+
+    def __init__(self, weights: Mapping[str, Weight], numerics: Numerics) -> None:
+        self._weights = weights
+        self._vectors = resolve_vectors(weights)
+        self._linear = LinearLayers(
+            {name: weight for name, weight in weights.items() if name not in self._vectors},
+            numerics,
+        )
+
+    @property
+    def dispatch(self) -> Sequence[Dispatch]:
+        """Which kernel serves each matrix, and how often it ran."""
+        return tuple(self._linear.log.values())
+
+    def run(self, program: Program, step: Step) -> Array:
+        """Run every operation in order; return the program's output buffer [rows, vocab].
+
+        The tokens join the cache only when the whole program has run.
+        """
+        step.cache.reserve(len(step.ids))
+        for op in program.ops:
+            self.handlers[type(op)](self, op, step)
+        step.cache.commit(len(step.ids))
+        return step.buffers[program.output]
+
+    def _embed(self, op: Embed, step: Step) -> None:
+        step.buffers[op.out] = self._weights[op.table.name].take(step.ids)
+
+    def _rms_norm(self, op: RmsNorm, step: Step) -> None:
+        step.buffers[op.out] = rmsnorm(step.buffers[op.x], self._vectors[op.weight.name], op.eps)
+
+    def _linear_layer(self, op: Linear, step: Step) -> None:
+        step.buffers[op.out] = self._linear(step.buffers[op.x], op.weight.name)
+
+    def _add_bias(self, op: AddBias, step: Step) -> None:
+        step.buffers[op.x] = step.buffers[op.x] + self._vectors[op.bias.name]
+
+    def _rope(self, op: Rope, step: Step) -> None:
+        x = step.buffers[op.x]
+        cos, sin = step.rotary(op.head_dim, op.theta)
+        heads = x.reshape(len(x), op.heads, op.head_dim)
+        step.buffers[op.x] = rope_rotate(heads, cos, sin, op.neox).reshape(x.shape)
+
+    def _remember(self, op: Remember, step: Step) -> None:
+        step.cache.append(op.layer, step.buffers[op.k], step.buffers[op.v])
+
+    def _attend(self, op: Attend, step: Step) -> None:
+        q = step.buffers[op.q]
+        keys, values = step.cache.view(op.layer, len(q))
+        scores = gqa_scores(q.reshape(len(q), op.heads, op.head_dim), keys)
+        step.observe(Stage.ATTN_SCORES, op.layer, scores)
+        weights = gqa_softmax(scores, step.start)
+        step.observe(Stage.ATTN_SOFTMAX, op.layer, weights)
+        step.buffers[op.out] = gqa_mix(weights, values).reshape(len(q), -1)
+
+    def _swiglu(self, op: SwiGlu, step: Step) -> None:
+        gate = step.buffers[op.gate]
+        if step.capture is not None and step.capture.wants(Stage.FFN_SILU, op.layer):
+            step.capture.observe(Stage.FFN_SILU, op.layer, silu(gate))
+        step.buffers[op.out] = swiglu(gate, step.buffers[op.up])
+
+    def _add(self, op: Add, step: Step) -> None:
+        step.buffers[op.x] = step.buffers[op.x] + step.buffers[op.y]
+
+    def _last_row(self, op: LastRow, step: Step) -> None:
+        if not step.every_row:
+            step.buffers[op.x] = step.buffers[op.x][-1:]
+
+    def _observe(self, op: Observe, step: Step) -> None:
+        if step.capture is not None and step.capture.wants(op.stage, op.layer):
+            parts = [step.buffers[name] for name in op.buffers]
+            value = parts[0] if len(parts) == 1 else np.concatenate(parts, axis=1)
+            step.capture.observe(op.stage, op.layer, value)
+
+    handlers: Mapping[type, Callable[[Any, Any, Step], None]] = {
+        Embed: _embed,
+        RmsNorm: _rms_norm,
+        Linear: _linear_layer,
+        AddBias: _add_bias,
+        Rope: _rope,
+        Remember: _remember,
+        Attend: _attend,
+        SwiGlu: _swiglu,
+        Add: _add,
+        LastRow: _last_row,
+        Observe: _observe,
+    }

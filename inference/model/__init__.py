@@ -1,0 +1,1 @@
+"""The decoder: its configuration, its program of operations, its weights and its memory."""

@@ -1,0 +1,127 @@
+"""The forward pass of a decoder-only transformer, written once as a program of operations.
+
+Notation: x the residual stream, n a normed copy of it; q, k, v, a of attention; g, u, f of the
+feed-forward network.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+from inference.errors import UnsupportedArchitectureError
+from inference.model.config import ModelConfig, RopeType
+from inference.model.ops import (
+    Add,
+    AddBias,
+    Attend,
+    Embed,
+    LastRow,
+    Linear,
+    Observe,
+    Op,
+    Parameter,
+    Program,
+    Remember,
+    RmsNorm,
+    Rope,
+    SwiGlu,
+)
+from inference.trace.stages import Stage
+
+EMBEDDING_TABLE = "token_embd.weight"
+
+
+def attention(c: ModelConfig, layer: int) -> Iterator[Op]:
+    """Write into ``a`` what attention adds to ``x``: a = W_o · attend(rope(q), rope(k), v)."""
+    head_rows = {"q": c.heads, "k": c.kv_heads, "v": c.kv_heads}
+    width = {buffer: heads * c.head_dim for buffer, heads in head_rows.items()}
+
+    def weight(part: str, *shape: int) -> Parameter:
+        return Parameter(f"blk.{layer}.{part}", shape)
+
+    def observe(stage: Stage, *buffers: str) -> Observe:
+        return Observe(stage, layer, buffers)
+
+    yield RmsNorm("x", weight("attn_norm.weight", c.hidden), c.rms_norm_eps, "n")
+    yield observe(Stage.ATTN_NORM, "n")
+    for buffer in "qkv":
+        matrix = weight(f"attn_{buffer}.weight", width[buffer], c.hidden)
+        yield Linear("n", matrix, buffer)
+    yield observe(Stage.QKV_MATMUL, "q", "k", "v")
+    if c.qkv_bias:
+        for buffer in "qkv":
+            yield AddBias(buffer, weight(f"attn_{buffer}.bias", width[buffer]))
+    yield observe(Stage.QKV_BIAS, "q", "k", "v")
+    for buffer in "qk":
+        neox = c.rope_type is RopeType.NEOX
+        yield Rope(buffer, head_rows[buffer], c.head_dim, c.rope_theta, neox)
+    yield observe(Stage.Q_POST_ROPE, "q")
+    yield observe(Stage.K_POST_ROPE, "k")
+    yield Remember("k", "v", layer)
+    yield Attend("q", c.heads, c.kv_heads, c.head_dim, layer, "a")
+    yield observe(Stage.ATTENTION, "a")
+    yield Linear("a", weight("attn_output.weight", c.hidden, width["q"]), "a")
+    yield observe(Stage.ATTN_OUT, "a")
+
+
+def feed_forward(c: ModelConfig, layer: int) -> Iterator[Op]:
+    """Write into ``f`` what the network adds to ``x``: f = W_down · (silu(W_gate n) * W_up n)."""
+
+    def weight(part: str, *shape: int) -> Parameter:
+        return Parameter(f"blk.{layer}.{part}", shape)
+
+    yield RmsNorm("x", weight("ffn_norm.weight", c.hidden), c.rms_norm_eps, "n")
+    yield Observe(Stage.FFN_NORM, layer, ("n",))
+    yield Linear("n", weight("ffn_gate.weight", c.intermediate, c.hidden), "g")
+    yield Observe(Stage.FFN_GATE, layer, ("g",))
+    yield Linear("n", weight("ffn_up.weight", c.intermediate, c.hidden), "u")
+    yield Observe(Stage.FFN_UP, layer, ("u",))
+    yield SwiGlu("g", "u", layer, "f")
+    yield Observe(Stage.FFN_SWIGL, layer, ("f",))
+    yield Linear("f", weight("ffn_down.weight", c.hidden, c.intermediate), "f")
+    yield Observe(Stage.FFN_OUT, layer, ("f",))
+
+
+def block(c: ModelConfig, layer: int) -> Iterator[Op]:
+    """x = x + attention(norm(x)); x = x + feed_forward(norm(x))."""
+    yield from attention(c, layer)
+    yield Add("x", "a")
+    yield Observe(Stage.POST_ATTN_RESIDUAL, layer, ("x",))
+    yield from feed_forward(c, layer)
+    yield Add("x", "f")
+    yield Observe(Stage.POST_FFN_RESIDUAL, layer, ("x",))
+
+
+def pre_norm_decoder(c: ModelConfig) -> Program:
+    """Return the program of the llama lineage: pre-norm, rotary, grouped-query, SwiGLU."""
+    table = Parameter(EMBEDDING_TABLE, (c.vocab, c.hidden))
+    head = table if c.tied_embeddings else Parameter("output.weight", (c.vocab, c.hidden))
+    ops: list[Op] = [Embed(table, "x"), Observe(Stage.EMBEDDING, 0, ("x",))]
+    for layer in range(c.layers):
+        ops += block(c, layer)
+    ops += [
+        RmsNorm("x", Parameter("output_norm.weight", (c.hidden,)), c.rms_norm_eps, "x"),
+        Observe(Stage.FINAL_NORM, None, ("x",)),
+        LastRow("x"),
+        Linear("x", head, "logits"),
+        Observe(Stage.LM_HEAD, None, ("logits",)),
+    ]
+    return Program(tuple(ops), "logits")
+
+
+ARCHITECTURES: dict[str, Callable[[ModelConfig], Program]] = {"qwen2": pre_norm_decoder}
+
+
+def build_program(config: ModelConfig) -> Program:
+    """Return the forward pass that ``config`` describes.
+
+    Raises:
+        UnsupportedArchitectureError: no program exists for ``config.architecture``.
+    """
+    build = ARCHITECTURES.get(config.architecture)
+    if build is None:
+        raise UnsupportedArchitectureError(
+            f"architecture {config.architecture!r} is not implemented; "
+            f"implemented: {', '.join(sorted(ARCHITECTURES))}"
+        )
+    return build(config)

@@ -1,0 +1,169 @@
+"""A model ready to run: the engine's public face."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from functools import cached_property
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from inference.backends import BackendName, choose_backend
+from inference.backends.cpu import CpuBackend
+from inference.backends.cpu_linear import Dispatch
+from inference.decode.generate import Generation, GenerationOptions, Piece, generate, stream
+from inference.errors import EngineError
+from inference.formats import ModelFile, open_model
+from inference.formats.config import model_config
+from inference.formats.tokenizer_spec import tokenizer_spec
+from inference.model.decoder import build_program
+from inference.model.ops import Program
+from inference.model.session import Session
+from inference.model.weights import F32_CACHE_BYTES, Numerics, resolve
+from inference.trace.activations import Trace
+from inference.trace.capture import Recorder
+from inference.trace.plan import TracePlan
+
+if TYPE_CHECKING:
+    from inference.text.tokenizer import Tokenizer
+
+
+class Model:
+    """An open model: one program, one set of weights, one numeric path.
+
+    ``program`` replaces the forward pass that the configuration describes; claims about the engine
+    use it to plant a defect and see that it is found. ``f32_cache_bytes`` bounds the float32 copies
+    of packed matrices; what does not fit is expanded again at every use.
+    """
+
+    def __init__(
+        self,
+        file: ModelFile,
+        *,
+        backend: BackendName = "auto",
+        numerics: Numerics = "fused",
+        f32_cache_bytes: int = F32_CACHE_BYTES,
+        program: Program | None = None,
+    ) -> None:
+        self.backend = choose_backend(backend)
+        self.numerics = numerics
+        self.file = file
+        self.config = model_config(file)
+        self.program = program or build_program(self.config)
+        self._weights = resolve(file, self.program, f32_cache_bytes)
+        self._executor: CpuBackend | None = CpuBackend(self._weights, numerics)
+
+    @classmethod
+    def open(
+        cls, path: str | Path, *, backend: BackendName = "auto", numerics: Numerics = "fused"
+    ) -> Self:
+        """Open a model file; see `inference.load`."""
+        choose_backend(backend)
+        file = open_model(path)
+        try:
+            return cls(file, backend=backend, numerics=numerics)
+        except BaseException:
+            file.close()
+            raise
+
+    @cached_property
+    def tokenizer(self) -> Tokenizer:
+        """The tokenizer that the file carries; TokenizerError when it carries none."""
+        from inference.text.tokenizer import Tokenizer
+
+        return Tokenizer.from_spec(tokenizer_spec(self.file))
+
+    @property
+    def dispatch(self) -> Sequence[Dispatch]:
+        """Which kernel serves each matrix, and how often it has run."""
+        return self._backend.dispatch
+
+    @property
+    def _backend(self) -> CpuBackend:
+        if self._executor is None:
+            raise EngineError(f"{self.file.path}: the model has been closed")
+        return self._executor
+
+    def session(self) -> Session:
+        """Return a fresh conversation; sessions of one model share nothing but its weights."""
+        return Session(self._backend, self.program, self.config)
+
+    def forward(self, ids: Sequence[int]) -> NDArray[np.float32]:
+        """Return the logits of every position, float32 [n, vocab].
+
+        Raises:
+            InputError: an id is not in the vocabulary, or there is none.
+            ContextOverflowError: more tokens than the context holds.
+        """
+        return self.session().advance(ids, every_row=True)
+
+    def trace(self, ids: Sequence[int], plan: TracePlan | None = None) -> Trace:
+        """Run ``ids`` and report statistics of every layer and the values that ``plan`` names.
+
+        Raises:
+            InputError: an id is not in the vocabulary, or the plan names layers past the last.
+        """
+        recorder = Recorder((plan or TracePlan()).within(self.config.layers))
+        logits = self.session().advance(ids, capture=recorder)
+        return recorder.finish(tuple(int(i) for i in ids), logits[-1])
+
+    def generate(
+        self,
+        prompt: str | Sequence[int],
+        *,
+        max_tokens: int,
+        temperature: float = 0.0,
+        seed: int = 0,
+        ignore_eos: bool = False,
+    ) -> Generation:
+        """Continue ``prompt`` by up to ``max_tokens`` tokens.
+
+        Stops before an end-of-generation token unless ``ignore_eos``. Temperature 0 is greedy.
+
+        Raises:
+            InputError: an option or a token id is out of range.
+            ContextOverflowError: prompt and ``max_tokens`` together exceed the context.
+        """
+        options = GenerationOptions(max_tokens, temperature, seed, ignore_eos)
+        return generate(self.session(), self.tokenizer, self._ids(prompt), options)
+
+    def stream(
+        self,
+        prompt: str | Sequence[int],
+        *,
+        max_tokens: int,
+        temperature: float = 0.0,
+        seed: int = 0,
+        ignore_eos: bool = False,
+    ) -> Iterator[Piece]:
+        """Yield the tokens of `generate` one by one, with the text that each completes."""
+        options = GenerationOptions(max_tokens, temperature, seed, ignore_eos)
+        return stream(self.session(), self.tokenizer, self._ids(prompt), options)
+
+    def _ids(self, prompt: str | Sequence[int]) -> Sequence[int]:
+        return self.tokenizer.encode(prompt) if isinstance(prompt, str) else prompt
+
+    def release_f32(self) -> None:
+        """Drop the float32 copies of packed matrices; they come back when needed."""
+        for weight in self._weights.values():
+            weight.release()
+
+    def close(self) -> None:
+        """Release the weights and the file; the model cannot run afterwards."""
+        self._executor = None
+        self._weights = {}
+        self.file.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()

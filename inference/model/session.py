@@ -1,0 +1,84 @@
+"""A decoder with a memory: tokens in, logits out, the past kept in a cache."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from inference.backends.cpu import CpuBackend, Step
+from inference.errors import InputError
+from inference.model.config import ModelConfig
+from inference.model.kv_cache import KVCache
+from inference.model.ops import Program
+from inference.trace.capture import Capture
+
+PREFILL_TOKENS = 256
+"""Tokens run through the program at a time, which bounds the attention matrices."""
+
+
+def token_ids(ids: ArrayLike, vocab: int) -> NDArray[np.intp]:
+    """Return ``ids`` as an array after checking that each is a token of the vocabulary.
+
+    Raises:
+        InputError: no tokens, not integers, or an id outside 0..vocab-1.
+    """
+    array = np.asarray(ids)
+    if array.ndim != 1 or array.size == 0:
+        raise InputError(f"token ids must be a non-empty list, got shape {array.shape}")
+    if not np.issubdtype(array.dtype, np.integer):
+        raise InputError(f"token ids must be integers, got {array.dtype}")
+    outside = np.flatnonzero((array < 0) | (array >= vocab))
+    if outside.size:
+        where = int(outside[0])
+        raise InputError(
+            f"token id {array[where]} at position {where} is not in the vocabulary 0..{vocab - 1}"
+        )
+    return array.astype(np.intp)
+
+
+class Session:
+    """One conversation with a model: a key-value cache and the steps that extend it."""
+
+    def __init__(self, backend: CpuBackend, program: Program, config: ModelConfig) -> None:
+        self._backend = backend
+        self._program = program
+        self._vocab = config.vocab
+        self.cache = KVCache(
+            config.layers, config.kv_heads, config.head_dim, capacity=config.context_length
+        )
+
+    @property
+    def length(self) -> int:
+        """Tokens seen so far."""
+        return self.cache.length
+
+    def advance(
+        self,
+        ids: Sequence[int] | NDArray[np.integer],
+        *,
+        every_row: bool = False,
+        capture: Capture | None = None,
+    ) -> NDArray[np.float32]:
+        """Run the next tokens; return the last one's logits [1, vocab], or every one's.
+
+        An observed run takes all tokens in one batch, so that a stage is seen whole.
+
+        Raises:
+            InputError: an id is not in the vocabulary.
+            ContextOverflowError: the tokens do not fit the context; nothing has been computed.
+        """
+        tokens = token_ids(ids, self._vocab)
+        self.cache.reserve(len(tokens))
+        batch = len(tokens) if capture is not None else PREFILL_TOKENS
+        logits = [
+            self._backend.run(
+                self._program,
+                Step(tokens[i : i + batch], self.cache, every_row=every_row, capture=capture),
+            )
+            for i in range(0, len(tokens), batch)
+        ]
+        if not every_row:
+            return logits[-1]
+        return logits[0] if len(logits) == 1 else np.concatenate(logits)

@@ -1,0 +1,120 @@
+"""Sessions: input checks, the context's end, the cache."""
+
+from __future__ import annotations
+
+import threading
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from inference import Model
+from inference.errors import ContextOverflowError, InputError
+from inference.model.kv_cache import KVCache
+from inference.model.session import PREFILL_TOKENS, token_ids
+
+
+@pytest.mark.parametrize(
+    ("ids", "message"),
+    [
+        ([], "non-empty"),
+        ([[1, 2]], "non-empty"),
+        ([1.5], "integers"),
+        (["a"], "integers"),
+        ([0, 512], r"token id 512 at position 1 is not in the vocabulary 0\.\.511"),
+        ([-1], "token id -1 at position 0"),
+    ],
+)
+def test_bad_ids_are_refused(tiny: Model, ids: Any, message: str) -> None:
+    for call in (tiny.forward, tiny.trace, tiny.session().advance):
+        with pytest.raises(InputError, match=message):
+            call(ids)
+
+
+@given(st.lists(st.integers(-5, 40), min_size=1, max_size=20))
+def test_ids_are_accepted_exactly_when_in_the_vocabulary(ids: list[int]) -> None:
+    if all(0 <= token < 32 for token in ids):
+        assert token_ids(ids, 32).tolist() == ids
+    else:
+        with pytest.raises(InputError):
+            token_ids(ids, 32)
+
+
+def test_the_context_holds_exactly_its_length(tiny: Model) -> None:
+    length = tiny.config.context_length
+    session = tiny.session()
+    session.advance([1] * length)
+    assert session.length == length
+    with pytest.raises(ContextOverflowError, match=f"{length + 1} tokens .* {length}"):
+        session.advance([1])
+    assert session.length == length
+
+
+def test_too_long_a_prompt_computes_nothing(tiny: Model) -> None:
+    session = tiny.session()
+    before = [d.calls for d in tiny.dispatch]
+    with pytest.raises(ContextOverflowError):
+        session.advance([1] * (tiny.config.context_length + 1))
+    assert session.length == 0
+    assert [d.calls for d in tiny.dispatch] == before
+
+
+def test_long_prompts_go_in_batches(tiny: Model) -> None:
+    ids = (np.arange(PREFILL_TOKENS + 30) * 7 % 512).tolist()
+    batched = tiny.session().advance(ids, every_row=True)
+    assert batched.shape == (len(ids), 512)
+    last = tiny.session().advance(ids)
+    assert last.shape == (1, 512)
+    np.testing.assert_allclose(last[0], batched[-1], rtol=0, atol=1e-5)
+    whole = tiny.trace(ids)
+    np.testing.assert_allclose(whole.logits, batched[-1], rtol=0, atol=1e-4)
+    for layer in whole.forward.layer_activations:
+        assert layer.output_stats.count == len(ids) * tiny.config.hidden
+
+
+def test_sessions_of_one_model_do_not_mix(tiny: Model) -> None:
+    prompts = [[i * 31 % 512 for i in range(1, n)] for n in (9, 14, 20, 33)]
+    alone = [tiny.generate(p, max_tokens=12, ignore_eos=True).ids for p in prompts]
+    together: dict[int, tuple[int, ...]] = {}
+
+    def run(index: int) -> None:
+        found = tiny.generate(prompts[index], max_tokens=12, ignore_eos=True)
+        together[index] = found.ids
+
+    threads = [threading.Thread(target=run, args=(i,)) for i in range(len(prompts))]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert [together[i] for i in range(len(prompts))] == alone
+
+
+def test_cache_grows_and_keeps_what_it_holds() -> None:
+    cache = KVCache(2, 1, 4, capacity=10, initial=2)
+    rows = np.arange(40, dtype=np.float32).reshape(10, 4)
+    for start, stop in ((0, 1), (1, 4), (4, 10)):
+        cache.reserve(stop - start)
+        for layer in range(2):
+            cache.append(layer, rows[start:stop] + layer, -rows[start:stop])
+        cache.commit(stop - start)
+    for layer in range(2):
+        keys, values = cache.view(layer, 0)
+        np.testing.assert_array_equal(keys[:, 0], rows + layer)
+        np.testing.assert_array_equal(values[:, 0], -rows)
+    with pytest.raises(ContextOverflowError, match="11 tokens"):
+        cache.reserve(1)
+
+
+def test_truncation_forgets_the_end(tiny: Model) -> None:
+    session = tiny.session()
+    session.advance([5, 6, 7])
+    session.advance([8, 9])
+    session.cache.truncate(3)
+    again = session.advance([10])
+    fresh = tiny.session().advance([5, 6, 7, 10])
+    np.testing.assert_allclose(again, fresh, rtol=0, atol=1e-5)
+    for length in (-1, 5):
+        with pytest.raises(ValueError, match="cannot truncate"):
+            session.cache.truncate(length)
