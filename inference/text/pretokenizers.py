@@ -1,0 +1,86 @@
+"""How text is cut into words before byte-pair merging, by llama.cpp's name of the rule."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from inference.errors import TokenizerError
+
+_CONTRACTIONS = r"'(?:[sS]|[tT]|[rR][eE]|[vV][eE]|[mM]|[lL][lL]|[dD])"
+_LINES_AND_SPACES = r" ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+"
+_GPT2 = r"'(?:s|t|re|ve|m|ll|d)| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+"
+_QWEN2 = rf"{_CONTRACTIONS}|[^\r\n\p{{L}}\p{{N}}]?\p{{L}}+|\p{{N}}|{_LINES_AND_SPACES}"
+_LLAMA3 = rf"{_CONTRACTIONS}|[^\r\n\p{{L}}\p{{N}}]?\p{{L}}+|\p{{N}}{{1,3}}|{_LINES_AND_SPACES}"
+
+
+@dataclass(frozen=True, slots=True)
+class PreTokenizer:
+    """Patterns (Oniguruma syntax) applied one after the other, each inside the last one's pieces.
+
+    With ``ignore_merges`` a word that is itself in the vocabulary is not merged up from bytes.
+    """
+
+    patterns: tuple[str, ...]
+    ignore_merges: bool = False
+
+
+PRE_TOKENIZERS: dict[str, PreTokenizer] = {
+    "gpt-2": PreTokenizer((_GPT2,)),
+    "llama-bpe": PreTokenizer((_LLAMA3,), ignore_merges=True),
+    "llama3": PreTokenizer((_LLAMA3,), ignore_merges=True),
+    "qwen2": PreTokenizer((_QWEN2,)),
+    "smollm": PreTokenizer((r"\p{N}", _GPT2)),
+}
+
+
+def pre_tokenizer(name: str) -> PreTokenizer:
+    """Return the rule of that name; ``TokenizerError`` for one that is not implemented."""
+    try:
+        return PRE_TOKENIZERS[name]
+    except KeyError:
+        raise TokenizerError(
+            f"pre-tokenizer {name[:80]!r} is not implemented; "
+            f"{', '.join(sorted(PRE_TOKENIZERS))} are"
+        ) from None
+
+
+_CHUNK = 1 << 16
+_LONGEST_BLANK = 1 << 20
+_WORD_THEN_SPACE = re.compile(r"(?<=\S) ")
+_BLANK_RUN = re.compile(r"\s+")
+
+
+def chunks(text: str) -> list[str]:
+    """Cut long text where every rule of this module has a word boundary anyway.
+
+    The place before a space that follows a visible character is such a boundary: no pattern spans
+    it, and none looks ahead across it.
+
+    Raises:
+        TokenizerError: more than a million blanks in a row, beyond the pattern engine's patience.
+    """
+    if len(text) <= _CHUNK:
+        return [text]
+    parts = []
+    start = 0
+    while len(text) - start > _CHUNK:
+        cut = _WORD_THEN_SPACE.search(text, start + _CHUNK)
+        if cut is None:
+            break
+        parts.append(text[start : cut.start()])
+        start = cut.start()
+    parts.append(text[start:])
+    for part in parts:
+        if len(part) > _LONGEST_BLANK:
+            _refuse_long_blanks(part)
+    return parts
+
+
+def _refuse_long_blanks(text: str) -> None:
+    for run in _BLANK_RUN.finditer(text):
+        if run.end() - run.start() > _LONGEST_BLANK:
+            raise TokenizerError(
+                f"the text has {run.end() - run.start():,} blanks in a row; "
+                f"at most {_LONGEST_BLANK:,} can be tokenized"
+            )

@@ -1,0 +1,227 @@
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Callable
+from importlib import metadata
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+import typer
+
+from inference import cli
+from inference.cli import COMMANDS, main
+from inference.cli.common import ExitCode, model_path, run_guarded
+from inference.errors import (
+    ContextOverflowError,
+    DeviceUnavailableError,
+    DownloadError,
+    EngineError,
+    ModelFileError,
+    TokenizerError,
+    UnsupportedArchitectureError,
+    UnsupportedFormatError,
+    UnsupportedTypeError,
+)
+from inference.hub import registry
+
+APR = "import sys; from inference.cli import main; sys.exit(main())"
+
+
+def apr(*arguments: str, **options: str) -> subprocess.CompletedProcess[str]:
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path), **options}
+    return subprocess.run(
+        [sys.executable, "-c", APR, *arguments],
+        capture_output=True,
+        text=True,
+        env=environment,
+        check=False,
+    )
+
+
+@pytest.fixture
+def command(monkeypatch: pytest.MonkeyPatch) -> Callable[[Callable[..., object]], None]:
+    """Install a function as the command `probe`."""
+
+    def install(function: Callable[..., object]) -> None:
+        module = ModuleType("inference.cli.probe")
+        module.app_command = function  # type: ignore[attr-defined]
+        module.EXAMPLES = "\napr probe one\napr probe two\n"  # type: ignore[attr-defined]
+        monkeypatch.setitem(sys.modules, "inference.cli.probe", module)
+        monkeypatch.setattr(cli, "COMMANDS", {**COMMANDS, "probe": ("probe", "Probe.")})
+
+    return install
+
+
+def test_the_help_lists_every_command_and_loads_none() -> None:
+    script = (
+        "import sys; from inference.cli import main; main(['--help']);"
+        "loaded = [m for m in ('numpy', 'numba', 'httpx', 'jinja2', 'rich', 'tokenizers')"
+        " if m in sys.modules];"
+        "sys.exit(f'{loaded}' if loaded else 0)"
+    )
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    shown = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, env=environment, check=False
+    )
+    assert shown.returncode == 0, shown.stderr
+    for name, (_, summary) in COMMANDS.items():
+        assert re.search(rf"^  {name} +{re.escape(summary[:40])}", shown.stdout, re.M)
+    assert "Exit codes: 0 done;" in shown.stdout
+    assert "\x1b" not in shown.stdout
+
+
+@pytest.mark.parametrize("name", sorted(COMMANDS))
+def test_every_command_has_help_with_examples(
+    name: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main([name, "--help"]) == 0
+    shown = capsys.readouterr().out
+    assert f"  Examples:\n    apr {name}" in shown
+    assert "Exit codes:" in shown
+
+
+def test_the_version() -> None:
+    try:
+        expected = f"apr {metadata.version('pytest-contracts')}\n"
+    except metadata.PackageNotFoundError:
+        expected = "apr of a source tree that is not installed\n"
+    assert apr("--version").stdout == expected
+
+
+def test_completion_knows_the_commands() -> None:
+    shown = apr(_APR_COMPLETE="complete_bash", COMP_WORDS="apr pu", COMP_CWORD="1")
+    assert shown.stdout.strip() == "pull"
+
+
+def test_unknown_commands_and_options_are_usage_errors(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert main(["pul"]) == ExitCode.USAGE
+    assert "No such command 'pul'. Did you mean 'pull'?" in capsys.readouterr().err
+    assert main(["pull", "--nonsense", "--json"]) == ExitCode.USAGE
+    printed = capsys.readouterr()
+    assert json.loads(printed.out)["error"]["exit_code"] == ExitCode.USAGE
+    assert "No such option: --nonsense" in printed.err
+    assert main([]) == ExitCode.USAGE
+
+
+def test_what_a_command_returns_is_the_exit_code(
+    command: Callable[..., None], capsys: pytest.CaptureFixture[str]
+) -> None:
+    def probe(code: int = typer.Option(0)) -> int | None:
+        """Return a code."""
+        return code or None
+
+    command(probe)
+    assert main(["probe"]) == 0
+    assert main(["probe", "--code", "1"]) == ExitCode.FAILED
+    assert main(["probe", "--help"]) == 0
+    assert "  Examples:\n    apr probe one\n    apr probe two\n" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("error", "code"),
+    [
+        (ModelFileError("m.gguf", "cut off", offset=16), ExitCode.BAD_FILE),
+        (UnsupportedFormatError("m.gguf", "version 9"), ExitCode.BAD_FILE),
+        (UnsupportedTypeError("IQ1_S"), ExitCode.BAD_FILE),
+        (UnsupportedArchitectureError("rwkv"), ExitCode.BAD_FILE),
+        (TokenizerError("no vocabulary"), ExitCode.BAD_FILE),
+        (FileNotFoundError(2, "No such file", "x.gguf"), ExitCode.BAD_FILE),
+        (DownloadError("no network"), ExitCode.UNAVAILABLE),
+        (DeviceUnavailableError("no GPU"), ExitCode.UNAVAILABLE),
+        (ContextOverflowError("9 tokens"), ExitCode.USAGE),
+        (EngineError("two\nlines"), ExitCode.ENGINE),
+    ],
+)
+def test_deliberate_errors_are_one_line(
+    command: Callable[..., None],
+    capsys: pytest.CaptureFixture[str],
+    error: Exception,
+    code: ExitCode,
+) -> None:
+    def probe(json: bool = typer.Option(False, "--json")) -> None:
+        raise error
+
+    command(probe)
+    assert main(["probe"]) == code
+    printed = capsys.readouterr()
+    message = str(error).replace("\n", " ")
+    assert (printed.out, printed.err) == ("", f"apr: {message}\n")
+    assert main(["probe", "--json"]) == code
+    document = json.loads(capsys.readouterr().out)
+    assert document == {"error": {"message": message, "exit_code": code}}
+
+
+def test_a_defect_is_not_hidden(command: Callable[..., None]) -> None:
+    def probe() -> None:
+        raise ZeroDivisionError("a defect")
+
+    command(probe)
+    with pytest.raises(ZeroDivisionError):
+        main(["probe"])
+
+
+def test_a_missing_module_fails_only_when_called(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cli, "COMMANDS", {**COMMANDS, "later": ("later_", "Not there.")})
+    assert main(["--help"]) == 0
+    with pytest.raises(ModuleNotFoundError, match="later_"):
+        main(["later"])
+
+
+@pytest.mark.parametrize("stop", [KeyboardInterrupt, typer.Abort])
+def test_interrupts(stop: type[BaseException]) -> None:
+    def command() -> None:
+        raise stop
+
+    assert run_guarded(command) == ExitCode.INTERRUPTED
+
+
+def test_an_interrupted_command_says_so(
+    command: Callable[..., None], capsys: pytest.CaptureFixture[str]
+) -> None:
+    def probe() -> None:
+        raise KeyboardInterrupt
+
+    command(probe)
+    assert main(["probe"]) == ExitCode.INTERRUPTED
+
+
+def test_a_reader_that_goes_away_is_no_error() -> None:
+    script = (
+        "import sys; from inference.cli.common import run_guarded, print_json\n"
+        "def command():\n"
+        "    for _ in range(10**5): print_json({'a': 'b' * 100})\n"
+        "sys.exit(run_guarded(command))"
+    )
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    writer = subprocess.Popen(
+        [sys.executable, "-c", script],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        env=environment,
+    )
+    assert writer.stdout is not None
+    assert writer.stderr is not None
+    writer.stdout.readline()
+    writer.stdout.close()
+    assert writer.stderr.read() == b""
+    writer.stderr.close()
+    assert writer.wait() == ExitCode.FAILED
+
+
+def test_a_model_is_a_path_or_an_id(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("APR_CACHE", str(tmp_path / "cache"))
+    file = tmp_path / "m.gguf"
+    file.touch()
+    assert model_path(str(file)) == file
+    known = next(iter(registry.MODELS))
+    with pytest.raises(DownloadError, match=f"run: apr pull {known}"):
+        model_path(known)
+    with pytest.raises(ModelFileError, match="no such file, nor a model of the registry"):
+        model_path("nonsense.gguf")

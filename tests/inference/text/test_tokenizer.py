@@ -1,0 +1,217 @@
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from inference.errors import TokenizerError
+from inference.formats.tokenizer_spec import UNUSED, TokenizerSpec
+from inference.text.tokenizer import Tokenizer
+
+AB, ABC, BC, SPACE_A, NEWLINES, END, START, END_LONG, TOOL = range(256, 265)
+
+
+@pytest.fixture
+def small(small_spec: TokenizerSpec) -> Tokenizer:
+    return Tokenizer.from_spec(small_spec)
+
+
+def test_real_ids_are_those_of_llama_cpp(real: Tokenizer, golden: dict[str, Any]) -> None:
+    strings = golden["strings"]
+    assert len(strings) == 207
+    for string in strings:
+        text, plain = string["text"], string["plain"]
+        assert real.encode(text, parse_special=False) == plain, text
+        assert real.encode(text) == string.get("special", plain), text
+
+
+def test_real_ids_decode_to_the_bytes_of_llama_cpp(real: Tokenizer, golden: dict[str, Any]) -> None:
+    for string in golden["strings"]:
+        plain, special = string["plain"], string.get("special", string["plain"])
+        whole = string["text"].encode()
+        visible = bytes.fromhex(string["visible"]) if "visible" in string else whole
+        assert real.decode_bytes(plain) == whole
+        assert real.decode_bytes(special) == whole
+        assert real.decode_bytes(special, skip_special=True) == visible
+        stream = real.stream()
+        pieces = [stream.push(token) for token in special]
+        assert "".join([*pieces, stream.finish()]).encode() == visible
+
+
+def test_real_pieces_and_ends_are_those_of_llama_cpp(
+    real: Tokenizer, golden: dict[str, Any]
+) -> None:
+    assert golden["pieces"]
+    for token, piece, visible in golden["pieces"]:
+        assert real.token_bytes(token).hex() == piece
+        assert real.decode_bytes([token], skip_special=True).hex() == visible
+    assert sorted(real.eog_ids) == golden["eog_ids"]
+
+
+@pytest.mark.parametrize("golden", ["qwen2.5-coder-0.5b-instruct"], indirect=True)
+def test_the_prompt_of_the_parity_contracts(real: Tokenizer) -> None:
+    assert real.vocab_size == 151_936
+    assert real.encode("What is 2+2?") == [3838, 374, 220, 17, 10, 17, 30]
+
+
+def test_long_text_is_tokenized_as_if_never_cut(real: Tokenizer) -> None:
+    line = "def f(x):\n\treturn x ** 2  # it's 日本 — 100 %!!\r\n\n   \n"
+    whole = (line * 3000).strip()
+    by_lines = real.encode(line * 8)
+    assert real.decode(real.encode(whole)) == whole
+    # Eight lines are far below the length at which text is cut.
+    assert real.encode(line * 8 * 400) == by_lines * 400
+
+
+def test_merges_by_hand(small: Tokenizer) -> None:
+    # "abc": a+b has the lowest rank, then ab+c. "xbc": only b+c. " a" keeps its space.
+    assert small.encode("abc") == [ABC]
+    assert small.encode("xbc") == [ord_of("x"), BC]
+    assert small.encode("x a") == [ord_of("x"), SPACE_A]
+    assert small.encode("abab") == [AB, AB]
+    assert small.encode("!\n\n") == [ord_of("!"), NEWLINES]
+    assert small.encode("") == []
+
+
+def ord_of(character: str) -> int:
+    return character.encode()[0]
+
+
+def test_the_lowest_rank_wins_and_not_the_leftmost_pair(small_spec: TokenizerSpec) -> None:
+    reranked = replace(small_spec, merges=["b c", "a b", "ab c", "Ġ a", "Ċ Ċ"])
+    assert Tokenizer.from_spec(reranked).encode("abc") == [ord_of("a"), BC]
+
+
+def test_control_tokens_need_parse_special_and_user_defined_do_not(small: Tokenizer) -> None:
+    assert small.encode("a<|end|>b") == [ord_of("a"), END, ord_of("b")]
+    plain = small.encode("a<|end|>b", parse_special=False)
+    assert END not in plain
+    assert small.decode(plain) == "a<|end|>b"
+    assert small.encode("<tool>a", parse_special=False) == [TOOL, ord_of("a")]
+
+
+def test_the_longest_special_token_wins(small: Tokenizer) -> None:
+    assert small.encode("<|end|>>") == [END_LONG]
+    assert small.encode("<|end|><|end|>>") == [END, END_LONG]
+
+
+def test_skip_special_hides_control_and_keeps_user_defined(small: Tokenizer) -> None:
+    ids = [START, ord_of("a"), TOOL, END]
+    assert small.decode(ids) == "<|start|>a<tool><|end|>"
+    assert small.decode(ids, skip_special=True) == "a<tool>"
+
+
+def test_bos_and_eos_are_added_where_the_file_asks(small_spec: TokenizerSpec) -> None:
+    both = Tokenizer.from_spec(replace(small_spec, add_bos=True, add_eos=True))
+    assert both.encode("a") == [START, ord_of("a"), END]
+    assert both.encode("a", add_special=False) == [ord_of("a")]
+    assert both.token_text(both.bos_id) == "<|start|>"
+    assert both.token_text(None) is None
+
+
+def test_ends_of_generation_include_known_texts(small_spec: TokenizerSpec) -> None:
+    assert Tokenizer.from_spec(replace(small_spec, eos_id=None)).eog_ids == {END}
+    assert Tokenizer.from_spec(replace(small_spec, eos_id=TOOL)).eog_ids == {END, TOOL}
+
+
+def test_unused_tokens_are_silent(small_spec: TokenizerSpec) -> None:
+    types = [*small_spec.token_types]
+    types[AB] = UNUSED
+    assert Tokenizer.from_spec(replace(small_spec, token_types=types)).token_bytes(AB) == b""
+
+
+def test_a_token_outside_the_byte_alphabet_is_plain_text(small_spec: TokenizerSpec) -> None:
+    extended = replace(
+        small_spec,
+        tokens=[*small_spec.tokens, "日本"],
+        token_types=[*small_spec.token_types, 1],
+    )
+    assert Tokenizer.from_spec(extended).token_bytes(len(small_spec.tokens)) == "日本".encode()
+
+
+@given(text=st.text())
+def test_any_text_survives_the_round_trip(text: str) -> None:
+    tokenizer = _shared()
+    for parse_special in (True, False):
+        ids = tokenizer.encode(text, parse_special=parse_special)
+        assert tokenizer.decode_bytes(ids) == text.encode()
+
+
+@given(ids=st.lists(st.integers(0, 264)))
+def test_streaming_equals_decoding_at_once(ids: list[int]) -> None:
+    tokenizer = _shared()
+    stream = tokenizer.stream(skip_special=False)
+    pieces = [stream.push(token) for token in ids]
+    assert "".join(pieces) + stream.finish() == tokenizer.decode(ids)
+
+
+_MADE: list[Tokenizer] = []
+
+
+def _shared() -> Tokenizer:
+    if not _MADE:
+        from inference.text.byte_level import CHARACTER_OF_BYTE
+
+        tokens = [CHARACTER_OF_BYTE[byte] for byte in range(256)]
+        tokens += ["ab", "abc", "bc", "Ġa", "ĊĊ", "<|end|>", "<|start|>", "<|end|>>", "<tool>"]
+        types = [1] * 261 + [3, 3, 3, 4]
+        merges = ["a b", "ab c", "b c", "Ġ a", "Ċ Ċ"]
+        _MADE.append(Tokenizer.from_spec(TokenizerSpec("gpt2", "qwen2", tokens, [], types, merges)))
+    return _MADE[0]
+
+
+def test_streaming_holds_back_an_unfinished_character(small: Tokenizer) -> None:
+    stream = small.stream()
+    assert [stream.push(byte) for byte in "é".encode()] == ["", "é"]
+    assert stream.push(0xE6) == ""
+    assert stream.finish() == "\ufffd"
+
+
+def test_ids_may_be_numpy_integers(small: Tokenizer) -> None:
+    assert small.decode(np.array([AB, ABC], dtype=np.int32)) == "ababc"
+
+
+@pytest.mark.parametrize("token", [-1, 265, 10**12])
+def test_ids_outside_the_vocabulary_are_refused(small: Tokenizer, token: int) -> None:
+    with pytest.raises(TokenizerError, match=rf"token id {token} is outside 0\.\.264"):
+        small.decode([token])
+
+
+def test_lone_surrogates_are_refused(small: Tokenizer) -> None:
+    with pytest.raises(TokenizerError, match=r"lone surrogate U\+D800 at character 2"):
+        small.encode("ab\ud800")
+
+
+@pytest.mark.parametrize("text", ["a" * 10**6, " " * 10**6, "\n" * 10**6 + "x", "!?" * 10**5])
+def test_a_million_characters_without_a_place_to_cut(small: Tokenizer, text: str) -> None:
+    assert small.decode(small.encode(text)) == text
+
+
+def test_more_blanks_than_the_pattern_engine_bears_are_refused(small: Tokenizer) -> None:
+    with pytest.raises(TokenizerError, match="blanks in a row"):
+        small.encode("x" + " " * (1 << 21) + "y")
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"model": "llama"}, "SentencePiece.* is not implemented"),
+        ({"pre": "frobnicated"}, "'frobnicated' is not implemented; .*qwen2"),
+        ({"merges": ["ab"]}, "merge 'ab' is not two tokens"),
+        ({"merges": [" b"]}, "merge ' b' is not two tokens"),
+        ({"merges": ["a "]}, "merge 'a ' is not two tokens"),
+        ({"merges": ["a b c"]}, "merge 'a b c' is not two tokens"),
+        ({"merges": ["a z", "az q"]}, "vocabulary and its merges disagree"),
+        ({"add_bos": True, "bos_id": None}, "asks for a beginning-of-text token but names none"),
+        ({"add_eos": True, "eos_id": None}, "asks for an end-of-text token but names none"),
+    ],
+)
+def test_unusable_vocabularies_are_refused(
+    small_spec: TokenizerSpec, change: dict[str, Any], message: str
+) -> None:
+    with pytest.raises(TokenizerError, match=message):
+        Tokenizer.from_spec(replace(small_spec, **change))
