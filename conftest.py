@@ -1,0 +1,159 @@
+"""What this project's tests and contracts share: profiles, the models under judgement, resources.
+
+Contracts name models, layers and resources in YAML; the hooks below say what those names mean for
+this engine. A project that judges other code writes its own in the same place.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from hypothesis import HealthCheck, settings
+
+from pytest_contracts.errors import Unavailable
+
+if TYPE_CHECKING:
+    from inference import Model
+
+pytest_plugins = ["pytester"]
+
+TINY = "tiny"
+REAL_MODEL = "qwen2.5-coder-0.5b-instruct"
+
+# dev: quick; ci: the same examples on every run; deep: for a night.
+settings.register_profile("dev", max_examples=50, deadline=None)
+settings.register_profile("ci", max_examples=100, deadline=None, derandomize=True)
+settings.register_profile(
+    "deep", max_examples=5000, deadline=None, suppress_health_check=[HealthCheck.too_slow]
+)
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "dev"))
+
+
+@cache
+def gguf_of(model: str) -> Path:
+    """Return the GGUF file behind a model's name: the embedded one, a file, or a pulled one."""
+    from inference.data import TINY_MODEL
+    from inference.hub import cached
+
+    if model == TINY:
+        return TINY_MODEL
+    if (path := Path(model)).is_file():
+        return path
+    if (pulled := cached(model)) is not None:
+        return pulled
+    raise Unavailable(f"model {model} is not in the cache", f"run `apr pull {model}`")
+
+
+def _translated(check: Callable[[], object]) -> Callable[[], None]:
+    """Turn the engine's word for missing hardware into the plugin's."""
+
+    def resource() -> None:
+        from inference.errors import DeviceUnavailableError
+
+        try:
+            check()
+        except DeviceUnavailableError as error:
+            raise Unavailable(error.missing, error.remedy) from error
+
+    return resource
+
+
+def pytest_contracts_parameters(
+    config: pytest.Config,
+) -> Mapping[str, Callable[..., Sequence[Any]]]:
+    """Give meaning to ``models()`` and ``layers(model)`` in ``parametrize:``."""
+
+    def models() -> list[str | Unavailable]:
+        chosen = config.getoption("contracts_model")
+        found: list[str | Unavailable] = []
+        for name in [chosen] if chosen else [TINY, REAL_MODEL]:
+            try:
+                gguf_of(name)
+                found.append(name)
+            except Unavailable as missing:
+                found.append(missing)
+        return found
+
+    @cache
+    def layers(model: str) -> range:
+        from inference.formats import open_model
+        from inference.formats.config import model_config
+
+        file = open_model(gguf_of(model))
+        try:
+            return range(model_config(file).layers)
+        finally:
+            file.close()
+
+    return {"models": models, "layers": layers}
+
+
+def pytest_contracts_resources(config: pytest.Config) -> Mapping[str, Callable[[], None]]:
+    """Say what ``requires:`` can name; each check says what is missing and how to get it."""
+
+    def cuda() -> object:
+        from inference.kernels.cuda_support import require_device
+
+        return require_device()
+
+    def nvrtc() -> object:
+        from inference.kernels.nvrtc import installation
+
+        return installation()
+
+    return {"cuda": _translated(cuda), "nvrtc": _translated(nvrtc)}
+
+
+@pytest.fixture
+def gguf_path(request: pytest.FixtureRequest) -> Path:
+    """Return the GGUF file of the contract item's ``model`` parameter."""
+    return gguf_of(request.node.case.parameters.values["model"])
+
+
+@pytest.fixture
+def apr_path(request: pytest.FixtureRequest, imported: Callable[[Path], Path]) -> Path:
+    """Return the APR file imported in this run from the item's model."""
+    return imported(gguf_of(request.node.case.parameters.values["model"]))
+
+
+@pytest.fixture(scope="session")
+def imported(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[Path], Path]]:
+    """Return a function from a GGUF file to the APR file that this very run imported from it."""
+    folder = tmp_path_factory.mktemp("imported")
+    made: dict[Path, Path] = {}
+
+    def importer(source: Path) -> Path:
+        from inference.surgery.importing import import_model
+
+        if source not in made:
+            target = folder / f"{len(made)}-{source.stem}.apr"
+            import_model(source, target)
+            made[source] = target
+        return made[source]
+
+    yield importer
+    for path in made.values():  # half a gigabyte each is too much to leave lying about
+        path.unlink(missing_ok=True)
+
+
+@pytest.fixture(scope="session")
+def load_cached() -> Iterator[Callable[[Path, Any], Model]]:
+    """Return a function that opens a model once per numeric path and run."""
+    import inference
+
+    models: dict[tuple[Path, str], Model] = {}
+    with ExitStack() as opened:
+
+        def load(path: Path, numerics: Any) -> Model:
+            if (path, numerics) not in models:
+                model = inference.load(path, numerics=numerics)
+                models[path, numerics] = opened.enter_context(model)
+            return models[path, numerics]
+
+        yield load

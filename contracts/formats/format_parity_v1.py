@@ -1,0 +1,177 @@
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
+from functools import lru_cache
+from math import prod
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from gguf import MODEL_ARCH, GGUFReader, GGUFValueType, GGUFWriter, TensorNameMap
+
+from inference.formats.apr import AprFile
+from inference.formats.config import model_config
+from inference.formats.gguf import GgufFile
+from inference.formats.layout import swap
+from inference.formats.names import canonical_names, from_hf, to_hf
+from inference.formats.origin import gguf_origin
+from inference.formats.tokenizer_spec import tokenizer_spec
+from inference.surgery.importing import import_model
+from pytest_contracts.symbolic import Draws
+
+Compared = Callable[..., object]
+
+NAMED_LAYERS = 3
+
+
+def names_are_a_bijection(architecture: str, compared: Compared) -> None:
+    """No two names collide, and the gguf package's converters map each back to ours."""
+    names = list(canonical_names(architecture, NAMED_LAYERS, tied=False))
+    hf_names = [to_hf(name, architecture) for name in names]
+    assert len(set(hf_names)) == len(names)
+    assert [from_hf(name, architecture) for name in hf_names] == names
+    theirs = TensorNameMap(MODEL_ARCH[architecture.upper()], NAMED_LAYERS)
+    back = [theirs.get_name(name, try_suffixes=(".weight", ".bias")) for name in hf_names]
+    assert back == names
+    biases = [name for name in hf_names if name.endswith(".bias")]
+    assert len(biases) == (3 * NAMED_LAYERS if architecture == "qwen2" else 0)
+    compared(len(names), what="names")
+
+
+@contextmanager
+def imported(gguf_path: Path, tmp_path: Path) -> Iterator[AprFile]:
+    """Import a GGUF file for one check; the copy is as large as the model, so it goes at once."""
+    target = tmp_path / "imported.apr"
+    import_model(gguf_path, target)
+    try:
+        with AprFile(target, verify=True) as file:
+            yield file
+    finally:
+        target.unlink()
+
+
+def import_is_lossless(gguf_path: Path, tmp_path: Path, compared: Compared) -> None:
+    """Name, type, shape and bytes of every tensor are the same on both sides of the import."""
+    with GgufFile(gguf_path) as source, imported(gguf_path, tmp_path) as target:
+        architecture = source.metadata["general.architecture"]
+        assert target.tensors.keys() == source.tensors.keys()
+        for name, info in source.tensors.items():
+            other = target.tensors[name]
+            assert other.file_name == to_hf(name, architecture), name
+            assert (other.dtype, other.shape) == (info.dtype, info.shape), name
+            assert np.array_equal(source.raw(name), target.raw(name)), f"bytes of {name}"
+            compared(info.nbytes, what="bytes of tensors")
+
+
+def every_format_gives_the_same_model(gguf_path: Path, apr_path: Path, compared: Compared) -> None:
+    """Configuration, tokenizer and the set of tensors do not depend on the format."""
+    with GgufFile(gguf_path) as one, AprFile(apr_path) as other:
+        config = model_config(one)
+        assert model_config(other) == config
+        assert tokenizer_spec(other) == tokenizer_spec(one)
+        expected = set(
+            canonical_names(config.architecture, config.layers, tied=config.tied_embeddings)
+        )
+        assert set(one.tensors) == set(other.tensors) == expected
+        if config.qkv_bias:
+            biases = [name for name in other.tensors if name.endswith(".bias")]
+            assert len(biases) == 3 * config.layers
+        compared(len(expected), what="tensors by name")
+
+
+def gguf_comes_back_from_apr(gguf_path: Path, tmp_path: Path, compared: Compared) -> None:
+    """What the gguf package writes from the APR file alone says what the first file said."""
+    rebuilt = tmp_path / "rebuilt.gguf"
+    with imported(gguf_path, tmp_path) as target:
+        write_gguf(target, rebuilt)
+    try:
+        with GgufFile(gguf_path) as before, GgufFile(rebuilt) as after:
+            assert list(after.metadata) == list(before.metadata)
+            assert after.metadata_types == before.metadata_types
+            for key, value in before.metadata.items():
+                assert same(after.metadata[key], value), key
+            assert list(after.tensors) == list(before.tensors)
+            for name, info in before.tensors.items():
+                assert (after.tensors[name].dtype, after.tensors[name].shape) == (
+                    info.dtype,
+                    info.shape,
+                )
+                assert np.array_equal(after.raw(name), before.raw(name)), f"bytes of {name}"
+                compared(info.nbytes, what="bytes of tensors")
+    finally:
+        rebuilt.unlink()
+
+
+def write_gguf(source: AprFile, target: Path) -> None:
+    """Write a GGUF file from what an APR file keeps, with the gguf package's writer."""
+    origin = gguf_origin(source)
+    assert origin is not None
+    writer = GGUFWriter(target, origin.metadata["general.architecture"])
+    writer.kv_data[0].clear()
+    with closing(writer):
+        for key, value in origin.metadata.items():
+            kind, *element = origin.types[key]
+            writer.add_key_value(key, value, kind, *element)
+        for name in origin.tensor_order:
+            info = source.tensors[name]
+            rows = source.raw(name).reshape(*info.shape[:-1], -1)
+            writer.add_tensor(name, rows, raw_dtype=info.dtype)
+        writer.write_header_to_file()
+        writer.write_kv_data_to_file()
+        writer.write_tensors_to_file()
+
+
+@lru_cache(maxsize=1)
+def _reference_reader(path: Path) -> GGUFReader:
+    """The package's reader takes seconds on a large vocabulary; two items share its work."""
+    return GGUFReader(path)
+
+
+def mapped_tensors_are_the_files_own(gguf_path: Path, compared: Compared) -> None:
+    """Our reader and the gguf package's see the same metadata and the same tensors."""
+    theirs = _reference_reader(gguf_path)
+    with GgufFile(gguf_path) as ours, gguf_path.open("rb") as plain:
+        fields = {key: field for key, field in theirs.fields.items() if key[:5] != "GGUF."}
+        assert list(ours.metadata) == list(fields)
+        for key, field in fields.items():
+            assert list(ours.metadata_types[key]) == field.types, key
+            assert same(ours.metadata[key], _contents(field)), key
+        assert list(ours.tensors) == [tensor.name for tensor in theirs.tensors]
+        for tensor in theirs.tensors:
+            info = ours.tensors[tensor.name]
+            assert info.dtype == tensor.tensor_type
+            assert info.shape == tuple(int(size) for size in tensor.shape[::-1])
+            assert prod(info.shape) == tensor.n_elements
+            plain.seek(int(tensor.data_offset))
+            raw = np.frombuffer(plain.read(int(tensor.n_bytes)), np.uint8)
+            assert np.array_equal(ours.raw(tensor.name), raw), f"bytes of {tensor.name}"
+            compared(raw.size, what="bytes of tensors")
+
+
+def same(one: Any, other: Any) -> bool:
+    """Tell whether two metadata values are equal, NaN to NaN."""
+    if isinstance(one, np.ndarray):
+        return bool(np.array_equal(one, other, equal_nan=one.dtype.kind == "f"))
+    return type(one) is type(other) and (one == other or (one != one and other != other))
+
+
+def _contents(field: Any) -> Any:
+    """Return a field's value; the package's own way is too slow for 150,000 strings."""
+    if field.types[-1] != GGUFValueType.STRING:
+        return field.contents()
+    strings = [field.parts[at].tobytes().decode() for at in field.data]
+    return strings if field.types[0] == GGUFValueType.ARRAY else strings[0]
+
+
+def verify_transpose_involution(k: Draws) -> None:
+    """Every shape of up to ``bound`` dimensions of up to ``bound`` elements comes back."""
+    rank = k.int("rank", 1, k.bound)
+    shape = tuple(k.int(f"d{axis}", 1, k.bound) for axis in range(rank))
+    turned = swap(shape)
+    assert swap(turned) == shape
+    assert len(turned) == rank
+    assert prod(turned) == prod(shape)
+    if rank == 1:
+        assert turned == shape
+    k.cover("a shape that transposition changes", turned != shape)
