@@ -17,7 +17,8 @@ from numpy.typing import DTypeLike
 
 from pytest_contracts.errors import FormulaError
 from pytest_contracts.formula import arithmetic
-from pytest_contracts.formula.library import LIBRARY, bounds
+from pytest_contracts.formula.library import LIBRARY
+from pytest_contracts.formula.shaping import bounds
 from pytest_contracts.formula.tree import (
     Array,
     Binary,

@@ -2,7 +2,22 @@
 
 from __future__ import annotations
 
-from pytest_contracts.formula import parser
+from pytest_contracts.formula.precedence import (
+    AND,
+    BIT_AND,
+    BIT_OR,
+    COMPARISON,
+    IFF,
+    IMPLIES,
+    NOT,
+    OR,
+    POSTFIX,
+    POWER,
+    PRODUCT,
+    SHIFT,
+    SIGN,
+    SUM,
+)
 from pytest_contracts.formula.tree import (
     Array,
     Binary,
@@ -27,17 +42,17 @@ from pytest_contracts.formula.tree import (
     Unary,
 )
 
-_ATOM = parser.POWER + 1
+POSTFIX = POSTFIX
 _BINARY = {
-    "*": (r" \cdot ", parser.PRODUCT),
-    "@": (r" \, ", parser.PRODUCT),
-    "%": (r" \bmod ", parser.PRODUCT),
-    "+": (" + ", parser.SUM),
-    "-": (" - ", parser.SUM),
-    "&": (r" \mathbin{\&} ", parser.BIT_AND),
-    "|": (r" \mathbin{|} ", parser.BIT_OR),
-    "<<": (r" \ll ", parser.SHIFT),
-    ">>": (r" \gg ", parser.SHIFT),
+    "*": (r" \cdot ", PRODUCT),
+    "@": (r" \, ", PRODUCT),
+    "%": (r" \bmod ", PRODUCT),
+    "+": (" + ", SUM),
+    "-": (" - ", SUM),
+    "&": (r" \mathbin{\&} ", BIT_AND),
+    "|": (r" \mathbin{|} ", BIT_OR),
+    "<<": (r" \ll ", SHIFT),
+    ">>": (r" \gg ", SHIFT),
 }
 _COMPARE = {
     "<": "<",
@@ -51,10 +66,10 @@ _COMPARE = {
     "not in": r"\notin",
 }
 _LOGIC = {
-    "and": (r" \land ", parser.AND),
-    "or": (r" \lor ", parser.OR),
-    "implies": (r" \implies ", parser.IMPLIES),
-    "iff": (r" \iff ", parser.IFF),
+    "and": (r" \land ", AND),
+    "or": (r" \lor ", OR),
+    "implies": (r" \implies ", IMPLIES),
+    "iff": (r" \iff ", IFF),
 }
 _GREEK = {
     "α": "alpha", "β": "beta", "γ": "gamma", "δ": "delta", "ε": "varepsilon", "η": "eta",
@@ -77,22 +92,22 @@ def _latex(node: Expr, minimum: int) -> str:
 def _written(node: Expr) -> tuple[str, int]:
     match node:
         case Number(value=value):
-            return _number(value), _ATOM
+            return _number(value), POSTFIX
         case Constant(name=name):
             words = {"inf": r"\infty", "pi": r"\pi"}
-            return words.get(name, rf"\mathrm{{{name}}}"), _ATOM
+            return words.get(name, rf"\mathrm{{{name}}}"), POSTFIX
         case Name(id=name):
-            return _name(name), _ATOM
+            return _name(name), POSTFIX
         case Unary(operator="-", operand=operand):
-            return f"-{_latex(operand, parser.SIGN)}", parser.SIGN
+            return f"-{_latex(operand, SIGN)}", SIGN
         case Unary(operand=operand):
-            return rf"\lnot {_latex(operand, parser.NOT)}", parser.NOT
+            return rf"\lnot {_latex(operand, NOT)}", NOT
         case Binary():
             return _binary(node)
         case Compare(first=first, rest=rest):
-            parts = [_latex(first, parser.BIT_OR)]
-            parts += [f"{_COMPARE[op]} {_latex(right, parser.BIT_OR)}" for op, right in rest]
-            return " ".join(parts), parser.COMPARISON
+            parts = [_latex(first, BIT_OR)]
+            parts += [f"{_COMPARE[op]} {_latex(right, BIT_OR)}" for op, right in rest]
+            return " ".join(parts), COMPARISON
         case Logic(operator=operator, operands=operands):
             sign, strength = _LOGIC[operator]
             return sign.join(_latex(operand, strength + 1) for operand in operands), strength
@@ -101,30 +116,30 @@ def _written(node: Expr) -> tuple[str, int]:
                 rf"{_latex(then, 0)} & \text{{if }} {_latex(condition, 0)} \\ "
                 rf"{_latex(otherwise, 0)} & \text{{otherwise}}"
             )
-            return rf"\begin{{cases}} {branches} \end{{cases}}", _ATOM
+            return rf"\begin{{cases}} {branches} \end{{cases}}", POSTFIX
         case Call():
             return _call(node)
         case Index(base=base, items=items):
-            return f"{_latex(base, _ATOM)}_{{{_listed(items)}}}", _ATOM
+            return f"{_latex(base, POSTFIX)}_{{{_listed(items)}}}", POSTFIX
         case Slice(start=start, stop=stop, step=step):
             limits = [start, stop] if step is None else [start, stop, step]
             return ":".join("" if limit is None else _latex(limit, 0) for limit in limits), 0
         case Dots():
-            return r"\dots", _ATOM
+            return r"\dots", POSTFIX
         case Array(items=items):
-            return rf"\left[{_listed(items)}\right]", _ATOM
+            return rf"\left[{_listed(items)}\right]", POSTFIX
         case Members(items=items):
-            return rf"\left\{{{_listed(items)}\right\}}", _ATOM
+            return rf"\left\{{{_listed(items)}\right\}}", POSTFIX
         case Interval(low=low, high=high, closed_low=left, closed_high=right):
             ends = "[" if left else "(", "]" if right else ")"
-            return rf"\left{ends[0]}{_listed((low, high))}\right{ends[1]}", _ATOM
+            return rf"\left{ends[0]}{_listed((low, high))}\right{ends[1]}", POSTFIX
         case Each(variable=variable, domain=domain, body=body):
             return rf"{_latex(body, 0)} : {_name(variable)} \in {_domain(domain)}", 0
         case Quantifier(kind=kind, variable=variable, domain=domain, body=body):
             head = rf"\{kind} {_name(variable)} \in {_domain(domain)}"
             return rf"{head} :\; {_latex(body, 0)}", 0
         case Restrict(claim=claim, mask=mask):
-            return rf"{_latex(claim, parser.IFF)} \quad\text{{where }} {_latex(mask, 0)}", 0
+            return rf"{_latex(claim, IFF)} \quad\text{{where }} {_latex(mask, 0)}", 0
         case Definition(name=name, parameters=parameters, body=body):
             inside = ", ".join(map(_name, parameters))
             head = rf"{_function(name)}\left({inside}\right)" if parameters else _name(name)
@@ -162,12 +177,12 @@ def _function(name: str) -> str:
 def _binary(node: Binary) -> tuple[str, int]:
     left, right = node.left, node.right
     if node.operator == "/":
-        return rf"\frac{{{_latex(left, 0)}}}{{{_latex(right, 0)}}}", _ATOM
+        return rf"\frac{{{_latex(left, 0)}}}{{{_latex(right, 0)}}}", POSTFIX
     if node.operator == "//":
         quotient = rf"\frac{{{_latex(left, 0)}}}{{{_latex(right, 0)}}}"
-        return rf"\left\lfloor {quotient} \right\rfloor", _ATOM
+        return rf"\left\lfloor {quotient} \right\rfloor", POSTFIX
     if node.operator == "**":
-        return f"{{{_latex(left, _ATOM)}}}^{{{_latex(right, 0)}}}", parser.POWER
+        return f"{{{_latex(left, POSTFIX)}}}^{{{_latex(right, 0)}}}", POWER
     sign, strength = _BINARY[node.operator]
     return f"{_latex(left, strength)}{sign}{_latex(right, strength + 1)}", strength
 
@@ -178,21 +193,21 @@ def _call(node: Call) -> tuple[str, int]:
         inner = arguments[0]
         match name:
             case "abs":
-                return rf"\left|{_latex(inner, 0)}\right|", _ATOM
+                return rf"\left|{_latex(inner, 0)}\right|", POSTFIX
             case "sqrt":
-                return rf"\sqrt{{{_latex(inner, 0)}}}", _ATOM
+                return rf"\sqrt{{{_latex(inner, 0)}}}", POSTFIX
             case "floor" | "ceil":
-                return rf"\left\l{name} {_latex(inner, 0)} \right\r{name}", _ATOM
+                return rf"\left\l{name} {_latex(inner, 0)} \right\r{name}", POSTFIX
             case "T":
-                return rf"{_latex(inner, _ATOM)}^{{\top}}", _ATOM
+                return rf"{_latex(inner, POSTFIX)}^{{\top}}", POSTFIX
             case "sum" | "prod":
-                return rf"\{name}{_under(inner)}", parser.SUM
+                return rf"\{name}{_under(inner)}", SUM
     if name == "norm" and not node.keywords:
         order = f"_{{{_latex(arguments[1], 0)}}}" if len(arguments) > 1 else ""
-        return rf"\left\lVert {_latex(arguments[0], 0)} \right\rVert{order}", _ATOM
+        return rf"\left\lVert {_latex(arguments[0], 0)} \right\rVert{order}", POSTFIX
     keywords = [rf"\mathrm{{{key}}}={_latex(value, 0)}" for key, value in node.keywords]
     listed = ", ".join([*(_latex(argument, 0) for argument in arguments), *keywords])
-    return rf"{_function(name)}\left({listed}\right)", _ATOM
+    return rf"{_function(name)}\left({listed}\right)", POSTFIX
 
 
 def _under(argument: Expr) -> str:
@@ -202,7 +217,7 @@ def _under(argument: Expr) -> str:
         argument = argument.body
         if isinstance(argument, Each):
             loops += r"\sum"
-    return f"{loops} {_latex(argument, parser.PRODUCT)}"
+    return f"{loops} {_latex(argument, PRODUCT)}"
 
 
 def _domain(domain: Expr) -> str:

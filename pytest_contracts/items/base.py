@@ -103,7 +103,8 @@ class ContractItem(pytest.Function):
                 step()
             super().runtest()
             self.observation.conclude()
-        except BaseException as error:
+        except BaseException as raised:
+            error = settled(raised)
             verdict = verdict_of(error)
             if verdict is None:
                 raise
@@ -253,6 +254,17 @@ def place(where: Where, root: Path) -> str:
     """Return ``path:line:column`` relative to the project's root where possible."""
     path = where.path.relative_to(root) if where.path.is_relative_to(root) else where.path
     return f"{path.as_posix()}:{where.line}:{where.column}"
+
+
+def settled(error: BaseException) -> BaseException:
+    """Return what failed behind an input that once failed and once held."""
+    from hypothesis.errors import FlakyFailure
+
+    if not (isinstance(error, FlakyFailure) and isinstance(error.exceptions[0], Falsified)):
+        return error
+    inner = error.exceptions[0]
+    inner.detail["reason"] = "not deterministic: the same input failed once and held once"
+    return inner
 
 
 def verdict_of(error: BaseException) -> Verdict | None:

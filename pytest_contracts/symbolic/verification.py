@@ -139,7 +139,7 @@ def _by_enumeration(
     if not found.complete:
         reason = f"stopped after {found.cases:,} cases: {cpu_s:g} s of CPU time used"
         return {**base, "verdict": "INCONCLUSIVE", "reason": reason}
-    cases = f"all {found.cases:,} cases enumerated"
+    cases = f"all {found.cases:,} cases enumerated" if found.cases > 1 else "the only case run"
     if found.tally.counted < found.cases:
         cases += f", {found.tally.counted:,} of them within the assumptions"
     return {**base, **_all_covered(found.tally, cases, "no case meets the assumptions", bound)}

@@ -1,8 +1,11 @@
 """Run a task in a forked process with hard limits; whatever goes wrong there is reported.
 
 A fork keeps harnesses that cannot be imported by name (procedures beside a contract, closures) and
-costs no import. The child has its own session, limits on CPU time and memory, no output, and writes
-one JSON line to a pipe; the parent waits until a deadline and then kills the whole process group.
+costs no import. The child has its own process group, limits on CPU time and memory, no output, and
+writes one JSON line to a pipe; the parent waits until a deadline and then kills the whole group.
+
+Threads of the parent may run meanwhile, with one exception: OpenBLAS can hang in ``fork`` itself
+while another thread is inside one of its multi-threaded products.
 """
 
 from __future__ import annotations
@@ -93,7 +96,7 @@ def _reap(pid: int) -> int:
     """
     try:
         os.killpg(pid, signal.SIGKILL)
-    except ProcessLookupError:  # it has not come as far as its own session
+    except ProcessLookupError:  # it has not come as far as leaving the parent's group
         os.kill(pid, signal.SIGKILL)
     return os.waitpid(pid, 0)[1]
 

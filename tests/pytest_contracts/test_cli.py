@@ -61,7 +61,7 @@ def test_invalid_contracts_exit_with_one_and_say_where(tmp_path: Path) -> None:
 FORMULAS = [
     ("f(x) ≈ 2·x", "f(x) ≈ 2x", "'2x' is neither a number nor a name"),
     ("f(x) ≈ 2·x", "f(x) ≈ 2·q", "unknown name 'q'"),
-    ("f(x) ≈ 2·x", "f(x, x) ≈ 2·x", "'f' takes 1 argument, not 2"),
+    ("f(x) ≈ 2·x", "f() ≈ 2·x", "'f' takes 1 argument, not 0"),
     ("f(x) ≈ 2·x", "x ≈ y", "shapes [n] and [m] do not fit together"),
     ("f(x) = 2·x", "f(x) = 2·x +", "expected a value, found 'where'"),
     ("f(x) = 2·x", "f(x) = 2·w", "unknown name 'w'"),
@@ -135,10 +135,8 @@ def test_show_renders_formulas(tmp_path: Path) -> None:
     assert "      run: doubles\n" in shown.output
     latex = pv("show", path, "--latex")
     assert r"\operatorname{f}\left(x\right) \approx 2 \cdot x" in latex.output
-    prose = pv("show", write(tmp_path, "p.yaml", GOOD.replace("f(x) > k", "each is fine")))
-    assert (
-        "      prose: unexpected 'is' after the formula" in prose.output or "prose:" in prose.output
-    )
+    prose = pv("show", write(tmp_path, "p.yaml", GOOD.replace("f(x) > k", "each one is fine")))
+    assert "      prose: unexpected 'one' after the formula\n" in prose.output
     broken = pv("show", write(tmp_path, "b.yaml", "a: ["))
     assert broken.exit_code == 1
 
@@ -152,8 +150,6 @@ def test_the_shipped_contracts_are_valid() -> None:
 
 
 def test_the_command_line_starts_without_numerical_libraries() -> None:
-    code = (
-        "import sys, pytest_contracts.cli; print('numpy' in sys.modules, 'pytest' in sys.modules)"
-    )
+    code = "import sys, pytest_contracts.cli; print(*({'numpy', 'pytest'} & sys.modules.keys()))"
     found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert found.stdout.split() == ["False", "False"]
+    assert found.stdout.split() == []

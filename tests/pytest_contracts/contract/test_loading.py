@@ -264,48 +264,71 @@ BAD = [
     ("kind: kernel", "kind: kernl", "metadata.kind cannot be 'kernl'", 3, 9),
     ("status: ACTIVE", "status: Active", "metadata.status cannot be 'Active'", 4, 11),
     ("description: Num", "descripton: Num", "unknown key 'descripton' in metadata", 5, 3),
-    ("limit: 128", "limit: big", "constants.limit must be a number or true or false or a list, not 'big'", 10, 20),
+    ("limit: 128", "limit: big",
+     "constants.limit must be a number or true or false or a list, not 'big'", 10, 20),
     ("limit: 128", "softmax: 128", "'softmax' is a constant and an equation", 13, 3),
     ("limit: 128", "inf: 128", "'inf' has a fixed meaning in formulas", 10, 13),
     ("      n: 1..128", "      ε: 1..128", "'ε' has a fixed meaning in formulas", 16, 7),
-    ("  softmax:\n    formula", "  soft-max:\n    formula", "'soft-max' in equations is not a word of letters, digits and underscores", 13, 3),
-    ("pkg.softmax.cpu:softmax", "pkg.softmax.cpu.softmax", "equations.softmax.implementations.cpu cannot be 'pkg.softmax.cpu.softmax'", 22, 12),
+    ("  softmax:\n    formula", "  soft-max:\n    formula",
+     "'soft-max' in equations is not a word of letters, digits and underscores", 13, 3),
+    ("pkg.softmax.cpu:softmax", "pkg.softmax.cpu.softmax",
+     "equations.softmax.implementations.cpu cannot be 'pkg.softmax.cpu.softmax'", 22, 12),
     ("type: bound", "type: bounds", "proof_obligations[1].type cannot be 'bounds'", 29, 11),
-    ("tolerance: 1e-6", "tolerence: 1e-6", "unknown key 'tolerence' in proof_obligations[0]", 28, 5),
-    ("tolerance: 1e-6", "tolerance: -1", "proof_obligations[0].tolerance must be at least 0, not the number -1", 28, 16),
-    ("tolerance: 1e-6", "tolerance: small", "proof_obligations[0].tolerance must be a number, not 'small'", 28, 16),
+    ("tolerance: 1e-6", "tolerence: 1e-6",
+     "unknown key 'tolerence' in proof_obligations[0]", 28, 5),
+    ("tolerance: 1e-6", "tolerance: -1",
+     "proof_obligations[0].tolerance must be at least 0, not the number -1", 28, 16),
+    ("tolerance: 1e-6", "tolerance: small",
+     "proof_obligations[0].tolerance must be a number, not 'small'", 28, 16),
     ("tolerance: 1e-6", "tolerance: .nan", "tolerance must be finite, not .nan", 28, 16),
     ("floor: 1e-30", "floor: .inf", "floor must be finite, not .inf", 38, 12),
     ("property: Shift", "property: ''", "proof_obligations[2].property is empty", 34, 15),
-    ("property: Shift", "property: null", "proof_obligations[2].property must be a text, not nothing", 34, 15),
-    ("applies_to: [reference, cpu]", "applies_to: gpu", "implementation 'gpu' does not exist", 32, 17),
-    ("applies_to: [reference, cpu]", "applies_to: []", "proof_obligations[1].applies_to needs at least 1 items, not 0", 32, 17),
-    ("tolerance_kind: ulp", "tolerance_kind: ulps", "proof_obligations[2].tolerance_kind cannot be 'ulps'", 37, 21),
+    ("property: Shift", "property: null",
+     "proof_obligations[2].property must be a text, not nothing", 34, 15),
+    ("applies_to: [reference, cpu]", "applies_to: gpu",
+     "implementation 'gpu' does not exist", 32, 17),
+    ("applies_to: [reference, cpu]", "applies_to: []",
+     "proof_obligations[1].applies_to needs at least 1 items, not 0", 32, 17),
+    ("tolerance_kind: ulp", "tolerance_kind: ulps",
+     "proof_obligations[2].tolerance_kind cannot be 'ulps'", 37, 21),
     ("level: L3", "level: L7", "proof_obligations[2].level cannot be 'L7'", 41, 12),
     ("id: SM-EQV-001", "id: SM-INV-001", "duplicate id 'SM-INV-001'", 42, 9),
     ("id: FALSIFY-SM-002", "id: FALSIFY-SM-001", "duplicate id 'FALSIFY-SM-001'", 56, 9),
     ("id: KANI-SM-002", "id: SM-BND-001", "duplicate id 'SM-BND-001'", 68, 9),
     ("id: F-SM-001", "id: KANI-SM-001", "duplicate id 'KANI-SM-001'", 73, 7),
-    ("examples: 10000", "examples: 0", "falsification_tests[0].examples must be at least 1, not the number 0", 53, 15),
-    ("run: per_layer", "run: a.b", "falsification_tests[1].run cannot be 'a.b'", 58, 10),
-    ("rule: A procedure", "equation: soft", "falsification_tests[1] (FALSIFY-SM-002) lacks 'rule'", 56, 5),
+    ("examples: 10000", "examples: 0",
+     "falsification_tests[0].examples (FALSIFY-SM-001) must be at least 1, not the number 0",
+     53, 15),
+    ("run: per_layer", "run: a.b",
+     "falsification_tests[1].run (FALSIFY-SM-002) cannot be 'a.b'", 58, 10),
+    ("rule: A procedure", "equation: soft",
+     "falsification_tests[1] (FALSIFY-SM-002) lacks 'rule'", 56, 5),
     ("rule: A procedure", "rule: r\n    equation: soft", "equation 'soft' does not exist", 58, 15),
-    ("obligation: SM-INV-002", "obligation: SM-INV-003", "obligation 'SM-INV-003' does not exist", 64, 17),
-    ("obligation: SM-INV-002", "obligation: FALSIFY-SM-001", "obligation 'FALSIFY-SM-001' does not exist", 64, 17),
-    ("strategy: stub_float", "strategy: guess", "kani_harnesses[0].strategy cannot be 'guess'", 66, 15),
+    ("obligation: SM-INV-002", "obligation: SM-INV-003",
+     "obligation 'SM-INV-003' does not exist", 64, 17),
+    ("obligation: SM-INV-002", "obligation: FALSIFY-SM-001",
+     "obligation 'FALSIFY-SM-001' does not exist", 64, 17),
+    ("strategy: stub_float", "strategy: guess",
+     "kani_harnesses[0].strategy (KANI-SM-001) cannot be 'guess'", 66, 15),
     ("    run: verify\n", "", "harness 'KANI-SM-002' has neither 'obligation' nor 'run'", 68, 5),
-    ("checks: [FALSIFY-SM-001,", "checks: [FALSIFY-SM-009,", "claim 'FALSIFY-SM-009' does not exist", 74, 12),
+    ("checks: [FALSIFY-SM-001,", "checks: [FALSIFY-SM-009,",
+     "claim 'FALSIFY-SM-009' does not exist", 74, 12),
     ("target: softmax.cpu", "target: softmax.gpu", "implementation 'gpu' does not exist", 76, 28),
     ("target: softmax.cpu", "target: sofmax.cpu", "equation 'sofmax' does not exist", 76, 28),
     ("target: softmax.cpu", "target: softmax", "target 'softmax' names no function", 76, 28),
-    ("killed_by: [SM-BND-001]", "killed_by: [SM-BND-002]", "claim 'SM-BND-002' does not exist", 77, 54),
-    ("killed_by: [SM-BND-001]", "killed_by: []", "qa_gate.falsification[1].killed_by (inc) needs at least 1 items, not 0", 77, 53),
-    ("incident: INC-07", "incident: seven", "qa_gate.falsification[1].incident cannot be 'seven'", 77, 77),
-    ('replace: ["x - m", "x"]', 'replace: ["x"]', "qa_gate.falsification[0].replace (no-max) needs at least 2 items, not 1", 76, 50),
+    ("killed_by: [SM-BND-001]", "killed_by: [SM-BND-002]",
+     "claim 'SM-BND-002' does not exist", 77, 48),
+    ("killed_by: [SM-BND-001]", "killed_by: []",
+     "qa_gate.falsification[1].killed_by (inc) needs at least 1 items, not 0", 77, 47),
+    ("incident: INC-07", "incident: seven",
+     "qa_gate.falsification[1].incident (inc) cannot be 'seven'", 77, 71),
+    ('replace: ["x - m", "x"]', 'replace: ["x"]',
+     "qa_gate.falsification[0].replace (no-max) needs at least 2 items, not 1", 76, 50),
     ("id: inc", "id: no-max", "duplicate mutant 'no-max'", 77, 7),
     ("proof_obligations:", "proof_obligation:", "unknown section 'proof_obligation'", 24, 1),
     ("qa_gate:", "qa-gate:", "unknown section 'qa-gate'", 72, 1),
-    ("kani_harnesses:\n", "kani_harnesses: {}\nx:\n", "kani_harnesses must be a list, not a mapping", 62, 17),
+    ("kani_harnesses:\n", "kani_harnesses: {}\nx:\n",
+     "kani_harnesses must be a list, not a mapping", 62, 17),
 ]  # fmt: skip
 
 
@@ -469,7 +492,7 @@ def test_a_long_chain_of_dependencies_is_no_recursion(tmp_path: Path) -> None:
 
 def test_two_contracts_of_one_name_are_refused(tmp_path: Path) -> None:
     named(tmp_path, "a")
-    named(tmp_path / "sub", "a") if (tmp_path / "sub").mkdir() is None else None
+    named(tmp_path / "sub", "a")
     with pytest.raises(ContractSyntaxError, match="contract 'a' exists twice"):
         load_directory(tmp_path)
 
@@ -484,17 +507,18 @@ def outcome(data: bytes, path: Path) -> str:
     try:
         load_bytes(data, path)
     except ContractError as error:
-        assert error.where is not None
-        assert str(error)
-        return type(error).__name__
+        return type(error).__name__ if error.where is not None and str(error) else "unplaced"
     return "Contract"
+
+
+INSERTS = [b"[", b"{", b"&a ", b"*a ", b"- ", b"\n", b": ", b"!"]
 
 
 def test_mutated_files_load_or_are_refused() -> None:
     rng = random.Random(20261)
     whole = GOOD.encode()
     outcomes = set()
-    for _ in range(2500):
+    for _ in range(1500):
         data = bytearray(whole)
         for _ in range(rng.choice([1, 1, 2, 5])):
             place = rng.randrange(len(data))

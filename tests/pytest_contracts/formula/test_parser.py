@@ -6,8 +6,8 @@ import pytest
 
 from pytest_contracts.errors import FormulaError
 from pytest_contracts.formula import Definition, parse, parse_definition, render_unicode
+from pytest_contracts.formula.cursor import MAX_NESTING
 from pytest_contracts.formula.lexer import MAX_LENGTH
-from pytest_contracts.formula.parser import MAX_NESTING
 from pytest_contracts.formula.tree import MAX_DEPTH, Call, Compare, Index, Name, Number
 
 SAME = [

@@ -76,9 +76,10 @@ def test_only_contracts_run_when_a_directory_is_given(project):
 
 def test_plain_run_takes_tests_and_contracts(project):
     project.contract(TWO_CLAIMS)
-    project.pytester.makepyfile(test_plain="def test_plain(): pass")
+    project.pytester.makepyfile(**{"tests/test_plain": "def test_plain(): pass"})
     project.pytester.makeini(
-        "[pytest]\naddopts = --strict-markers\ncontracts = contracts\ntestpaths = . contracts\n"
+        "[pytest]\naddopts = --strict-markers\ncontracts = contracts\n"
+        "testpaths = tests contracts\n"
     )
     assert len(names(project.run("--co", "-q", contracts=False))) == 5
 

@@ -43,7 +43,7 @@ def test_failure_shows_clause_values_sides_counterexample_hint_and_command(proje
         ]
     )
     assert "Traceback" not in result.stdout.str()
-    assert ".py:" not in result.stdout.str()
+    assert "pytest_contracts/" not in result.stdout.str().partition("warnings summary")[0]
 
 
 def test_counterexample_is_yaml_that_reproduces(project):
@@ -361,3 +361,24 @@ def test_claim_says_how_many_examples(project):
     )
     project.run(examples=None)
     assert {item["examples"] for item in project.ledger().values()} == {7}
+
+
+def test_implementation_that_answers_differently_is_falsified(project):
+    project.pytester.makepyfile(
+        moody="""
+        import itertools
+        count = itertools.count()
+
+        def softmax(x):
+            return x + (next(count) % 3 == 2)
+        """
+    )
+    path = project.contract(
+        "proof_obligations:\n"
+        '  - {id: A, type: invariant, property: P, formal: "softmax(x) ≈ x", tolerance: 0.5}'
+    )
+    path.write_text(path.read_text().replace("engine:softmax\n", "moody:softmax\n"))
+    result = project.run("contracts/kernels/softmax-v1.yaml::A[cpu]")
+    assert project.verdicts() == {"A[cpu]": "FALSIFIED"}
+    result.stdout.fnmatch_lines(["  reason: *not deterministic: *"])
+    assert "Traceback" not in result.stdout.str()

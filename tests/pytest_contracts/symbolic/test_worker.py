@@ -122,8 +122,10 @@ def test_a_tracer_in_the_parent_does_not_disturb_the_engine():
     sys.settrace(tracer)
     try:
         result = verify(ceiling_covers)
+        traced = run_forked(lambda: {"traced": sys.gettrace() is not None}, LIMITS)["traced"]
         assert sys.gettrace() is tracer
     finally:
         sys.settrace(previous)
     assert result.verdict == "CONFIRMED"
     assert lines
+    assert not traced
