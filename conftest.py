@@ -77,6 +77,7 @@ def pytest_contracts_parameters(
                 gguf_of(name)
                 found.append(name)
             except Unavailable as missing:
+                missing.id = name  # type: ignore[attr-defined]  # the word in the item's node id
                 found.append(missing)
         return found
 

@@ -27,14 +27,13 @@ from functools import lru_cache
 from typing import Any
 
 import hypothesis.strategies as st
-import numpy as np
 
 from pytest_contracts.arrays import ArraySpec, draw_array, scalar_strategy
 from pytest_contracts.contract.model import Variable
 from pytest_contracts.contract.where import Where
 from pytest_contracts.errors import ContractBindingError, ContractError, ContractSyntaxError
+from pytest_contracts.quantities import Environment, Quantity, number
 
-Environment = Mapping[str, Any]
 Draw = Callable[[st.SearchStrategy[Any]], Any]
 Strategies = Mapping[str, Callable[..., st.SearchStrategy[Any]]]
 
@@ -118,68 +117,6 @@ def _ordered(domains: dict[str, Domain], given: set[str]) -> list[Domain]:
     return ordered
 
 
-@dataclass(frozen=True, slots=True)
-class Quantity:
-    """A size or bound: a number, or an expression over variables drawn earlier."""
-
-    text: str
-    value: int | float | None
-    needs: frozenset[str]
-
-    @classmethod
-    def of(cls, spec: Any) -> Quantity:
-        """Read a number, a name or an expression."""
-        if isinstance(spec, bool) or not isinstance(spec, int | float | str):
-            raise ContractSyntaxError(f"a size or bound cannot be {spec!r}")
-        if isinstance(spec, int | float):
-            return cls(str(spec), spec, frozenset())
-        text = spec.strip()
-        number = _number(text)
-        if number is not None:
-            return cls(text, number, frozenset())
-        if text.isidentifier() and text not in ("inf", "pi"):
-            return cls(text, None, frozenset({text}))
-        from pytest_contracts import formula
-
-        return cls(text, None, frozenset(formula.free_names(formula.parse(text))))
-
-    def __call__(self, environment: Environment) -> Any:
-        """Return the value under an environment."""
-        if self.value is not None:
-            return self.value
-        if self.text in environment:
-            value = environment[self.text]
-        else:
-            from pytest_contracts import formula
-
-            value = formula.evaluate(_parsed(self.text), environment)
-        return value.item() if isinstance(value, np.generic | np.ndarray) else value
-
-    def size(self, environment: Environment) -> int:
-        """Return the value as a non-negative whole number."""
-        value = self(environment)
-        if isinstance(value, bool) or value != int(value) or value < 0:
-            raise ContractSyntaxError(f"{self.text} = {value!r} is not a size")
-        return int(value)
-
-
-@lru_cache(maxsize=256)
-def _parsed(text: str) -> Any:
-    from pytest_contracts import formula
-
-    return formula.parse(text)
-
-
-def _number(text: str) -> int | float | None:
-    plain = text.strip().replace("−", "-").replace("∞", "inf").replace("_", "")
-    for kind in (int, float):
-        try:
-            return kind(plain)
-        except ValueError:
-            continue
-    return None
-
-
 class _Reader:
     """Reads one variable's spec."""
 
@@ -234,7 +171,7 @@ class _Reader:
 
     def enumeration(self, items: list[Any]) -> Domain:
         # Keys of a YAML set, such as {1e-6, 1e-5}, arrive as text.
-        items = [_number(i) if isinstance(i, str) and _number(i) is not None else i for i in items]
+        items = [number(i) if isinstance(i, str) and number(i) is not None else i for i in items]
         if not items:
             raise self.refusal("the enumeration is empty")
         return self.drawn(st.sampled_from(items))

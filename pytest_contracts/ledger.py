@@ -138,15 +138,15 @@ def source_digest(function: Callable[..., Any]) -> str | None:
     """Return the SHA-256 of the file that a function's module was loaded from."""
     module = sys.modules.get(getattr(function, "__module__", ""))
     path = getattr(module, "__file__", None)
-    return None if path is None else _file_digest(path)
+    try:
+        return None if path is None else _file_digest(path, os.stat(path).st_mtime_ns)
+    except OSError:
+        return None
 
 
 @lru_cache(maxsize=512)
-def _file_digest(path: str) -> str | None:
-    try:
-        return hashlib.sha256(Path(path).read_bytes()).hexdigest()
-    except OSError:
-        return None
+def _file_digest(path: str, modified_ns: int) -> str:
+    return hashlib.sha256(Path(path).read_bytes()).hexdigest()
 
 
 def _versions() -> dict[str, str]:

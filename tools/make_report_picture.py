@@ -16,17 +16,23 @@ from pathlib import Path
 from rich.console import Console
 from rich.text import Text
 
-WIDTH = 100
+WIDTH = 120
 _ESCAPE = re.compile(r"\x1b\[[0-9;]*m")
 # Web fonts are not loaded where a picture is embedded; the viewer's own monospaced font will do.
 _FONT_FACE = re.compile(r"\s*@font-face \{.*?\}", re.DOTALL)
 
 
 def captured(arguments: list[str]) -> list[str]:
-    """Return the coloured lines of a run, as a terminal of ``WIDTH`` columns gets them."""
+    """Return the coloured lines of a run, as a terminal of ``WIDTH`` columns gets them.
+
+    Raises:
+        SystemExit: the run is not green.
+    """
     command = [sys.executable, "-m", "pytest", "--color=yes", *arguments]
     environment = {**os.environ, "COLUMNS": str(WIDTH)}
     done = subprocess.run(command, stdout=subprocess.PIPE, text=True, env=environment, check=False)
+    if done.returncode:
+        raise SystemExit(f"{done.stdout}\npytest ended with exit code {done.returncode}")
     return done.stdout.splitlines()
 
 

@@ -14,6 +14,7 @@ from inference.quant.types import GGMLType
 HALF_STEP = 0.5
 FLOAT16_ROUNDING = 2.0**-11
 FLOAT16_SPACING_AT_ZERO = 2.0**-24
+FLOAT32_SMALLEST_NORMAL = 2.0**-126
 
 
 def quantized_dot_within_rounding(
@@ -35,7 +36,8 @@ def quantized_dot_within_rounding(
 
     scale_a, scale_b = float(np.abs(a).max()) / 127, float(np.abs(b).max()) / 127
     off_a = HALF_STEP * scale_a + 127 * max(FLOAT16_ROUNDING * scale_a, FLOAT16_SPACING_AT_ZERO / 2)
-    off_b = HALF_STEP * scale_b * (1 + 1e-5)
+    # A block of activations whose scale would be subnormal is taken as zero.
+    off_b = HALF_STEP * scale_b * (1 + 1e-5) + 127 * FLOAT32_SMALLEST_NORMAL
     bound = n * (off_a * float(np.abs(b).max()) + off_b * float(np.abs(a).max()) + off_a * off_b)
     exact = float(np.dot(a.astype(np.float64), b.astype(np.float64)))
     assert abs(computed - exact) <= bound + 1e-6 * np.abs(terms).sum()

@@ -17,7 +17,8 @@ from pytest_contracts.formula.check import check
 from pytest_contracts.formula.compare import same
 from pytest_contracts.formula.distance import Closeness, closeness, noise_of
 from pytest_contracts.formula.evaluate import as_function, evaluate
-from pytest_contracts.formula.judge import Judgement, judge, substituted
+from pytest_contracts.formula.judge import judge, substituted
+from pytest_contracts.formula.judgement import Judgement
 from pytest_contracts.formula.latex import render_latex
 from pytest_contracts.formula.library import LIBRARY
 from pytest_contracts.formula.parser import parse, parse_definition

@@ -13,7 +13,9 @@ from pytest_contracts.formula import arithmetic
 from pytest_contracts.formula.reductions import extremum
 from pytest_contracts.formula.values import (
     Array,
+    Undefined,
     as_array,
+    contains_nan,
     host,
     number,
     settle,
@@ -80,8 +82,11 @@ def where(precision: DTypeLike, condition: Any, then: Any, otherwise: Any) -> An
     """Return elements of the one or the other."""
     condition = np.asarray(host(condition))
     if condition.dtype.kind != "b":
-        condition = as_array(condition) != 0
-    then, otherwise = number(then, precision), number(otherwise, precision)
+        numbers = as_array(condition)
+        if contains_nan(numbers):
+            raise Undefined("NaN is neither true nor false")
+        condition = numbers != 0
+    then, otherwise = as_array(then, precision), as_array(otherwise, precision)
     arithmetic.broadcast(condition, then, otherwise)
     return settle(np.where(condition, then, otherwise), precision)
 

@@ -61,9 +61,9 @@ def _table() -> dict[str, Function]:
         "mean": reductions.reduction(np.mean),
         "std": reductions.reduction(np.std),
         "var": reductions.reduction(np.var),
-        "all": reductions.reduction(np.all, empty=True),
-        "any": reductions.reduction(np.any, empty=True),
-        "count": reductions.reduction(reductions.count, empty=True),
+        "all": reductions.reduction(reductions.truths(np.all), empty=True),
+        "any": reductions.reduction(reductions.truths(np.any), empty=True),
+        "count": reductions.reduction(reductions.truths(reductions.count), empty=True),
         "argmax": reductions.reduction(reductions.ordered(np.argmax)),
         "argmin": reductions.reduction(reductions.ordered(np.argmin)),
     }

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+from pytest_contracts.formula.binders import bind_subscripts, implied_domain
 from pytest_contracts.formula.cursor import CONSTANTS, Cursor
 from pytest_contracts.formula.lexer import Token
 from pytest_contracts.formula.precedence import BIT_OR, PRODUCT, SIGN
-from pytest_contracts.formula.scope import bind_subscripts, implied_domain
 from pytest_contracts.formula.tree import (
     Array,
     Binary,

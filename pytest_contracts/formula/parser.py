@@ -11,6 +11,11 @@ from collections.abc import Callable
 from typing import Literal, TypeVar
 
 from pytest_contracts.errors import FormulaError
+from pytest_contracts.formula.binders import (
+    bind_subscripts,
+    check_local_definitions,
+    implied_domain,
+)
 from pytest_contracts.formula.lexer import Token
 from pytest_contracts.formula.operands import Operands
 from pytest_contracts.formula.precedence import (
@@ -29,7 +34,6 @@ from pytest_contracts.formula.precedence import (
     SIGN,
     SUM,
 )
-from pytest_contracts.formula.scope import bind_subscripts, check_local_definitions, implied_domain
 from pytest_contracts.formula.tree import (
     Binary,
     Compare,

@@ -71,6 +71,17 @@ def ordered(function: Callable[..., Any]) -> Callable[..., Any]:
     return apply
 
 
+def truths(function: Callable[..., Any]) -> Callable[..., Any]:
+    """NaN counts as true in NumPy, and must not here."""
+
+    def apply(array: Array, **keywords: Any) -> Any:
+        if contains_nan(array):
+            raise Undefined("NaN is neither true nor false")
+        return function(array, **keywords)
+
+    return apply
+
+
 def count(array: Array, **keywords: Any) -> Any:
     """Return the number of true elements."""
     return np.count_nonzero(array, **keywords)
@@ -113,8 +124,9 @@ def extremum(ufunc: np.ufunc, reduce: Callable[..., Any]) -> Callable[..., Any]:
             if isinstance(result, int) and isinstance(other, int):
                 result = max(result, other) if ufunc is np.maximum else min(result, other)
                 continue
-            arithmetic.broadcast(result, other)
-            result = settle(ufunc(result, other), precision)
+            first, second = as_array(result, precision), as_array(other, precision)
+            arithmetic.broadcast(first, second)
+            result = settle(ufunc(first, second), precision)
         return result
 
     return apply

@@ -183,7 +183,10 @@ class _Unicode:
         if len(arguments) == 1 and not node.keywords and not isinstance(arguments[0], Each):
             inner = arguments[0]
             if name == "abs":
-                return f"|{self.text(inner, BIT_AND)}|", POSTFIX
+                within = self.text(inner, BIT_AND)
+                # Bars within bars would read as a norm.
+                barred = "|" in (within[0], within[-1])
+                return f"abs({within})" if barred else f"|{within}|", POSTFIX
             if name == "norm":
                 return f"‖{self.text(inner, BIT_AND)}‖", POSTFIX
             if name == "T":

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import textwrap
+import unittest
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,7 @@ from _pytest._code.code import ExceptionInfo, TerminalRepr
 
 from pytest_contracts.contract.model import Claim, Contract, FalsificationTest, Status
 from pytest_contracts.contract.where import Where
-from pytest_contracts.errors import ContractError, Falsified
+from pytest_contracts.errors import ContractError, Falsified, VacuousError
 from pytest_contracts.items.case import Case
 from pytest_contracts.items.observation import Inconclusive, Observation, Prose, is_unavailable
 from pytest_contracts.ledger import Record, source_digest, text_digest
@@ -104,13 +105,27 @@ class ContractItem(pytest.Function):
             super().runtest()
             self.observation.conclude()
         except BaseException as raised:
-            error = settled(raised)
+            error = self._settled(raised)
             verdict = verdict_of(error)
             if verdict is None:
                 raise
             self.settle(verdict, message_of(error, verdict), error)
         else:
             self.settle(self.observation.verdict, self.observation.message)
+
+    def _settled(self, error: BaseException) -> BaseException:
+        """Return what an exception of Hypothesis's or unittest's stands for."""
+        from hypothesis.errors import FlakyFailure
+
+        if isinstance(error, FlakyFailure) and isinstance(error.exceptions[0], Falsified):
+            inner = error.exceptions[0]
+            inner.detail["reason"] = "not deterministic: the same input failed once and held once"
+            return inner
+        if isinstance(error, unittest.SkipTest):
+            if self.observation.drawn and self.observation.inputs is None:
+                return VacuousError("the Hypothesis profile runs no examples")
+            return pytest.skip.Exception(str(error))
+        return error
 
     def settle(self, verdict: Verdict, message: str, error: BaseException | None = None) -> None:
         """Fix the verdict and leave by the exit that pytest has for it."""
@@ -144,6 +159,9 @@ class ContractItem(pytest.Function):
             hint = error.hint and textwrap.indent(error.hint, "  ")
             rest = "\n\n".join(filter(None, (more, hint, self._context(error))))
             return failure_repr(where, headline, rest)
+        if self.verdict is None and _draws_nothing(error):
+            # Hypothesis's own pytest plugin raised it, outside of ``runtest``.
+            self.verdict, self.message = Verdict.VACUOUS, str(error).partition("\n")[0]
         if self.verdict is None:
             return super().repr_failure(excinfo)
         traceback: TerminalRepr | str | None = None
@@ -254,17 +272,6 @@ def place(where: Where, root: Path) -> str:
     """Return ``path:line:column`` relative to the project's root where possible."""
     path = where.path.relative_to(root) if where.path.is_relative_to(root) else where.path
     return f"{path.as_posix()}:{where.line}:{where.column}"
-
-
-def settled(error: BaseException) -> BaseException:
-    """Return what failed behind an input that once failed and once held."""
-    from hypothesis.errors import FlakyFailure
-
-    if not (isinstance(error, FlakyFailure) and isinstance(error.exceptions[0], Falsified)):
-        return error
-    inner = error.exceptions[0]
-    inner.detail["reason"] = "not deterministic: the same input failed once and held once"
-    return inner
 
 
 def verdict_of(error: BaseException) -> Verdict | None:

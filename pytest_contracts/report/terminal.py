@@ -54,6 +54,7 @@ def write_summary(reporter: pytest.TerminalReporter, ledger: Ledger) -> None:
             reporter.write(f"{text:<{_column(verdict, contracts)}}", **_COLORS[verdict])
         reporter.write_line("")
     _totals(reporter, ledger)
+    _missing(reporter, ledger)
     for record in ledger.records:
         if record.outcome == Outcome.XPASSED.value:
             reporter.write_line(
@@ -78,3 +79,15 @@ def _totals(reporter: pytest.TerminalReporter, ledger: Ledger) -> None:
         f"{verified} of {len(claims)} items verified: {examples:,} examples drawn, "
         f"{compared:,} elements compared"
     )
+
+
+def _missing(reporter: pytest.TerminalReporter, ledger: Ledger) -> None:
+    """Write what this machine lacks, each thing once, and how to get it."""
+    reasons = Counter(
+        record.message
+        for record in ledger.records
+        if record.verdict == Verdict.UNAVAILABLE.value and record.kind != "gate"
+    )
+    for reason, items in reasons.most_common():
+        noun = "item" if items == 1 else "items"
+        reporter.write_line(f"{items} {noun} unavailable: {reason}", yellow=True)

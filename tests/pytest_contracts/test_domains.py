@@ -46,7 +46,7 @@ def every(inputs, check, examples=60):
 
 def some(inputs, condition):
     """Return the simplest input on which a condition holds."""
-    return find(inputs, lambda drawn: condition(**drawn), settings=settings(max_examples=2000))
+    return find(inputs, lambda drawn: condition(**drawn), settings=settings(max_examples=400))
 
 
 @pytest.mark.parametrize(

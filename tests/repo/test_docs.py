@@ -279,7 +279,9 @@ def test_every_pv_command_is_documented_with_its_options() -> None:
 
 
 def test_every_engine_error_is_documented() -> None:
-    documented = re.findall(r"autoexception:: inference\.errors\.(\w+)", page("reference/engine.md"))
+    documented = re.findall(
+        r"autoexception:: inference\.errors\.(\w+)", page("reference/engine.md")
+    )
     kinds = [name for name, value in vars(errors).items() if isinstance(value, type)]
     assert documented == [name for name in kinds if issubclass(vars(errors)[name], Exception)]
 
@@ -291,6 +293,26 @@ def test_every_engine_error_is_documented() -> None:
 def test_no_page_shows_where_it_was_written(path: Path) -> None:
     text = path.read_text(encoding="utf-8")
     assert re.findall(r"(?<![\w.])/(?:tmp|work|root|home|opt|usr)/\S*", text) == []
+
+
+def places() -> Iterator[tuple[str, str, int]]:
+    """Every item of this project whose place a page shows: its id, its file, the line."""
+    reported = re.compile(
+        r"(?P<path>contracts/\S+\.yaml):(?P<line>\d+): [A-Z].*?(?P=path)::(?P<id>[\w-]+)", re.DOTALL
+    )
+    for path in PAGES:
+        for block in _BLOCK.findall(path.read_text(encoding="utf-8")):
+            for found in reported.finditer(block):
+                if (ROOT / found["path"]).exists():
+                    yield found["id"], found["path"], int(found["line"])
+
+
+def test_items_stand_where_the_pages_say() -> None:
+    shown = list(places())
+    assert shown
+    for item, path, number in shown:
+        line = (ROOT / path).read_text(encoding="utf-8").splitlines()[number - 1]
+        assert line.strip() == f"- id: {item}", f"{path}:{number}"
 
 
 def test_the_pages_of_the_index_exist() -> None:
@@ -312,18 +334,18 @@ def test_the_readme_has_its_two_commands_first() -> None:
 # -- the tutorial is run -------------------------------------------------------------------------
 
 _FENCE = re.compile(
-    r"^```(?:\{code-block\} )?(?P<kind>\w+)\n(?::caption: (?P<caption>[^\n]+)\n\n)?(?P<body>.*?)^```$",
+    r"^```(?:\{code-block\} )?\w+\n(?::caption: (?P<caption>[^\n]+)\n\n)?(?P<body>.*?)^```$",
     re.MULTILINE | re.DOTALL,
 )
 _TELLING = re.compile(
-    r"^(?:\S+-v1 +L\d .*|contracts/\S+: (?:FALSIFIED|VACUOUS): .*|  (?:failing|values|ran): .*"
-    r"|contracts/\S+ [.FxsX]+|    \w+: .*|  F?[A-Z-]+-\d+: .*)"
+    r"\S+-v1 +L\d .*|contracts/\S+: (?:FALSIFIED|VACUOUS): .*|  (?:claim|formal|ran|failing): .*"
+    r"|contracts/\S+ [.FxsX]+ .*|  [A-Z-]+-\d+: .*"
 )
 
 
 def telling(output: str) -> list[str]:
     """The lines of a transcript that do not depend on time or on luck in drawing."""
-    lines = (" ".join(line.split()) for line in output.splitlines() if _TELLING.match(line))
+    lines = (" ".join(line.split()) for line in output.splitlines() if _TELLING.fullmatch(line))
     return [re.sub(r" \[ *\d+%\]$", "", line) for line in lines]
 
 

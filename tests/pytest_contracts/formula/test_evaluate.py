@@ -14,7 +14,7 @@ from hypothesis.extra import numpy as hnp
 
 from pytest_contracts.errors import FormulaError
 from pytest_contracts.formula import Undefined, as_function, evaluate, parse, parse_definition
-from pytest_contracts.formula.evaluate import MAX_STEPS
+from pytest_contracts.formula.scopes import MAX_STEPS
 
 RNG = np.random.default_rng(7)
 X = RNG.normal(size=6).astype(np.float32)
@@ -128,6 +128,15 @@ BY_HAND: list[tuple[str, Callable[[], Any]]] = [
     ("5 & 3 | 8", lambda: 9),
     ("xor(5, 1)", lambda: 4),
     ("1 << 200 >> 198", lambda: 4),
+    ("q >> 100", lambda: np.zeros(3)),
+    ("1 >> q", lambda: np.zeros(3)),
+    ("1 << [0, 1, 5]", lambda: np.array([1, 2, 32])),
+    ("[2, 3]**[3, 2]", lambda: np.array([8, 9])),
+    ("|x|**0.5·|x|**0.5", lambda: np.sqrt(np.abs(X64)) ** 2),
+    ("7.5 // 2 + 7.5 % 2", lambda: 4.5),
+    ("sum(stack(a, a), axis=0) @ b", lambda: 2 * A @ B),
+    ("stack(a, a) @ b", lambda: np.stack([A, A]) @ B),
+    ("[1, 2] @ [3, 4]", lambda: 11),
     ("q + q", lambda: np.array([0x24, 0x1FE, 0x100])),  # no wrap at 8 bits
     ("2**100", lambda: 2**100),
     ("(-1)**1000001", lambda: -1),
@@ -187,7 +196,16 @@ def test_integers_are_exact_and_arrays_do_not_wrap() -> None:
     assert value("2**200 + 1 − 2**200") == 1
     big = np.array([2**62, 2**61])
     assert np.array_equal(value("y · 4", y=big), big.astype(float) * 4)
+    half = np.array([2**40])
+    assert np.array_equal(value("y · y", y=half), [2.0**80])
+    assert np.array_equal(value("y + y", y=np.array([2**61])), [2.0**62])
+    assert np.array_equal(value("-y − y", y=np.array([2**61])), [-(2.0**62)])
     assert value("sum(y)", y=np.array([2**62, 2**62])) == 2.0**63
+    assert np.array_equal(value("max(y, 2**200)", y=half), [2.0**200])
+    assert np.array_equal(value("where([true], 2**200, y)", y=half), [2.0**200])
+    assert np.array_equal(value("y + 2**200", y=half), [2.0**200])
+    assert np.array_equal(value("y // 2**100 + y % 2**100", y=half), [2.0**40])
+    assert np.array_equal(value("y < 2**200", y=half), [True])
     assert value("prod(y)", y=np.full(70, 2)) == 2.0**70
     assert np.array_equal(value("y**3", y=np.array([2**30])), [2.0**90])
     assert np.array_equal(value("y @ y", y=np.array([2**31, 2**31])), 2.0**63)
@@ -368,6 +386,8 @@ FAULTS = [
     ("max(x, 1, axis=0)", "axis applies to the extremum of one array", 0),
     ("x + [1, 2]", "shapes [6] and [2] do not fit together", 2),
     ("a @ a", "shapes [3, 4] and [3, 4] do not fit '@': 4 is not 3", 2),
+    ("stack(a, a) @ stack(b, b, b)", "shapes [2, 3, 4] and [3, 4, 2] do not fit '@'", 12),
+    ("2**200 >> q", "a shifted integer exceeds 62 bits", 7),
     ("2 @ x", "'@' needs arrays on both sides; '·' multiplies elementwise", 2),
     ("x[6]", "index [6] is outside an array of shape [6]", 1),
     ("x[0, 0]", "index [0, 0] is outside an array of shape [6]", 1),

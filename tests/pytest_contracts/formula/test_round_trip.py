@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -135,6 +136,45 @@ def test_rendered_trees_parse_back(tree: Expr) -> None:
     assert parse(text) == tree
     assert same(tree, parse(text))
     assert render_latex(tree)
+
+
+GROUPED = [
+    "(a < 1 ⟹ b < 1) ⟹ c < 1",
+    "(a < 1 ⟺ b < 1) ⟺ c < 1",
+    "(∀ i ∈ 0..n: x[i] > 0) ∧ y > 0",
+    "(x > 0 where m = 1) where k = 1",
+    "(∀ i ∈ 0..n: x[i] > 0) where m = 1",
+    "∀ i ∈ 0..n: x[i] > 0 where m = 1",
+    "(a = b) = c",
+    "a = (b = c)",
+    "(-x)²",
+    "-x²",
+    "(a**b)**c",
+    "(√x)²",
+    "√(x²)",
+    "(Σ x)·y",
+    "Σ (x·y)",
+    "(a | b) < c",
+    "|a| | |b|",
+    "| |a| − b|",
+    "(a if b < 1 else c) if d < 1 else e",
+    "a if (b if c < 1 else d) < 1 else e",
+    "x[(a, b)]",
+    "f(a if b < 1 else c, axis=(d + 1))",
+    "(x > 0) in {true}",
+    "x in (a, b)",
+    "¬ (a < 1 ∧ b < 1)",
+    "a − (b − c) − d",
+    "a·(b @ c)",
+    "2⁻¹",
+    "(2)**(-1)",
+]
+
+
+@pytest.mark.parametrize("text", GROUPED)
+def test_parentheses_that_matter_are_kept(text: str) -> None:
+    tree = parse(text)
+    assert parse(render_unicode(tree)) == tree
 
 
 FRAGMENTS = [

@@ -196,9 +196,9 @@ def test_computed_arguments_arrive_in_the_declared_dtype(project):
 
 def test_arguments_are_copies(project):
     project.pytester.makepyfile(
-        vandal="import engine\n\ndef softmax(x):\n    x[:] = 7\n    return x\n"
+        vandal="import engine\n\ndef softmax(x):\n    x[:] = 777\n    return x\n"
     )
-    text = claim('type: invariant, formal: "softmax(x) = 7 and |x| <= 200 and max(x) <= 200"')
+    text = claim('type: invariant, formal: "softmax(x) = 777 and |x| <= 200"')
     assert with_cpu(project, "vandal:softmax", text) == "HELD"
 
 

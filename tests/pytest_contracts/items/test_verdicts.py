@@ -6,6 +6,7 @@ import re
 import xml.etree.ElementTree as ElementTree
 
 import pytest
+from hypothesis import Phase, settings
 
 FALSE_CLAIM = """
 falsification_tests:
@@ -186,6 +187,16 @@ def test_claim_that_compares_nothing_is_vacuous(project, formal, reason):
     result.assert_outcomes(failed=2)
     assert set(project.verdicts().values()) == {"VACUOUS"}
     assert f"VACUOUS: P: {reason}" in result.stdout.str()
+
+
+def test_profile_that_draws_nothing_makes_every_property_vacuous(project):
+    project.contract(
+        "proof_obligations:\n  - {id: A, type: invariant, property: P, formal: softmax(x) >= 0}"
+    )
+    settings.register_profile("idle", phases=[Phase.explicit], database=None)
+    settings.load_profile("idle")
+    project.run().assert_outcomes(failed=2)
+    assert set(project.verdicts().values()) == {"VACUOUS"}
 
 
 def test_guard_counts_only_the_inputs_that_meet_it(project):

@@ -119,6 +119,18 @@ def test_summary_counts_verdicts_per_contract(project):
     assert lines[start + 3].startswith("4 of 7 items verified: ")
 
 
+def test_summary_says_once_what_is_missing(project):
+    claims = [line for line in MIXED.splitlines() if "id: C" not in line]
+    path = project.contract("\n".join(claims), "far-v1")
+    path.write_text(
+        path.read_text("utf-8").replace("engine:softmax\n", "engine:far_away\n"), "utf-8"
+    )
+    lines = project.run(examples=5).outlines
+    assert [line for line in lines if " unavailable: " in line] == [
+        "2 items unavailable: no accelerator here; rent one"
+    ]
+
+
 def test_summary_is_coloured_when_asked(project):
     project.contract(MIXED)
     text = project.run("--color=yes", examples=5).stdout.str()
@@ -167,7 +179,7 @@ def test_json_report_is_the_ledger(project):
 
 def test_source_digests_change_with_formula_and_implementation(project):
     def digests():
-        project.run_apart(examples=2)
+        project.run(examples=2)
         return project.ledger()["A[cpu]"]["sources"]
 
     path = project.contract("\n".join(MIXED.splitlines()[:3]))
