@@ -29,6 +29,7 @@ from pytest_contracts.formula.tree import (
     Unary,
     names,
 )
+from pytest_contracts.formula.truths import joined
 from pytest_contracts.formula.values import Undefined, brief
 
 
@@ -117,7 +118,7 @@ class _Judge(Comparisons):
             mask = self.evaluator.truths(node.mask)
         except Undefined as reason:
             return self.undefined(node.mask, reason.reason)
-        self.mask = mask if outer is None else np.logical_and(outer, mask)
+        self.mask = mask if outer is None else joined(np.logical_and, outer, mask)
         try:
             if not np.any(self.mask):
                 return True

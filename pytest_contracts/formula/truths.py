@@ -80,6 +80,7 @@ class Truths(Scopes):
             raise Undefined("a comparison with NaN")
         arithmetic.broadcast(a, b)
         if operator == "approx":
+            a, b = as_array(a, self.precision), as_array(b, self.precision)
             with np.errstate(invalid="ignore"):
                 distance = np.where(np.equal(a, b), 0.0, np.abs(np.subtract(a, b)))
             return np.less_equal(distance, self.tolerance())

@@ -293,6 +293,7 @@ FAULTS = [
     ("x[0] > 0 where x > 0", "'where' selects elements of a single number"),
     ("[1, 2] > 0 where x > 0", "the mask of shape [3] does not fit [2]"),
     ("softmax = softmax", "a function is compared by calling it"),
+    ("(x > 0 where [1, 2] > 0) where x > 0", "shapes [3] and [2] do not fit together"),
     ("∀ i ∈ 0..10**9: true", "the evaluation takes more than"),
 ]
 
