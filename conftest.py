@@ -35,6 +35,32 @@ settings.register_profile(
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "dev"))
 
 
+def pytest_configure(config: pytest.Config) -> None:
+    """Refuse a ``--contracts-model`` that no contract of this project could judge."""
+    chosen = config.getoption("contracts_model", None)
+    if chosen:
+        _check_model(chosen)
+
+
+def _check_model(chosen: str) -> None:
+    from inference.hub.registry import MODELS
+
+    if chosen in (TINY, *MODELS):
+        return
+    path = Path(chosen)
+    if path.is_file():
+        with path.open("rb") as file:
+            if file.read(4) == b"GGUF":
+                return
+        what = "is no GGUF file"
+    else:
+        what = "is neither a file nor a known id"
+    raise pytest.UsageError(
+        f"--contracts-model takes a GGUF file or the id of a model; {chosen} {what} "
+        f"(known ids: {', '.join((TINY, *MODELS))})"
+    )
+
+
 @cache
 def gguf_of(model: str) -> Path:
     """Return the GGUF file behind a model's name: the embedded one, a file, or a pulled one."""

@@ -4,7 +4,7 @@ from importlib.metadata import version as _version
 
 project = "pytest-contracts"
 author = "The pytest-contracts developers"
-copyright = "2026, The pytest-contracts developers"  # noqa: A001 - Sphinx's own name
+copyright = "2026, The pytest-contracts developers"
 release = version = _version("pytest-contracts")
 
 extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.napoleon"]

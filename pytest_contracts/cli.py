@@ -92,6 +92,8 @@ def _print(report: Report) -> None:
         return
     claims = len(report.contract.claims)
     typer.echo(f"{report.path}: valid, {claims} {'claim' if claims == 1 else 'claims'}")
+    for note in report.notes:
+        typer.echo(f"  {note}")
 
 
 def _record(report: Report) -> dict[str, Any]:
@@ -111,6 +113,10 @@ def _record(report: Report) -> dict[str, Any]:
                 "hint": error.hint,
             }
             for error in report.errors
+        ],
+        "notes": [
+            {"message": note.message, "line": note.where.line, "column": note.where.column}
+            for note in report.notes
         ],
     }
 

@@ -139,7 +139,7 @@ def pytest_collect_file(file_path: Path, parent: pytest.Collector) -> pytest.Col
     from pytest_contracts.items.file import ContractFile
     from pytest_contracts.items.registry import Registry
 
-    registry = parent.config.stash.setdefault(_registry_key, Registry(parent.config))
+    registry = parent.config.stash.setdefault(_registry_key, Registry(parent.config, directories))
     collector: pytest.Collector = ContractFile.from_parent(
         parent, path=file_path, registry=registry
     )
@@ -176,17 +176,19 @@ def pytest_runtest_protocol(item: pytest.Item) -> bool | None:
     announce = getattr(item, "announce", None)
     if announce is None:
         return None
-    item.ihook.pytest_runtest_logstart(nodeid=item.nodeid, location=item.location)
+    # Neither logstart nor logfinish: both would list the file of every gate once more.
     item.ihook.pytest_runtest_logreport(report=announce())
-    item.ihook.pytest_runtest_logfinish(nodeid=item.nodeid, location=item.location)
     return True
 
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)
 def pytest_runtest_makereport(
-    item: pytest.Item,
+    item: pytest.Item, call: pytest.CallInfo[None]
 ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
     """Attach the record of a claim to its report."""
+    reconsider = getattr(item, "reconsider", None)
+    if reconsider is not None and call.excinfo is not None:
+        reconsider(call.when, call.excinfo.value)
     report = yield
     attach = getattr(item, "contract_report", None)
     if attach is not None:

@@ -9,6 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from inference.cli.common import ExitCode, JsonOption, model_path, print_json
+from inference.errors import InputError
 from inference.formats.aprt import MAGIC
 from inference.trace.diff import StageDiff, diff_stages
 
@@ -31,6 +32,8 @@ def app_command(
 
     The exit code is 0 when nothing differs and 1 when something does.
     """
+    if Path(a).exists() and Path(b).exists() and Path(a).samefile(b):
+        raise InputError(f"apr diff {a} {b} compares a file with itself")
     if _is_stage_file(a) and _is_stage_file(b):
         return _diff_stage_files(Path(a), Path(b), limit, json)
     return _diff_models(a, b, values=values, limit=limit, json=json)

@@ -6,13 +6,14 @@ Nothing that a contract names in code is imported.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from pytest_contracts.contract import (
     Contract,
     Variable,
+    Where,
     check_dependencies,
     find_contracts,
     load,
@@ -22,15 +23,28 @@ from pytest_contracts.formula import check, free_names, parse, parse_definition
 from pytest_contracts.formula.check import Known, Length
 from pytest_contracts.items.equations import concerned, variables_of
 from pytest_contracts.items.formulas import located
+from pytest_contracts.symbolic.result import not_built
+
+
+@dataclass(frozen=True, slots=True)
+class Note:
+    """A remark on a part of a contract that is well-formed."""
+
+    message: str
+    where: Where
+
+    def __str__(self) -> str:
+        return f"{self.where}: note: {self.message}"
 
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """One file: its contract, if it loads, and what is wrong with it."""
+    """One file: its contract, if it loads, what is wrong with it, and what will not be decided."""
 
     path: Path
     contract: Contract | None
     errors: tuple[ContractError, ...]
+    notes: tuple[Note, ...] = ()
 
 
 def validate(paths: Iterable[Path]) -> list[Report]:
@@ -48,8 +62,7 @@ def validate(paths: Iterable[Path]) -> list[Report]:
     except ContractError as error:
         at_fault = None if error.where is None else error.where.path
         reports = [
-            Report(r.path, r.contract, (*r.errors, error)) if r.path == at_fault else r
-            for r in reports
+            replace(r, errors=(*r.errors, error)) if r.path == at_fault else r for r in reports
         ]
     return reports
 
@@ -66,7 +79,13 @@ def _report(path: Path) -> Report:
         contract = load(path)
     except ContractError as error:
         return Report(path, None, (error,))
-    return Report(path, contract, tuple(formula_errors(contract)))
+    return Report(path, contract, tuple(formula_errors(contract)), tuple(_notes(contract)))
+
+
+def _notes(contract: Contract) -> Iterator[Note]:
+    for harness in contract.harnesses:
+        if missing := not_built(harness.strategy, harness.solver):
+            yield Note(f"{harness.id} will be INCONCLUSIVE, {missing}", harness.where)
 
 
 def formula_errors(contract: Contract) -> Iterator[FormulaError]:

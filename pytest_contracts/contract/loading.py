@@ -21,7 +21,7 @@ from pytest_contracts.contract.where import Where
 from pytest_contracts.errors import ContractSyntaxError
 
 MAX_BYTES = 4 * 1024 * 1024
-SUFFIXES = (".yaml", ".yml")
+SUFFIX = ".yaml"
 
 
 def load(path: str | os.PathLike[str]) -> Contract:
@@ -70,7 +70,7 @@ def find_contracts(directory: str | os.PathLike[str]) -> Iterator[Path]:
     for root, folders, files in os.walk(directory):
         folders[:] = sorted(name for name in folders if not name.startswith((".", "__")))
         for name in sorted(files):
-            if name.endswith(SUFFIXES) and not name.startswith("."):
+            if name.endswith(SUFFIX) and not name.startswith("."):
                 yield Path(root, name)
 
 

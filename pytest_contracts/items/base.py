@@ -5,11 +5,12 @@ from __future__ import annotations
 import textwrap
 import unittest
 from collections.abc import Iterable
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 import pytest
-from _pytest._code.code import ExceptionInfo, TerminalRepr
+from _pytest._code.code import ExceptionInfo, TerminalRepr, Traceback
 
 from pytest_contracts.contract.model import Claim, Contract, FalsificationTest, Status
 from pytest_contracts.contract.where import Where
@@ -43,6 +44,8 @@ class ContractItem(pytest.Function):
         self.case = case
         self.verdict: Verdict | None = None
         self.message = ""
+        self._raised: BaseException | None = None
+        self._seconds = 0.0
         for name in _markers(case):
             self.add_marker(name)
         self.add_marker(pytest.mark.contract(self.contract.name))
@@ -138,7 +141,39 @@ class ContractItem(pytest.Function):
             case Outcome.XFAILED if not self.config.getoption("runxfail", False):
                 pytest.xfail(self._expected(verdict, message))
             case Outcome.FAILED | Outcome.XFAILED:
-                raise error if error is not None else UnexpectedlyHeld(self.status)
+                self._raised = error if error is not None else UnexpectedlyHeld(self.status)
+                raise self._raised
+
+    def reconsider(self, when: str, error: BaseException) -> None:
+        """Revise the verdict for an exception that came from outside of the check.
+
+        A failure before or after the check leaves nothing to rely on; one while the check ran, such
+        as a warning turned into an error, is the code's under test.
+        """
+        skipped = isinstance(error, pytest.skip.Exception)
+        if error is self._raised or isinstance(error, pytest.xfail.Exception):
+            return
+        if when == "setup" and self.verdict is None:
+            self.verdict = Verdict.UNAVAILABLE if skipped else Verdict.VACUOUS
+            text = message_of(error, self.verdict)
+            self.message = text if skipped else f"set-up failed: {text}"
+        elif self.verdict in (None, Verdict.FALSIFIED, Verdict.VACUOUS) or skipped:
+            return
+        elif when == "call":
+            self.verdict = Verdict.FALSIFIED
+            self.message = message_of(error, self.verdict)
+        elif when == "teardown":
+            self.verdict = Verdict.VACUOUS
+            self.message = f"tear-down failed: {message_of(error, self.verdict)}"
+
+    def _traceback_filter(self, excinfo: ExceptionInfo[BaseException]) -> Traceback:
+        """Leave out the frames of this package and of Hypothesis."""
+        theirs = excinfo.traceback.filter(
+            lambda entry: not any(Path(entry.path).is_relative_to(own) for own in _own_folders())
+        )
+        if theirs:
+            excinfo.traceback = theirs
+        return super()._traceback_filter(excinfo)
 
     def _expected(self, verdict: Verdict, message: str) -> str:
         if verdict is Verdict.FALSIFIED:
@@ -201,7 +236,7 @@ class ContractItem(pytest.Function):
             indented = "\n".join(f"    {line}" for line in counterexample_yaml(inputs).splitlines())
             parts.append(f"  counterexample:\n{indented}")
         closing = [("if_fails", claim.if_fails)] if claim.if_fails else []
-        closing.append(("reproduce", reproduce_command(self.nodeid, self.config)))
+        closing.append(("reproduce", reproduce_command(self.path, self.name, self.config)))
         parts.append(table(closing))
         return "\n\n".join(parts)
 
@@ -209,14 +244,17 @@ class ContractItem(pytest.Function):
         """Attach the item's record to the report that decides it, and correct what pytest shows."""
         if self.verdict is None and report.when == "setup" and report.passed:
             return
-        if report.when == "teardown":
+        if report.when == "teardown" and not report.failed:
             return
+        self._seconds += report.duration
         if report.outcome == "skipped" and isinstance(report.longrepr, tuple):
             where = self._shown(self.claim.where)
             report.longrepr = (str(where.path), where.line, report.longrepr[2])
         strict = bool(self.config.getoption("contracts_strict"))
         verdict = self.verdict or Verdict.VACUOUS
         decided = outcome(verdict, status=self.status, strict=strict)
+        if report.failed:
+            decided = Outcome.FAILED
         if decided is Outcome.XPASSED:
             report.wasxfail = f"{self.status}, but it holds: promote it to ACTIVE"
         report.contracts_record = self._record(report, verdict, decided).as_dict()  # type: ignore[attr-defined]
@@ -236,7 +274,7 @@ class ContractItem(pytest.Function):
             verdict=verdict.value,
             level=level(claim.kind, verdict, examples=seen.examples, bounded=seen.bounded).value,
             examples=seen.examples,
-            duration_s=round(report.duration, 6),
+            duration_s=round(self._seconds, 6),
             where=self.where_text,
             message=message,
             status=self.status,
@@ -309,8 +347,17 @@ def message_of(error: BaseException, verdict: Verdict) -> str:
         return "no input met the precondition"
     if isinstance(error, Inconclusive | Prose):
         return str(error)
+    if isinstance(error, pytest.FixtureLookupError):
+        return error.msg or f"there is no fixture {error.argname!r}"
     first = next(iter(str(error).strip().splitlines()), "")
     return f"{type(error).__name__}: {first}" if first else type(error).__name__
+
+
+@cache
+def _own_folders() -> tuple[Path, ...]:
+    import hypothesis
+
+    return Path(__file__).parents[1], Path(hypothesis.__file__).parent
 
 
 def _markers(case: Case) -> Iterable[str]:

@@ -34,7 +34,11 @@ def formal_of(claim: Claim) -> Formula | None:
 
 
 def formula_test(case: Case, formulas: tuple[Formula, ...]) -> Callable[..., None]:
-    """Return the test that judges formulas on the variables they mention."""
+    """Return the test that judges formulas on the variables they mention.
+
+    Raises:
+        Prose: they call no implementation.
+    """
     mentioned = frozenset().union(*(formula.names for formula in formulas))
     equations = concerned(case.contract, case.claim, mentioned)
     variables = case.variables(equations)
@@ -50,4 +54,5 @@ def formula_test(case: Case, formulas: tuple[Formula, ...]) -> Callable[..., Non
         observation=case.observation,
         equation=equations[0] if len(equations) == 1 else None,
     )
+    check.refuse_prose()
     return case.of_formulas(check, equations)

@@ -49,10 +49,12 @@ class ContractFile(pytest.Module):
         """Yield the contract's items.
 
         Raises:
-            CollectError: the file is no contract, or two items have one node id.
+            CollectError: the file is no contract, depends on one that is not in the contract
+                directories or on itself, or two items have one node id.
         """
         try:
             contract = load(self.path)
+            self.registry.check_dependencies(contract)
         except ContractError as error:
             raise self.CollectError(error) from None
         items = list(self._items(contract))

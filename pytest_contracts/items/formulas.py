@@ -14,7 +14,7 @@ from pytest_contracts.contract.where import Where
 from pytest_contracts.errors import ContractBindingError, Falsified, FormulaError
 from pytest_contracts.formula import LIBRARY, Expr, free_names, judge, parse
 from pytest_contracts.items.equations import Equations, Subject
-from pytest_contracts.items.observation import Observation
+from pytest_contracts.items.observation import Observation, Prose
 
 DEFAULT_NOISE_FACTOR = 4.0
 
@@ -95,6 +95,7 @@ class FormulaCheck:
     ) -> None:
         self.claim = claim
         self.formulas = formulas
+        self.equations = contract.equations
         self.observation = observation
         self.tolerance = claim.tolerance
         noisy = claim.tolerance_kind == "noise"
@@ -123,11 +124,30 @@ class FormulaCheck:
                         where=equation.where,
                     )
 
+    def _called(self) -> dict[str, Any]:
+        """Return what stands behind the names that the formulas use."""
+        used = frozenset().union(*(formula.names for formula in self.formulas))
+        return {name: target for name, target in self.environment.items() if name in used}
+
+    def refuse_prose(self) -> None:
+        """Raise Prose where the formulas call no implementation: nothing would be judged."""
+        called = self._called()
+        if any(isinstance(target, Subject) for target in called.values()):
+            return
+        unbound = [repr(name) for name, target in called.items() if callable(target)]
+        if unbound:
+            noun = "equation" if len(unbound) == 1 else "equations"
+            raise Prose(
+                f"not executable: no implementation is bound to {noun} {', '.join(unbound)}"
+            )
+        hidden = [equation.name for equation in self.equations if equation.name in LIBRARY]
+        why = f", {hidden[0]!r} means the library's function" if hidden else ""
+        raise Prose(f"not executable: the formula calls no implementation{why}")
+
     def bind(self) -> None:
         """Resolve the implementations now, so that a bad name is not taken for a counterexample."""
-        used = frozenset().union(*(formula.names for formula in self.formulas))
-        for name, target in self.environment.items():
-            if isinstance(target, Subject) and name in used:
+        for target in self._called().values():
+            if isinstance(target, Subject):
                 target.bind()
 
     def __call__(self, inputs: Mapping[str, Any]) -> None:

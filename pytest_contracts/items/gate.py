@@ -76,7 +76,7 @@ class GateItem(pytest.Item):
             path=str(shown),
             line=where.line,
             checks={check: list(self.by_claim.get(check, ())) for check in self.gate.checks},
-            reproduce=reproduce_command(self.parent.nodeid if self.parent else "", self.config),
+            reproduce=reproduce_command(self.path, "", self.config),
         )
         report = _report(notice, "setup", "passed", None, self.keywords)
         report.contracts_gate = notice.as_dict()  # type: ignore[attr-defined]

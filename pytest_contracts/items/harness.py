@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import functools
+import os
 from collections.abc import Callable
+from pathlib import Path
 
 from pytest_contracts.contract.model import Harness
 from pytest_contracts.errors import Falsified, VacuousError
@@ -53,11 +55,21 @@ def harness_test(case: Case) -> Callable[..., None]:
                 observation.bounded = result.bounded
             case "FALSIFIED":
                 observation.inputs = dict(result.values)
-                detail = {"traceback": result.traceback} if result.traceback else {}
-                raise Falsified(result.reason or claim.statement, detail=detail)
+                traceback = _shortened(result.traceback, case)
+                detail = {"traceback": traceback} if traceback else {}
+                reason = _shortened(result.reason, case)
+                raise Falsified(reason or claim.statement, detail=detail)
             case "VACUOUS":
                 raise VacuousError(result.reason, where=claim.where)
             case "INCONCLUSIVE":
                 raise Inconclusive(result.reason)
 
     return as_single(body, fixtures=(), observation=case.observation)
+
+
+def _shortened(text: str, case: Case) -> str:
+    """Return a text with paths as seen from the root of the project, or from the contract."""
+    for folder in (case.config.rootpath, case.contract.sibling.resolve().parent):
+        if folder != Path(folder.anchor):
+            text = text.replace(f"{folder}{os.sep}", "")
+    return text

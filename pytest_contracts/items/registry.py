@@ -5,19 +5,23 @@ from __future__ import annotations
 import difflib
 from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from pytest_contracts.contract.where import Where
-from pytest_contracts.errors import ContractBindingError
+from pytest_contracts.contract import Contract, Where, find_contracts, load
+from pytest_contracts.contract.schema import suggestion
+from pytest_contracts.errors import ContractBindingError, ContractError, ContractSyntaxError
 
 
 class Registry:
     """The merged answers to this plugin's hooks, asked for once and only when needed."""
 
-    def __init__(self, config: pytest.Config) -> None:
+    def __init__(self, config: pytest.Config, directories: Sequence[Path] = ()) -> None:
         self._config = config
+        self._directories = directories
+        self._loaded: dict[str, Contract | None] = {}
 
     @cached_property
     def strategies(self) -> Mapping[str, Callable[..., Any]]:
@@ -44,6 +48,48 @@ class Registry:
             raise unknown("resource", name, self.resources, where, "pytest_contracts_resources")
         return self.resources[name]
 
+    def check_dependencies(self, contract: Contract) -> None:
+        """Check that a contract depends on existing ones; other files are read only if need be.
+
+        A cycle is reported once, by its contract whose name comes first.
+
+        Raises:
+            ContractSyntaxError: a dependency is missing, or leads back to the contract.
+        """
+        known = {contract.name: contract}
+        waiting = [contract]
+        while waiting:
+            for name in waiting.pop().metadata.depends_on:
+                if name not in known and (found := self._contract(name)) is not None:
+                    known[name] = found
+                    waiting.append(found)
+        for name in contract.metadata.depends_on:
+            if name not in self._contract_files and name not in known:
+                raise ContractSyntaxError(
+                    f"depends on '{name}', which is no contract here",
+                    where=contract.dependency_where(name),
+                    hint=suggestion(name, self._contract_files),
+                )
+        cycle = _cycle(contract.name, known)
+        if cycle and min(cycle) == contract.name:
+            raise ContractSyntaxError(
+                f"cyclic depends_on: {' → '.join(cycle)}",
+                where=contract.dependency_where(cycle[1]),
+            )
+
+    @cached_property
+    def _contract_files(self) -> Mapping[str, Path]:
+        return {path.stem: path for folder in self._directories for path in find_contracts(folder)}
+
+    def _contract(self, name: str) -> Contract | None:
+        """Return another contract, None where there is none or it cannot be loaded."""
+        if name not in self._loaded:
+            try:
+                self._loaded[name] = load(self._contract_files[name])
+            except (KeyError, ContractError):  # the file's own collection says what is wrong
+                self._loaded[name] = None
+        return self._loaded[name]
+
     def _merged(self, hook: str) -> dict[str, Callable[..., Any]]:
         merged: dict[str, Callable[..., Any]] = {}
         for answer in getattr(self._config.hook, hook)(config=self._config):
@@ -51,6 +97,21 @@ class Registry:
                 if merged.setdefault(name, function) is not function:
                     raise ContractBindingError(f"two plugins give {name!r} through {hook}")
         return merged
+
+
+def _cycle(name: str, contracts: Mapping[str, Contract]) -> list[str]:
+    """Return the shortest way along dependencies from a contract back to itself, [] for none."""
+    ways = [[name]]
+    seen: set[str] = set()
+    for way in ways:
+        known = contracts.get(way[-1])
+        for need in () if known is None else known.metadata.depends_on:
+            if need == name:
+                return [*way, name]
+            if need not in seen:
+                seen.add(need)
+                ways.append([*way, need])
+    return []
 
 
 def unknown(

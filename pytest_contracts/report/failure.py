@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -17,6 +18,7 @@ from _pytest._code.code import (
 
 from pytest_contracts.contract.where import Where
 from pytest_contracts.errors import Falsified
+from pytest_contracts.report.paths import relative
 
 MAX_SHOWN_ELEMENTS = 512
 
@@ -120,11 +122,17 @@ def _plain(value: Any) -> Any:
     return value if isinstance(value, str | int | float | bool | None) else repr(value)
 
 
-def reproduce_command(nodeid: str, config: pytest.Config) -> str:
-    """Return the command that runs one item again."""
+def reproduce_command(path: Path, name: str, config: pytest.Config) -> str:
+    """Return the command that runs one item again, or a whole file where ``name`` is empty.
+
+    Node ids start at the root directory, which need not be where pytest was started.
+    """
     words = ["pytest", *(f"--contracts={d}" for d in config.getoption("contracts_dirs") or ())]
+    root = config.getoption("rootdir")
+    words += [f"--rootdir={root}"] if root else []
     backend = config.getoption("contracts_backend")
     model = config.getoption("contracts_model")
     words += [f"--contracts-backend={backend}"] if backend else []
     words += [f"--contracts-model={model}"] if model else []
-    return shlex.join([*words, nodeid])
+    shown = relative(path, config).as_posix()
+    return shlex.join([*words, f"{shown}::{name}" if name else shown])

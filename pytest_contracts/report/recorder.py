@@ -45,6 +45,9 @@ class Recorder:
         from pytest_contracts.items.gate import GateNotice, decide
 
         strict = bool(self.config.getoption("contracts_strict"))
+        reporter = self.config.pluginmanager.getplugin("terminalreporter")
+        if reporter is not None and reporter.showfspath and not reporter.showlongtestinfo:
+            reporter.write_fspath_result(str(self.config.invocation_params.dir / "gates"), "")
         for gate in self._gates.values():
             found = {record.nodeid: record for record in self.ledger.records}
             record, reports = decide(GateNotice(**gate), found, strict=strict)

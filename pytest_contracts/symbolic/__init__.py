@@ -8,8 +8,8 @@ How to write a harness (a ``run:`` function of a ``kani_harnesses`` entry):
 3. ``k.assume(d != 0)`` leaves values out of the claim; where none is left the verdict is VACUOUS.
 4. ``k.cover("high half", j >= 4)`` demands that some run get there; plain ``assert`` is the claim.
 5. Up to 10⁶ combinations are enumerated: anything deterministic is allowed, floats and NumPy too.
-6. Above, paths are explored symbolically: pure Python on ints, bools, bytes; at most 500 paths,
-   where each data-dependent ``if`` may double them; write ``+`` for disjoint bit fields, not ``|``.
+6. Above, paths are explored symbolically: pure Python on ints, bools, bytes. Time is the limit, and
+   each data-dependent ``if`` may double the paths; write ``+`` for disjoint bit fields, not ``|``.
 7. A counterexample counts only when the harness fails again on its values (FALSIFIED); whatever the
    engine cannot decide in time is INCONCLUSIVE and never a pass. No files, no network, no threads.
 """

@@ -9,6 +9,16 @@ from typing import Any, Literal
 SymbolicVerdict = Literal["CONFIRMED", "FALSIFIED", "INCONCLUSIVE", "VACUOUS"]
 Solver = Literal["enumerate", "crosshair"]
 
+NOT_BUILT = {"strategy": ("stub_float", "compositional"), "solver": ("z3",)}
+"""What a contract may name though no engine is built for it."""
+
+
+def not_built(strategy: str, solver: str) -> str:
+    """Return what a harness asks for that is not built yet, "" where all of it is."""
+    asked = {"strategy": strategy, "solver": solver}
+    missing = [f"{key} {name!r}" for key, name in asked.items() if name in NOT_BUILT[key]]
+    return f"not built yet: {', '.join(missing)}" if missing else ""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SymbolicResult:

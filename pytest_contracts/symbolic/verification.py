@@ -16,7 +16,7 @@ from pytest_contracts.symbolic.enumerate import (
     enumerate_cases,
 )
 from pytest_contracts.symbolic.explorer import explore
-from pytest_contracts.symbolic.result import Solver, SymbolicResult
+from pytest_contracts.symbolic.result import Solver, SymbolicResult, not_built
 from pytest_contracts.symbolic.worker import Limits, WorkerFailure, run_forked
 
 STRATEGIES = ("exhaustive", "bounded_int")
@@ -36,10 +36,13 @@ def verify(
 
     ``exhaustive`` runs every combination of the drawn values; ``bounded_int`` does so where there
     are at most 10⁶, and else explores every path symbolically. ``timeout_s`` is CPU
-    seconds; three times as much wall time passes before the worker is killed.
+    seconds; three times as much wall time passes before the worker is killed. What a contract may
+    name but is not built yet is INCONCLUSIVE.
     Raises:
         ContractBindingError: the strategy or solver does not exist, or the harness misuses ``k``.
     """
+    if missing := not_built(strategy, solver):
+        return SymbolicResult(verdict="INCONCLUSIVE", reason=missing)
     engines = _engines(strategy, solver)
     if not math.isfinite(timeout_s) or timeout_s <= 0:
         raise ContractBindingError(f"the time limit must be positive and finite, got {timeout_s}")
@@ -62,12 +65,12 @@ def _engines(strategy: str, solver: str) -> tuple[Solver, ...]:
     """Return the engines to try, in order."""
     if strategy not in STRATEGIES:
         raise ContractBindingError(
-            f"strategy {strategy!r} is not built",
+            f"there is no strategy {strategy!r}",
             hint=f"Built strategies: {', '.join(STRATEGIES)}.",
         )
     if solver not in SOLVERS:
         raise ContractBindingError(
-            f"solver {solver!r} is not built", hint=f"Built solvers: {', '.join(SOLVERS)}."
+            f"there is no solver {solver!r}", hint=f"Built solvers: {', '.join(SOLVERS)}."
         )
     if solver == "crosshair":
         return ("crosshair",)

@@ -153,3 +153,22 @@ def test_the_command_line_starts_without_numerical_libraries() -> None:
     code = "import sys, pytest_contracts.cli; print(*({'numpy', 'pytest'} & sys.modules.keys()))"
     found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert found.stdout.split() == []
+
+
+def test_engines_that_are_not_built_are_noted(tmp_path: Path) -> None:
+    harness = (
+        "kani_harnesses:\n  - {id: K-1, property: P, run: f, strategy: bounded_int, solver: z3}"
+    )
+    path = write(tmp_path, "a.yaml", GOOD + harness)
+    result = pv("validate", path)
+    assert result.exit_code == 0
+    assert "K-1 will be INCONCLUSIVE, not built yet: solver 'z3'" in result.output
+    (record,) = json.loads(pv("validate", path, "--json").output)["contracts"]
+    assert record["valid"]
+    assert record["notes"][0]["line"] == len(GOOD.splitlines()) + 2
+
+
+def test_directory_means_yaml_and_a_file_may_have_any_name(tmp_path: Path) -> None:
+    path = write(tmp_path, "a.yml", GOOD)
+    assert pv("validate", tmp_path).exit_code == 2
+    assert pv("validate", path).exit_code == 0

@@ -156,7 +156,9 @@ def test_diff_of_stage_files(tmp_path: Path, capsys: pytest.CaptureFixture[str])
     assert "RMS diff: 2.500000e-01" in out
     assert "Layer: 3" in out
     assert out.count("|diff|=") == 1
-    assert main(["diff", str(a), str(a)]) == 0
+    copy = tmp_path / "copy.bin"
+    copy.write_bytes(a.read_bytes())
+    assert main(["diff", str(a), str(copy)]) == 0
 
 
 def test_diff_of_models(tmp_path: Path, tiny_apr: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -207,3 +209,12 @@ def test_check(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     out = capsys.readouterr().out
     assert out.startswith("FAILED  open:")
     assert "SKIPPED" in out
+
+
+def test_diff_refuses_a_file_with_itself(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    link = tmp_path / "other-name.gguf"
+    link.symlink_to(TINY_MODEL)
+    assert main(["diff", TINY, str(link)]) == 2
+    assert "compares a file with itself" in capsys.readouterr().err

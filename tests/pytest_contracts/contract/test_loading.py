@@ -441,10 +441,18 @@ def test_what_cannot_be_read_is_refused(tmp_path: Path) -> None:
 
 
 def test_contract_files_are_found_in_a_stable_order(tmp_path: Path) -> None:
-    for name in ("b.yaml", "a/z.yml", ".hidden.yaml", ".git/x.yaml", "__pycache__/y.yaml", "n.txt"):
+    for name in (
+        "b.yaml",
+        "a/z.yaml",
+        "c.yml",
+        ".hidden.yaml",
+        ".git/x.yaml",
+        "__pycache__/y.yaml",
+        "n.txt",
+    ):
         write(tmp_path, name)
     found = [path.relative_to(tmp_path).as_posix() for path in find_contracts(tmp_path)]
-    assert found == ["b.yaml", "a/z.yml"]
+    assert found == ["b.yaml", "a/z.yaml"]
 
 
 def test_dependencies_are_looked_up(tmp_path: Path) -> None:

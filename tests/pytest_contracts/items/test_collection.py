@@ -239,3 +239,41 @@ def test_first_failure_stops_with_x(project):
     result = project.run("-x", examples=5)
     result.assert_outcomes(failed=1)
     assert list(project.verdicts()) == ["B[reference]"]
+
+
+def depends(project, name: str, *needs: str):
+    """Write a contract that depends on others."""
+    head = f"metadata: {{version: 1.0.0, description: D, depends_on: [{', '.join(needs)}]}}"
+    return project.contract("proof_obligations:\n  - {id: A, property: P, type: safety}",
+                            name, head=head)  # fmt: skip
+
+
+def test_missing_dependency_is_one_error_with_its_line(project):
+    depends(project, "one-v1", "two-v1")
+    depends(project, "two-v1", "thre-v1")
+    depends(project, "three-v1")
+    result = project.run()
+    result.assert_outcomes(errors=1, skipped=2)
+    result.stdout.fnmatch_lines(
+        [
+            "contracts/two-v1.yaml:1: depends on 'thre-v1', which is no contract here",
+            "*Did you mean 'three-v1'?*",
+        ]
+    )
+
+
+def test_cycle_is_one_error(project):
+    depends(project, "one-v1", "two-v1")
+    depends(project, "two-v1", "one-v1")
+    depends(project, "user-v1", "one-v1")
+    result = project.run()
+    result.assert_outcomes(errors=1, skipped=2)
+    result.stdout.fnmatch_lines(
+        ["contracts/one-v1.yaml:1: cyclic depends_on: one-v1 → two-v1 → one-v1"]
+    )
+
+
+def test_file_alone_finds_its_dependencies(project):
+    depends(project, "one-v1", "two-v1")
+    depends(project, "deeper/two-v1")
+    project.run("contracts/one-v1.yaml").assert_outcomes(skipped=1)

@@ -141,3 +141,17 @@ def test_gate_of_confirmed_checks_says_so(project):
     project.run()
     assert project.verdicts() == {"KANI-1": "CONFIRMED", "GATE": "HELD"}
     assert {item["level"] for item in project.ledger().values()} == {"L4"}
+
+
+def test_gates_add_one_line_to_the_progress(project):
+    claims = "\n".join(CLAIMS.splitlines()[:3])
+    for name in ("one-v1", "two-v1"):
+        project.contract(f"{claims}\nqa_gate: {{id: GATE, checks: [GOOD]}}", name)
+    lines = project.run(examples=5).outlines
+    assert sum(line.startswith("contracts/one-v1.yaml") for line in lines) == 1
+    (gates,) = (line for line in lines if line.startswith("gates "))
+    assert gates.split() == ["gates", "..", "[100%]"]
+    lines = project.run("-v", examples=5).outlines
+    assert sum(line.startswith("contracts/one-v1.yaml::GATE") for line in lines) == 1
+    assert not any(line.startswith("gates") for line in lines)
+    assert "gates" not in project.run("-q", examples=5).stdout.str()

@@ -56,7 +56,7 @@ def test_counterexample_is_yaml_that_reproduces(project):
             type: invariant
             examples: 200
             property: False for large sums
-            formal: sum(x) < 90.1
+            formal: sum(x) + 0·sum(softmax(x)) < 90.1
         """
     )
     text = project.run(examples=None).stdout.str()
@@ -346,8 +346,10 @@ def test_each_item_has_its_own_saved_examples(project):
     project.contract(
         """
         proof_obligations:
-          - {id: A, type: invariant, property: P, formal: sum(x) < 100, applies_to: [cpu]}
-          - {id: B, type: invariant, property: P, formal: sum(x) > -100, applies_to: [cpu]}
+          - {id: A, type: invariant, property: P, applies_to: [cpu],
+             formal: sum(x + 0·softmax(x)) < 100}
+          - {id: B, type: invariant, property: P, applies_to: [cpu],
+             formal: sum(x + 0·softmax(x)) > -100}
         """
     )
     project.run_apart(examples=200).assert_outcomes(failed=2)
@@ -393,3 +395,113 @@ def test_implementation_that_answers_differently_is_falsified(project):
     assert project.verdicts() == {"A[cpu]": "FALSIFIED"}
     result.stdout.fnmatch_lines(["  reason: *not deterministic: *"])
     assert "Traceback" not in result.stdout.str()
+
+
+@pytest.mark.parametrize("formal", ["n = n", "true", "double(n) = 2·n", "sigmoid(n) < 2"])
+def test_formula_that_calls_no_implementation_is_prose(project, formal):
+    head = """
+metadata: {version: 1.0.0, description: D}
+equations:
+  double: {formula: double(n) = 2·n, variables: {n: 1..9}}
+  sigmoid: {formula: sigmoid(n) = n, variables: {n: 1..9}, implementations: {cpu: "engine:double"}}
+"""
+    project.contract(
+        f"proof_obligations:\n  - {{id: A, type: invariant, property: P, variables: {{n: 1..9}}, "
+        f"formal: '{formal}'}}\n"
+        "qa_gate: {id: GATE, checks: [A]}",
+        head=head,
+    )
+    project.run().assert_outcomes(skipped=2)
+    assert set(project.verdicts().values()) == {"PROSE"}
+    message = next(iter(project.ledger().values()))["message"]
+    wanted = {"d": "bound to equation 'double'", "s": "'sigmoid' means the library's function"}
+    assert message.startswith("not executable: ")
+    assert message.endswith(wanted.get(formal[0], "the formula calls no implementation")) or (
+        formal in ("n = n", "true")
+    )
+    project.run("--contracts-strict").assert_outcomes(failed=2)
+
+
+AROUND = """
+import pytest
+
+@pytest.fixture
+def bad_start():
+    raise ValueError("no start")
+
+@pytest.fixture
+def bad_end():
+    yield
+    raise ValueError("no end")
+
+@pytest.fixture
+def not_here():
+    pytest.skip("not here")
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_call(item):
+    yield
+    if item.name == "LATE":
+        raise ResourceWarning("left open")
+"""
+
+
+@pytest.mark.parametrize(
+    ("claim", "verdict", "outcome", "message"),
+    [
+        ("{id: A, run: start", "VACUOUS", "failed", "set-up failed: ValueError: no start"),
+        ("{id: A, run: end", "VACUOUS", "failed", "tear-down failed: ValueError: no end"),
+        ("{id: A, run: fine, status: PROPOSED", "HELD", "xpassed", ""),
+        ("{id: A, run: gone", "UNAVAILABLE", "skipped", "not here"),
+        ("{id: A, run: typo", "VACUOUS", "failed", "set-up failed: there is no fixture 'nothing'"),
+        ("{id: LATE, run: fine", "FALSIFIED", "failed", "ResourceWarning: left open"),
+    ],
+)
+def test_failure_around_the_check_is_no_success(project, claim, verdict, outcome, message):
+    project.pytester.makeconftest(AROUND)
+    project.procedures(
+        "def start(bad_start): pass\ndef end(bad_end): pass\ndef fine(): pass\n"
+        "def gone(not_here): pass\ndef typo(nothing): pass\n"
+    )
+    name = "LATE" if "LATE" in claim else "A"
+    project.contract(
+        f"proof_obligations:\n  - {claim}, type: safety, property: P}}\n"
+        f"qa_gate: {{id: GATE, checks: [{name}]}}"
+    )
+    result = project.run()
+    record = project.ledger()[name]
+    assert (record["verdict"], record["outcome"]) == (verdict, outcome)
+    assert record["message"] == message
+    assert project.verdicts()["GATE"] == verdict
+    if outcome == "failed":
+        assert result.ret == pytest.ExitCode.TESTS_FAILED
+        assert "HELD" not in result.stdout.str()
+
+
+def test_procedure_failure_shows_only_the_projects_frames(project):
+    project.procedures(
+        """
+        def below(tmp_path_factory):
+            deeper(5)
+
+        def deeper(n):
+            assert n < 3
+        """
+    )
+    project.contract("proof_obligations:\n  - {id: A, type: safety, property: P, run: below}")
+    text = project.run().stdout.str().partition("= FAILURES =")[2]
+    assert "contracts/kernels/softmax_v1.py:6: AssertionError" in text
+    assert "deeper(5)" in text
+    assert "filled" not in text
+    assert "items/properties.py" not in text
+    assert str(project.pytester.path) not in text.partition("tmp_path_factory =")[0]
+
+
+def test_reproduce_command_works_with_another_root(project, tmp_path_factory):
+    path = project.contract(FALSE_CLAIM)
+    root = tmp_path_factory.mktemp("root")
+    text = project.run(f"--rootdir={root}", str(path), examples=20).stdout.str()
+    command = re.search(r"reproduce: pytest (\S+) (\S+) '(\S+cpu\])'", text)
+    assert command is not None
+    assert command[3] == "contracts/kernels/softmax-v1.yaml::FALSIFY-SM-001[cpu]"
+    project.run(*command.groups(), contracts=False).assert_outcomes(failed=1)

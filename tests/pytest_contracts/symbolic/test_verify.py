@@ -292,15 +292,19 @@ def test_what_the_harness_prints_stays_in_the_worker(capfd):
     assert capfd.readouterr() == ("", "")
 
 
-@pytest.mark.parametrize("strategy", ["stub_float", "compositional", "typo"])
-def test_strategies_that_are_not_built_are_said_so(strategy):
-    with pytest.raises(ContractBindingError, match=f"strategy '{strategy}' is not built"):
-        verify(nothing_drawn, strategy=strategy)
+@pytest.mark.parametrize(
+    "asked", [{"strategy": "stub_float"}, {"strategy": "compositional"}, {"solver": "z3"}]
+)
+def test_what_is_not_built_is_inconclusive(asked):
+    result = verify(nothing_drawn, **asked)
+    ((key, name),) = asked.items()
+    assert (result.verdict, result.reason) == ("INCONCLUSIVE", f"not built yet: {key} '{name}'")
 
 
-def test_solvers_that_are_not_built_are_said_so():
-    with pytest.raises(ContractBindingError, match="solver 'z3' is not built"):
-        verify(nothing_drawn, solver="z3")
+@pytest.mark.parametrize("key", ["strategy", "solver"])
+def test_unknown_engines_are_refused(key):
+    with pytest.raises(ContractBindingError, match=f"there is no {key} 'typo'"):
+        verify(nothing_drawn, **{key: "typo"})
 
 
 @pytest.mark.parametrize("timeout", [0, -1, float("nan"), float("inf")])
