@@ -6,6 +6,7 @@ loaded; nothing falls back to another kernel.
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -17,6 +18,7 @@ from inference.kernels.matmul import matmul
 from inference.kernels.qmatmul import (
     FUSED_KERNELS,
     PackedWeight,
+    kernel_name,
     multiply,
     pack,
     quantize_activations,
@@ -74,26 +76,35 @@ class LinearLayers:
     def __init__(self, matrices: Mapping[str, Weight], numerics: Numerics) -> None:
         self._matrices = matrices
         self._packed: dict[str, PackedWeight] = {}
+        self._packing = threading.Lock()
         self.log: dict[str, Dispatch] = {}
         self._rounded: tuple[Array, NDArray[np.int8], Array] | None = None
         for name, weight in matrices.items():
             product = choose_product(weight, numerics)
-            kernel = f"{matmul.__module__}.{matmul.__name__}"
-            if product == INT8:
-                packed = pack(weight.packed, weight.dtype, weight.rows, weight.columns)
-                self._packed[name] = packed
-                kernel = packed.launch.kernel
-            self.log[name] = Dispatch(name, weight.dtype, product, kernel)
+            kernel = matmul if product == FLOAT else FUSED_KERNELS[weight.dtype]
+            self.log[name] = Dispatch(name, weight.dtype, product, kernel_name(kernel))
 
     def __call__(self, x: Array, name: str) -> Array:
         """Return x Wᵀ for the matrix called ``name``; x is [n, in], the result [n, out]."""
         entry = self.log[name]
         if entry.product == INT8:
-            y = multiply(self._packed[name], *self._round(x))
+            y = multiply(self._pack(name), *self._round(x))
         else:
             y = float_product(x, self._matrices[name])
         entry.calls += 1
         return y
+
+    def _pack(self, name: str) -> PackedWeight:
+        """Pack a matrix at its first product: an embedding table may never be multiplied."""
+        packed = self._packed.get(name)
+        if packed is None:
+            with self._packing:
+                packed = self._packed.get(name)
+                if packed is None:
+                    weight = self._matrices[name]
+                    packed = pack(weight.packed, weight.dtype, weight.rows, weight.columns)
+                    self._packed[name] = packed
+        return packed
 
     def _round(self, x: Array) -> tuple[NDArray[np.int8], Array]:
         """Round x to int8, once for all the matrices that multiply the same array."""

@@ -13,7 +13,6 @@ import pytest
 import inference
 from inference import Model
 from inference.data import TINY_MODEL
-from inference.quant import dequantize
 
 LAYERS = range(4)
 Plant = Callable[[Any, str], Model]
@@ -171,8 +170,7 @@ def test_inc_08_silent_fallback(
     from inference.backends import cpu_linear
 
     def in_float(packed: Any, q: Any, scales: Any) -> Any:
-        x = q * np.repeat(scales, 32, axis=1)
-        return x @ dequantize(packed.data, packed.dtype, (packed.rows, packed.cols)).T
+        return np.zeros((len(q), packed.rows), np.float32)  # what it computes plays no part
 
     monkeypatch.setattr(cpu_linear, "multiply", in_float)
     with pytest.raises(AssertionError, match="0 integer products ran, the log says"):

@@ -18,7 +18,14 @@ from numpy.typing import NDArray
 from inference import threads as pool
 from inference.errors import UnsupportedTypeError
 from inference.kernels.qmatmul import cpu
-from inference.kernels.qmatmul.cpu import activation_sums, quantize_activations
+from inference.kernels.qmatmul.cpu import (
+    activation_corrections,
+    activation_sums,
+    quantize_activations,
+)
+from inference.kernels.qmatmul.lanes import ROWS
+from inference.kernels.qmatmul.layouts import LAYOUTS
+from inference.kernels.qmatmul.packing import interleave
 from inference.quant.types import GGMLType, block_size, padded_row_bytes
 
 __all__ = [
@@ -27,6 +34,7 @@ __all__ = [
     "Launch",
     "PackedWeight",
     "activation_sums",
+    "kernel_name",
     "multiply",
     "pack",
     "qmatmul",
@@ -63,12 +71,16 @@ LAUNCHES: Counter[Launch] = Counter()
 
 @dataclass(frozen=True, slots=True)
 class PackedWeight:
-    """A weight [rows, cols] ready for its kernel; ``data`` is what the kernel reads."""
+    """A weight [rows, cols] ready for its kernel; ``data`` is what the kernel reads.
+
+    ``data`` holds the rows interleaved and filled up to whole units of ``padded_cols`` columns.
+    """
 
     dtype: GGMLType
     rows: int
     cols: int
     data: NDArray[np.uint8]
+    padded_cols: int
     kernel: Callable[..., None]
     launch: Launch
 
@@ -91,10 +103,10 @@ def pack(raw: NDArray[np.uint8], dtype: GGMLType, rows: int, cols: int) -> Packe
             f"qmatmul: {rows}×{cols} in {dtype.name} takes {needed} bytes,"
             f" got {raw.size} values of {raw.dtype}"
         )
-    data = np.ascontiguousarray(raw).reshape(rows, padded_row_bytes(dtype, cols)).view()
-    data.flags.writeable = False  # as a mapped file is: one compiled form serves both
-    launch = Launch(_name(kernel), dtype, rows, cols)
-    return PackedWeight(dtype, rows, cols, data, kernel, launch)
+    launch = Launch(kernel_name(kernel), dtype, rows, cols)
+    unit = 32 * LAYOUTS[dtype].blocks
+    data = interleave(np.ascontiguousarray(raw).reshape(-1), dtype, rows, cols)
+    return PackedWeight(dtype, rows, cols, data, -(-cols // unit) * unit, kernel, launch)
 
 
 def multiply(
@@ -119,19 +131,24 @@ def multiply(
             f"qmatmul: {weight.dtype.name} weight {weight.rows}×{weight.cols} needs activations"
             f" ({n}, {k}), got {q.shape} with scales {scales.shape}"
         )
+    padding = weight.padded_cols - k
+    if padding:
+        q = np.pad(q, ((0, 0), (0, padding)))
+        scales = np.pad(scales, ((0, 0), (0, padding // 32)))
     q, scales = np.ascontiguousarray(q), np.ascontiguousarray(scales)
-    sums = activation_sums(q)
-    out = np.empty((n, weight.rows), dtype=np.float32)
+    groups = -(-weight.rows // ROWS)
+    out = np.empty((n, ROWS * groups), dtype=np.float32)
     LAUNCHES[weight.launch] += 1
     if n == 0 or k == 0:
         out[...] = 0
-        return out
+        return out[:, : weight.rows]
+    corrections = activation_corrections(q, scales, weight.dtype)
 
-    def rows(first: int, last: int) -> None:
-        weight.kernel(weight.data, q, scales, sums, out, first, last)
+    def work(first: int, last: int) -> None:
+        weight.kernel(weight.data, q, scales, corrections, out, first, last)
 
-    pool.for_chunks(rows, weight.rows, _chunk(weight.rows, n * k), threads)
-    return out
+    pool.for_chunks(work, groups, _chunk(groups, ROWS * n * k), threads)
+    return out if out.shape[1] == weight.rows else out[:, : weight.rows].copy()
 
 
 def qmatmul(
@@ -159,12 +176,13 @@ def qmatmul(
     return multiply(weight, *quantize_activations(x))
 
 
-def _chunk(rows: int, work_per_row: int) -> int:
-    """Choose rows per task: enough work to pay for the hand-over, 16 floats to own a cache line."""
-    enough = -(-(1 << 17) // work_per_row)
-    return min(rows, max(16, -(-enough // 16) * 16)) or 1
+def _chunk(groups: int, work_per_group: int) -> int:
+    """Choose groups per task: enough to pay for the hand-over, and four to own cache lines."""
+    enough = -(-(1 << 20) // work_per_group)
+    return min(groups, max(4, enough)) or 1
 
 
-def _name(kernel: Any) -> str:
+def kernel_name(kernel: Any) -> str:
+    """Return the module and name of a function, compiled or not."""
     function = getattr(kernel, "py_func", kernel)
     return f"{function.__module__}.{function.__name__}"

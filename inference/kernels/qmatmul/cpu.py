@@ -1,32 +1,34 @@
-"""Quantized weights times int8 activations on the CPU: the compiled loops.
+"""Quantized weights times int8 activations on the CPU: the compiled functions.
 
-Every kernel has the same arguments. A row of weights is unpacked once into unsigned bytes
-(``levels``) that stay in the first-level cache, and is then multiplied with every token: int8
-products are summed in int32 per block, and only block sums meet the float scales. The constant
-part of a weight (Q4_0's −8, Q4_K's min, …) is paid once per block, through the activations' sums.
+Every kernel has the same arguments. Int8 products are summed in int32 per block of 32, and only
+block sums meet the float scales. The constant part of a weight (Q4_0's −8, Q4_K's min, …) is paid
+once per block, through the activations' sums: these are the corrections.
 
 Shapes of the kernel arguments:
-    raw: [rows, bytes] uint8, the blocks as they lie in the file
-    q: [n, k] int8; scales: [n, k/32] float32; sums: [n, k/16] int32
-    out: [n, rows] float32; rows ``first`` … ``last − 1`` are written
+    packed: [groups · bytes per group] uint8, 16 rows interleaved, see ``layouts``
+    q: [n, k] int8; scales: [n, k/32] float32; corrections: [n, k/32] or [n, k/16] int32
+    out: [n, 16 · groups] float32; row groups ``first`` … ``last − 1`` are written
 """
 
 from __future__ import annotations
+
+from hashlib import sha256
+from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from inference.kernels.qmatmul.vectors import (
-    dot16,
-    dot32,
-    unpack_fives,
-    unpack_nibbles,
-    unpack_q4_k,
-    unpack_q5_k,
-    unpack_q6_k,
-    unpack_signed,
+from inference.kernels.qmatmul.layouts import LAYOUTS
+from inference.kernels.qmatmul.product import (
+    LEVEL_BYTES,
+    SCALE_BYTES,
+    TILE,
+    correction_factor,
+    product,
 )
+from inference.quant.types import GGMLType
 
 I32, F32, U8 = np.int32, np.float32, np.uint8
 
@@ -71,184 +73,136 @@ def sum_groups(q, sums):  # type: ignore[no-untyped-def]  # pragma: no cover
             sums[t, g] = total
 
 
-@njit(inline="always")
-def _half(low, high):  # type: ignore[no-untyped-def]  # pragma: no cover
-    """Widen a float16, given as two bytes; subnormal numbers, infinities and NaN included."""
-    h = I32(low) | (I32(high) << I32(8))
-    magnitude = (h & I32(0x7FFF)) << I32(13)
-    value = I32(magnitude).view(F32) * F32(2.0**112)
-    if (h & I32(0x7C00)) == I32(0x7C00):
-        value = I32(magnitude | I32(0x7F800000)).view(F32)
-    return -value if h & I32(0x8000) else value
-
-
-@njit(inline="always")
-def _scale_min(b, j, at):  # type: ignore[no-untyped-def]  # pragma: no cover
-    """Unpack the 6-bit scale and min of sub-block j from the 12 bytes at ``at``."""
-    if j < 4:
-        return b[at + j] & U8(63), b[at + j + 4] & U8(63)
-    high = b[at + j + 4]
-    return (
-        (high & U8(15)) | ((b[at + j - 4] >> U8(6)) << U8(4)),
-        (high >> U8(4)) | ((b[at + j] >> U8(6)) << U8(4)),
-    )
-
-
 @njit(cache=True, nogil=True)
-def _dot_offset(levels, s, offset, q, scales, sums, out, row):  # type: ignore[no-untyped-def]  # pragma: no cover
-    """Weights ``s·(level − offset)`` with one scale per 32."""
-    for t in range(q.shape[0]):
-        token, total = q[t], F32(0)
-        for b in range(s.shape[0]):
-            dot = dot32(levels, token, 32 * b)
-            dot = I32(dot - offset * (sums[t, 2 * b] + sums[t, 2 * b + 1]))
-            total += F32(dot) * (s[b] * scales[t, b])
-        out[t, row] = total
-
-
-@njit(cache=True, nogil=True)
-def _dot_min(levels, s, m, q, scales, sums, out, row):  # type: ignore[no-untyped-def]  # pragma: no cover
-    """Weights ``s·level + m`` with one scale and one constant per 32."""
-    for t in range(q.shape[0]):
-        token, total = q[t], F32(0)
-        for b in range(s.shape[0]):
-            dot = dot32(levels, token, 32 * b)
-            constant = I32(sums[t, 2 * b] + sums[t, 2 * b + 1])
-            total += (F32(dot) * s[b] + F32(constant) * m[b]) * scales[t, b]
-        out[t, row] = total
-
-
-@njit(cache=True, nogil=True)
-def _dot_halves(levels, s, offset, q, scales, sums, out, row):  # type: ignore[no-untyped-def]  # pragma: no cover
-    """Weights ``s·(level − offset)`` with one scale per 16."""
-    for t in range(q.shape[0]):
-        token, total = q[t], F32(0)
+def fill_corrections(sums, scales, form, factor, corrections):  # type: ignore[no-untyped-def]  # pragma: no cover
+    """Prepare what the constant part of the weights adds: form 0 offset, 1 minimum, 2 halves."""
+    for t in range(scales.shape[0]):
         for b in range(scales.shape[1]):
-            left = I32(dot16(levels, token, 32 * b) - offset * sums[t, 2 * b])
-            right = I32(dot16(levels, token, 32 * b + 16) - offset * sums[t, 2 * b + 1])
-            total += (F32(left) * s[2 * b] + F32(right) * s[2 * b + 1]) * scales[t, b]
-        out[t, row] = total
+            left, right = sums[t, 2 * b], sums[t, 2 * b + 1]
+            if form == 0:
+                corrections[t, b] = factor * (left + right)
+            elif form == 1:
+                corrections[t, b] = F32(F32(I32(left + right)) * scales[t, b]).view(I32)
+            else:
+                corrections[t, 2 * b] = factor * left
+                corrections[t, 2 * b + 1] = factor * right
 
 
-@njit(cache=True, nogil=True)
-def q4_0(raw, q, scales, sums, out, first, last):  # type: ignore[no-untyped-def]  # pragma: no cover
-    """``d·(q − 8)``."""
-    levels, s = np.empty(q.shape[1], U8), np.empty(scales.shape[1], F32)
-    for row in range(first, last):
-        b = raw[row]
-        for i in range(s.shape[0]):
-            at = 18 * i
-            s[i] = _half(b[at], b[at + 1])
-            unpack_nibbles(b, at + 2, levels, 32 * i)
-        _dot_offset(levels, s, I32(8), q, scales, sums, out, row)
+@njit(inline="always")
+def _scratch(tokens, blocks):  # type: ignore[no-untyped-def]  # pragma: no cover
+    """Memory for one group of rows in bytes, none if the tokens are few."""
+    size = blocks * (LEVEL_BYTES + SCALE_BYTES) + 64 if tokens >= TILE else 64
+    scratch = np.empty(size, U8)
+    return scratch[-scratch.ctypes.data % 64 :]
 
 
-@njit(cache=True, nogil=True)
-def q4_1(raw, q, scales, sums, out, first, last):  # type: ignore[no-untyped-def]  # pragma: no cover
-    """``d·q + m``."""
-    blocks = scales.shape[1]
-    levels, s, m = np.empty(q.shape[1], U8), np.empty(blocks, F32), np.empty(blocks, F32)
-    for row in range(first, last):
-        b = raw[row]
-        for i in range(blocks):
-            at = 20 * i
-            s[i] = _half(b[at], b[at + 1])
-            m[i] = _half(b[at + 2], b[at + 3])
-            unpack_nibbles(b, at + 4, levels, 32 * i)
-        _dot_min(levels, s, m, q, scales, sums, out, row)
+_q4_0 = product(GGMLType.Q4_0)
+_q4_1 = product(GGMLType.Q4_1)
+_q5_0 = product(GGMLType.Q5_0)
+_q5_1 = product(GGMLType.Q5_1)
+_q8_0 = product(GGMLType.Q8_0)
+_q4_k = product(GGMLType.Q4_K)
+_q5_k = product(GGMLType.Q5_K)
+_q6_k = product(GGMLType.Q6_K)
 
 
-@njit(cache=True, nogil=True)
-def q5_0(raw, q, scales, sums, out, first, last):  # type: ignore[no-untyped-def]  # pragma: no cover
-    """``d·(q − 16)``."""
-    levels, s = np.empty(q.shape[1], U8), np.empty(scales.shape[1], F32)
-    for row in range(first, last):
-        b = raw[row]
-        for i in range(s.shape[0]):
-            at = 22 * i
-            s[i] = _half(b[at], b[at + 1])
-            unpack_fives(b, at + 2, levels, 32 * i)
-        _dot_offset(levels, s, I32(16), q, scales, sums, out, row)
+def _version() -> int:
+    """Digest the sources of the generated code, which Numba's cache does not look at."""
+    digest = sha256()
+    for name in ("lanes", "layouts", "product", "target", "unpacking"):
+        digest.update(Path(__file__).with_name(f"{name}.py").read_bytes())
+    return int.from_bytes(digest.digest()[:7], "big")
 
 
-@njit(cache=True, nogil=True)
-def q5_1(raw, q, scales, sums, out, first, last):  # type: ignore[no-untyped-def]  # pragma: no cover
-    """``d·q + m``."""
-    blocks = scales.shape[1]
-    levels, s, m = np.empty(q.shape[1], U8), np.empty(blocks, F32), np.empty(blocks, F32)
-    for row in range(first, last):
-        b = raw[row]
-        for i in range(blocks):
-            at = 24 * i
-            s[i] = _half(b[at], b[at + 1])
-            m[i] = _half(b[at + 2], b[at + 3])
-            unpack_fives(b, at + 4, levels, 32 * i)
-        _dot_min(levels, s, m, q, scales, sums, out, row)
+def _kernels(version: int) -> SimpleNamespace:
+    """Define the kernels. ``version`` is in their closure, and so in the key of Numba's cache."""
+
+    @njit(cache=True, nogil=True)
+    def q4_0(packed, q, scales, corrections, out, first, last):  # type: ignore[no-untyped-def]  # pragma: no cover
+        """``d·(q − 8)``."""
+        n, blocks = scales.shape
+        _q4_0(
+            packed, blocks, q, scales, corrections, out, out.shape[1], _scratch(n, blocks),
+            n, first, last,
+        )  # fmt: skip
+        return version
+
+    @njit(cache=True, nogil=True)
+    def q4_1(packed, q, scales, corrections, out, first, last):  # type: ignore[no-untyped-def]  # pragma: no cover
+        """``d·q + m``."""
+        n, blocks = scales.shape
+        _q4_1(
+            packed, blocks, q, scales, corrections, out, out.shape[1], _scratch(n, blocks),
+            n, first, last,
+        )  # fmt: skip
+        return version
+
+    @njit(cache=True, nogil=True)
+    def q5_0(packed, q, scales, corrections, out, first, last):  # type: ignore[no-untyped-def]  # pragma: no cover
+        """``d·(q − 16)``."""
+        n, blocks = scales.shape
+        _q5_0(
+            packed, blocks, q, scales, corrections, out, out.shape[1], _scratch(n, blocks),
+            n, first, last,
+        )  # fmt: skip
+        return version
+
+    @njit(cache=True, nogil=True)
+    def q5_1(packed, q, scales, corrections, out, first, last):  # type: ignore[no-untyped-def]  # pragma: no cover
+        """``d·q + m``."""
+        n, blocks = scales.shape
+        _q5_1(
+            packed, blocks, q, scales, corrections, out, out.shape[1], _scratch(n, blocks),
+            n, first, last,
+        )  # fmt: skip
+        return version
+
+    @njit(cache=True, nogil=True)
+    def q8_0(packed, q, scales, corrections, out, first, last):  # type: ignore[no-untyped-def]  # pragma: no cover
+        """``d·q``."""
+        n, blocks = scales.shape
+        _q8_0(
+            packed, blocks, q, scales, corrections, out, out.shape[1], _scratch(n, blocks),
+            n, first, last,
+        )  # fmt: skip
+        return version
+
+    @njit(cache=True, nogil=True)
+    def q4_k(packed, q, scales, corrections, out, first, last):  # type: ignore[no-untyped-def]  # pragma: no cover
+        """``d·scale·q − dmin·min``."""
+        n, blocks = scales.shape
+        _q4_k(
+            packed, blocks, q, scales, corrections, out, out.shape[1], _scratch(n, blocks),
+            n, first, last,
+        )  # fmt: skip
+        return version
+
+    @njit(cache=True, nogil=True)
+    def q5_k(packed, q, scales, corrections, out, first, last):  # type: ignore[no-untyped-def]  # pragma: no cover
+        """``d·scale·q − dmin·min``."""
+        n, blocks = scales.shape
+        _q5_k(
+            packed, blocks, q, scales, corrections, out, out.shape[1], _scratch(n, blocks),
+            n, first, last,
+        )  # fmt: skip
+        return version
+
+    @njit(cache=True, nogil=True)
+    def q6_k(packed, q, scales, corrections, out, first, last):  # type: ignore[no-untyped-def]  # pragma: no cover
+        """``d·scale·(q − 32)``."""
+        n, blocks = scales.shape
+        _q6_k(
+            packed, blocks, q, scales, corrections, out, out.shape[1], _scratch(n, blocks),
+            n, first, last,
+        )  # fmt: skip
+        return version
+
+    return SimpleNamespace(**{name: value for name, value in locals().items() if name != "version"})
 
 
-@njit(cache=True, nogil=True)
-def q8_0(raw, q, scales, sums, out, first, last):  # type: ignore[no-untyped-def]  # pragma: no cover
-    """``d·q``, read as ``d·(level − 128)``."""
-    levels, s = np.empty(q.shape[1], U8), np.empty(scales.shape[1], F32)
-    for row in range(first, last):
-        b = raw[row]
-        for i in range(s.shape[0]):
-            at = 34 * i
-            s[i] = _half(b[at], b[at + 1])
-            unpack_signed(b, at + 2, levels, 32 * i)
-        _dot_offset(levels, s, I32(128), q, scales, sums, out, row)
-
-
-@njit(cache=True, nogil=True)
-def q4_k(raw, q, scales, sums, out, first, last):  # type: ignore[no-untyped-def]  # pragma: no cover
-    """``d·scale·q − dmin·min``; 32 low nibbles first, 32 high nibbles after."""
-    blocks = scales.shape[1]
-    levels, s, m = np.empty(q.shape[1], U8), np.empty(blocks, F32), np.empty(blocks, F32)
-    for row in range(first, last):
-        b = raw[row]
-        for i in range(blocks // 8):
-            at = 144 * i
-            d, dmin = _half(b[at], b[at + 1]), _half(b[at + 2], b[at + 3])
-            for j in range(8):
-                scale, minimum = _scale_min(b, j, at + 4)
-                s[8 * i + j] = d * F32(scale)
-                m[8 * i + j] = -dmin * F32(minimum)
-            unpack_q4_k(b, at + 16, levels, 256 * i)
-        _dot_min(levels, s, m, q, scales, sums, out, row)
-
-
-@njit(cache=True, nogil=True)
-def q5_k(raw, q, scales, sums, out, first, last):  # type: ignore[no-untyped-def]  # pragma: no cover
-    """``d·scale·q − dmin·min``; nibbles as in Q4_K, the fifth bits bit-plane by bit-plane."""
-    blocks = scales.shape[1]
-    levels, s, m = np.empty(q.shape[1], U8), np.empty(blocks, F32), np.empty(blocks, F32)
-    for row in range(first, last):
-        b = raw[row]
-        for i in range(blocks // 8):
-            at = 176 * i
-            d, dmin = _half(b[at], b[at + 1]), _half(b[at + 2], b[at + 3])
-            for j in range(8):
-                scale, minimum = _scale_min(b, j, at + 4)
-                s[8 * i + j] = d * F32(scale)
-                m[8 * i + j] = -dmin * F32(minimum)
-            unpack_q5_k(b, at + 16, levels, 256 * i)
-        _dot_min(levels, s, m, q, scales, sums, out, row)
-
-
-@njit(cache=True, nogil=True)
-def q6_k(raw, q, scales, sums, out, first, last):  # type: ignore[no-untyped-def]  # pragma: no cover
-    """``d·scale·(q − 32)`` with a signed 8-bit scale per 16."""
-    groups = sums.shape[1]
-    levels, s = np.empty(q.shape[1], U8), np.empty(groups, F32)
-    for row in range(first, last):
-        b = raw[row]
-        for i in range(groups // 16):
-            at = 210 * i
-            d = _half(b[at + 208], b[at + 209])
-            for j in range(16):
-                s[16 * i + j] = d * F32(np.int8(b[at + 192 + j]))
-            unpack_q6_k(b, at, levels, 256 * i)
-        _dot_halves(levels, s, I32(32), q, scales, sums, out, row)
+_compiled = _kernels(_version())
+q4_0, q4_1, q5_0, q5_1 = _compiled.q4_0, _compiled.q4_1, _compiled.q5_0, _compiled.q5_1
+q8_0, q4_k, q5_k, q6_k = _compiled.q8_0, _compiled.q4_k, _compiled.q5_k, _compiled.q6_k
 
 
 def quantize_activations(
@@ -280,3 +234,14 @@ def activation_sums(q: NDArray[np.int8]) -> NDArray[np.int32]:
     sums = np.empty((q.shape[0], q.shape[1] // 16), dtype=np.int32)
     sum_groups(q, sums)
     return sums
+
+
+def activation_corrections(
+    q: NDArray[np.int8], scales: NDArray[np.float32], dtype: GGMLType
+) -> NDArray[np.int32]:
+    """Prepare what a type's constant part adds to each block, in the bits that its kernel reads."""
+    form = ("offset", "minimum", "halves").index(LAYOUTS[dtype].form)
+    per_block = 2 if form == 2 else 1
+    corrections = np.empty((scales.shape[0], per_block * scales.shape[1]), dtype=np.int32)
+    fill_corrections(activation_sums(q), scales, form, I32(correction_factor(dtype)), corrections)
+    return corrections

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+import mmap
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import gguf
 import numpy as np
@@ -15,6 +17,7 @@ from inference.kernels.qmatmul import (
     FUSED_KERNELS,
     LAUNCHES,
     activation_sums,
+    cpu,
     multiply,
     pack,
     qmatmul,
@@ -119,8 +122,8 @@ def test_rounded_activations_cost_half_a_percent(dtype: GGMLType) -> None:
 def test_threads_and_callers_do_not_change_a_bit(
     dtype: GGMLType, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(room, "_chunk", lambda rows, work: 3)
-    weight = pack(weights(dtype, rows=40), dtype, 40, COLS)
+    monkeypatch.setattr(room, "_chunk", lambda groups, work: 1)
+    weight = pack(weights(dtype, rows=90), dtype, 90, COLS)
     q, scales = quantize_activations(tokens())
     alone = multiply(weight, q, scales, threads=1)
     for threads in (2, 5):
@@ -157,11 +160,47 @@ def test_short_rows_are_padded_with_zeros() -> None:
     )
 
 
-def test_a_mapped_file_is_read_in_place() -> None:
-    raw = weights(GGMLType.Q6_K)
-    raw.flags.writeable = False
-    weight = pack(raw.reshape(-1), GGMLType.Q6_K, ROWS, COLS)
-    assert np.shares_memory(weight.data, raw)
+@pytest.mark.parametrize("dtype", TYPES)
+@pytest.mark.parametrize("n", [8, 11, 16])
+def test_many_tokens_are_computed_as_one(dtype: GGMLType, n: int) -> None:
+    """The tiles of a prompt and the single tokens of decoding agree to the bit."""
+    cols = 512 if block_size(dtype) == 256 else 544  # an odd number of blocks
+    raw, x = weights(dtype, rows=37, cols=cols), tokens(n=n, cols=cols)
+    together = qmatmul(raw, dtype, 37, cols, x)
+    expected, size = exact_product(raw, dtype, x)
+    np.testing.assert_array_less(np.abs(together - expected), 1e-5 * size)
+    alone = [qmatmul(raw, dtype, 37, cols, x[i : i + 1])[0] for i in range(n)]
+    np.testing.assert_array_equal(together, np.array(alone))
+
+
+def test_a_mapped_file_survives_packing(tmp_path: Path) -> None:
+    """Pages are dropped after use, and come back from the file."""
+    raw = weights(GGMLType.Q6_K, rows=100)
+    path = tmp_path / "weights"
+    path.write_bytes(b"header" + raw.tobytes() + b"the end")
+    with path.open("rb") as file:
+        pages = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+    mapped = np.frombuffer(pages, np.uint8, raw.size, 6)
+    weight = pack(mapped, GGMLType.Q6_K, 100, COLS)
+    np.testing.assert_array_equal(mapped, raw.reshape(-1))
+    assert pages[-7:] == b"the end"
+    np.testing.assert_array_equal(weight.data, pack(raw, GGMLType.Q6_K, 100, COLS).data)
+    assert not weight.data.flags.writeable
+
+
+@pytest.mark.parametrize("dtype", TYPES)
+def test_packed_weights_are_small_and_aligned(dtype: GGMLType) -> None:
+    raw = weights(dtype, rows=64)
+    data = pack(raw, dtype, 64, COLS).data
+    assert data.ctypes.data % 64 == 0
+    assert raw.size <= data.size < 1.05 * raw.size
+
+
+def test_generated_code_is_versioned() -> None:
+    """Numba's cache keys hold a function's closure, and the closure the sources' digest."""
+    for kernel in FUSED_KERNELS.values():
+        cells = [cell.cell_contents for cell in kernel.py_func.__closure__]  # type: ignore[attr-defined]
+        assert cells == [cpu._version()]
 
 
 def test_no_tokens() -> None:
