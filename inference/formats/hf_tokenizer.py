@@ -90,6 +90,7 @@ class _Reader:
             pad_id=self._special("pad_token"),
             add_bos=first if first is not None else self.settings.get("add_bos_token") is True,
             add_eos=last if last is not None else self.settings.get("add_eos_token") is True,
+            add_space_prefix=not byte_level and self._prepends_space(steps),
             chat_template=self._chat_template(),
             tokenizer_json=self.path,
         )
@@ -97,6 +98,14 @@ class _Reader:
     def _steps(self) -> list[dict[str, Any]]:
         pre = self.whole.get("pre_tokenizer") or {}
         return list(pre["pretokenizers"]) if pre.get("type") == "Sequence" else [pre]
+
+    def _prepends_space(self, steps: list[dict[str, Any]]) -> bool:
+        normalizer = self.whole.get("normalizer") or {}
+        normalizers = normalizer.get("normalizers") or [normalizer]
+        return any(step.get("type") == "Prepend" for step in normalizers) or any(
+            step.get("type") == "Metaspace" and step.get("prepend_scheme", "always") != "never"
+            for step in steps
+        )
 
     def _vocabulary(self, byte_level: bool) -> tuple[list[str], list[int]]:
         """Return tokens and token types by id; ids without a token are padding, as in GGUF."""

@@ -22,7 +22,9 @@ class TokenizerSpec:
 
     ``model`` is ``gpt2`` (byte-level BPE) or ``llama`` (SentencePiece); ``pre`` is llama.cpp's name
     of the pre-tokenizer. ``token_types`` has GGUF's numbers. Each of ``merges`` is two tokens with
-    a space between. ``tokenizer_json`` is set when the model came with Hugging Face's own file.
+    a space between. ``add_space_prefix`` puts a space before a text that begins the input or
+    follows a special token. ``tokenizer_json`` is set when the model came with Hugging Face's own
+    file.
     """
 
     model: str
@@ -37,6 +39,7 @@ class TokenizerSpec:
     pad_id: int | None = None
     add_bos: bool = False
     add_eos: bool = False
+    add_space_prefix: bool = False
     chat_template: str | None = field(default=None, repr=False)
     tokenizer_json: Path | None = None
 
@@ -73,6 +76,7 @@ GGUF_KEYS: Mapping[str, str] = {
     "pad_id": "tokenizer.ggml.padding_token_id",
     "add_bos": "tokenizer.ggml.add_bos_token",
     "add_eos": "tokenizer.ggml.add_eos_token",
+    "add_space_prefix": "tokenizer.ggml.add_space_prefix",
     "chat_template": "tokenizer.chat_template",
 }
 _DEFAULTS: Mapping[str, Any] = {"pre": "default"}
@@ -85,6 +89,7 @@ _TYPES: Mapping[str, type] = {
     "pad_id": int,
     "add_bos": bool,
     "add_eos": bool,
+    "add_space_prefix": bool,
     "chat_template": str,
 }
 LISTS: Mapping[str, type] = {"tokens": str, "scores": float, "token_types": int, "merges": str}
@@ -97,8 +102,9 @@ def _from_gguf(file: ModelFile) -> TokenizerSpec:
         name: value.tolist() if isinstance(value, np.ndarray) else value
         for name, value in found.items()
     }
-    # SentencePiece vocabularies begin every text with BOS unless the file says otherwise.
-    found.setdefault("add_bos", found.get("model") == "llama")
+    # SentencePiece vocabularies begin a text with BOS and a space unless the file says otherwise.
+    for name in ("add_bos", "add_space_prefix"):
+        found.setdefault(name, found.get("model") == "llama")
     return _build(found, file, GGUF_KEYS)
 
 
@@ -156,6 +162,8 @@ def _check(spec: TokenizerSpec, path: str, *, rows: int | None) -> None:
             raise TokenizerError(f"{path}: {len(values):,} {what} for {count:,} tokens")
     if spec.model == "gpt2" and not spec.merges:
         raise TokenizerError(f"{path}: a byte-level BPE vocabulary needs merges; there are none")
+    if spec.model == "llama" and not spec.merges and not spec.scores:
+        raise TokenizerError(f"{path}: a SentencePiece vocabulary needs scores; there are none")
     for what, token in (
         ("BOS", spec.bos_id),
         ("EOS", spec.eos_id),

@@ -1,10 +1,20 @@
-"""The reversible byte alphabet of byte-level BPE (Radford et al. 2019).
+"""Byte-level BPE and its reversible byte alphabet (Radford et al. 2019).
 
 Vocabularies store bytes as printable characters: 188 bytes stand for themselves as Latin-1, the
 other 68 are moved to U+0100 and up, in order.
 """
 
 from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from inference.errors import TokenizerError
+from inference.formats.tokenizer_spec import UNUSED, TokenizerSpec
+from inference.text.merges import pairs
+from inference.text.pretokenizers import PreTokenizer, chunks, pre_tokenizer
+
+if TYPE_CHECKING:
+    import tokenizers
 
 _AS_THEMSELVES = [*range(0x21, 0x7F), *range(0xA1, 0xAD), *range(0xAE, 0x100)]
 _MOVED = [byte for byte in range(256) if byte not in set(_AS_THEMSELVES)]
@@ -24,3 +34,43 @@ def bytes_of(token: str) -> bytes:
         return bytes(map(_BYTE_OF_CHARACTER.__getitem__, token))
     except KeyError:
         return token.encode("utf-8", errors="surrogatepass")
+
+
+class ByteLevelBpe:
+    """Encodes text between special tokens, and knows the bytes of each ordinary token."""
+
+    def __init__(self, spec: TokenizerSpec) -> None:
+        self._tokens = spec.tokens
+        self._unused = {i for i, kind in enumerate(spec.token_types) if kind == UNUSED}
+        self._bpe = _build(spec, pre_tokenizer(spec.pre))
+
+    def encode(self, text: str, *, after_special: bool) -> list[int]:
+        """Return the ids of a text; where it stands makes no difference.
+
+        ``TokenizerError`` for over a million blanks in a row.
+        """
+        encoded = (self._bpe.encode(part, add_special_tokens=False) for part in chunks(text))
+        return [token for part in encoded for token in part.ids]
+
+    def token_bytes(self, token: int) -> bytes:
+        """Return the bytes of an ordinary token."""
+        return b"" if token in self._unused else bytes_of(self._tokens[token])
+
+
+def _build(spec: TokenizerSpec, rule: PreTokenizer) -> tokenizers.Tokenizer:
+    from tokenizers import Regex, Tokenizer, models, pre_tokenizers
+
+    vocabulary = {text: token for token, text in enumerate(spec.tokens)}
+    merges = pairs(spec.merges)
+    try:
+        model = models.BPE(vocabulary, merges, ignore_merges=rule.ignore_merges)
+    except Exception as error:  # the library raises its base class for every bad vocabulary
+        raise TokenizerError(f"the vocabulary and its merges disagree: {error}") from error
+    bpe = Tokenizer(model)
+    bpe.pre_tokenizer = pre_tokenizers.Sequence(
+        [
+            *(pre_tokenizers.Split(Regex(pattern), "isolated") for pattern in rule.patterns),
+            pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False),
+        ]
+    )
+    return bpe

@@ -56,11 +56,15 @@ def end_of_generation_ids(spec: TokenizerSpec) -> frozenset[int]:
     The end-of-sequence token of the file, and every token whose text is known to end a turn: files
     often name only one of several.
     """
-    known = _END_TEXTS | _CODE_END_TEXTS
-    ends = {token for token, text in enumerate(spec.tokens) if text in known}
+    ends = set(_known_ends(spec))
     if spec.eos_id is not None:
         ends.add(spec.eos_id)
     return frozenset(ends)
+
+
+def _known_ends(spec: TokenizerSpec) -> Iterator[int]:
+    known = _END_TEXTS | _CODE_END_TEXTS
+    return (token for token, text in enumerate(spec.tokens) if text in known)
 
 
 class SpecialTokens:
@@ -70,7 +74,9 @@ class SpecialTokens:
         types = dict(enumerate(spec.token_types))
         self.hidden = frozenset(
             token for token, kind in types.items() if kind in (CONTROL, UNKNOWN)
-        ) | {token for token in ends if types.get(token) != USER_DEFINED}
+        )
+        # A known end is a control token whatever the file calls it, as llama.cpp has it.
+        self.hidden |= {t for t in ends if types.get(t) != USER_DEFINED} | {*_known_ends(spec)}
         self.user_defined = frozenset(
             token for token, kind in types.items() if kind == USER_DEFINED
         )

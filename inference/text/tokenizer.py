@@ -1,4 +1,4 @@
-"""Byte-level BPE over a model file's own vocabulary, id for id as llama.cpp does it.
+"""Text to ids with a model file's own vocabulary, id for id as llama.cpp does it, and back.
 
 >>> tokenizer = Tokenizer.from_spec(tokenizer_spec(open_model("model.gguf")))
 >>> tokenizer.decode(tokenizer.encode("What is 2+2?"))
@@ -11,16 +11,17 @@ from __future__ import annotations
 
 import codecs
 from collections.abc import Iterable
-from typing import TYPE_CHECKING
 
 from inference.errors import TokenizerError
-from inference.formats.tokenizer_spec import UNUSED, TokenizerSpec
-from inference.text.byte_level import bytes_of
-from inference.text.pretokenizers import PreTokenizer, chunks, pre_tokenizer
+from inference.formats.tokenizer_spec import TokenizerSpec
+from inference.text.byte_level import ByteLevelBpe
+from inference.text.sentencepiece import SentencePieceBpe
 from inference.text.special import SpecialTokens, end_of_generation_ids
 
-if TYPE_CHECKING:
-    import tokenizers
+_KINDS: dict[str, type[ByteLevelBpe | SentencePieceBpe]] = {
+    "gpt2": ByteLevelBpe,
+    "llama": SentencePieceBpe,
+}
 
 
 class Tokenizer:
@@ -30,17 +31,17 @@ class Tokenizer:
     """
 
     def __init__(self, spec: TokenizerSpec) -> None:
-        if spec.model != "gpt2":
+        if spec.model not in _KINDS:
             raise TokenizerError(
-                f"tokenizer model {spec.model[:80]!r} (SentencePiece) is not implemented; "
-                "gpt2 (byte-level BPE) is"
+                f"tokenizer model {spec.model[:80]!r} is not implemented; "
+                "gpt2 (byte-level BPE) and llama (SentencePiece) are"
             )
         self._tokens = spec.tokens
-        self._unused = {i for i, kind in enumerate(spec.token_types) if kind == UNUSED}
-        self._bpe = _byte_level_bpe(spec, pre_tokenizer(spec.pre))
+        self._bpe = _KINDS[spec.model](spec)
         self.bos_id, self.eos_id = spec.bos_id, spec.eos_id
         self.unk_id, self.pad_id = spec.unk_id, spec.pad_id
         self.add_bos, self.add_eos = spec.add_bos, spec.add_eos
+        self._space_prefix = spec.add_space_prefix
         self.chat_template = spec.chat_template
         self.eog_ids = end_of_generation_ids(spec)
         self._special = SpecialTokens(spec, self.eog_ids)
@@ -64,6 +65,11 @@ class Tokenizer:
         """Number of ids, special tokens included."""
         return len(self._tokens)
 
+    @property
+    def hidden_ids(self) -> frozenset[int]:
+        """Control and unknown tokens, and ends of generation: what ``skip_special`` leaves out."""
+        return self._special.hidden
+
     def encode(
         self, text: str, *, add_special: bool = True, parse_special: bool = True
     ) -> list[int]:
@@ -79,12 +85,13 @@ class Tokenizer:
         ids: list[int] = []
         if add_special and self.add_bos and self.bos_id is not None:
             ids.append(self.bos_id)
+        after_special = True
         for fragment in self._special.cut(text, parse_special=parse_special):
             if isinstance(fragment, int):
                 ids.append(fragment)
             else:
-                for part in chunks(fragment):
-                    ids += self._bpe.encode(part, add_special_tokens=False).ids
+                ids += self._bpe.encode(fragment, after_special=after_special)
+            after_special = isinstance(fragment, int)
         if add_special and self.add_eos and self.eos_id is not None:
             ids.append(self.eos_id)
         return ids
@@ -94,9 +101,15 @@ class Tokenizer:
         return self.decode_bytes(ids, skip_special=skip_special).decode("utf-8", errors="replace")
 
     def decode_bytes(self, ids: Iterable[int], *, skip_special: bool = False) -> bytes:
-        """Return the exact bytes of the ids; ``skip_special`` leaves control tokens out."""
+        """Return the bytes of the ids as one text; ``skip_special`` leaves control tokens out.
+
+        The space that `encode` put in front, where the file asks for one, is taken away again.
+        """
         hidden = self._special.hidden if skip_special else frozenset()
-        return b"".join(self.token_bytes(i) for i in ids if i not in hidden)
+        shown = [i for i in ids if i not in hidden]
+        whole = b"".join(map(self.token_bytes, shown))
+        prefixed = self._space_prefix and bool(shown) and shown[0] not in self._special
+        return whole.removeprefix(b" ") if prefixed else whole
 
     def token_bytes(self, token: int) -> bytes:
         """Return the exact bytes that one id stands for.
@@ -107,14 +120,14 @@ class Tokenizer:
             raise TokenizerError(f"token id {token} is outside 0..{len(self._tokens) - 1}")
         if token in self._special:
             return self._tokens[token].encode("utf-8", errors="surrogatepass")
-        return b"" if token in self._unused else bytes_of(self._tokens[token])
+        return self._bpe.token_bytes(token)
 
     def token_text(self, token: int | None) -> str | None:
         """Return the text of one id as templates want it; None stays None."""
         return None if token is None else self.decode([token])
 
     def stream(self, *, skip_special: bool = True) -> StreamDecoder:
-        """Return a decoder for ids that arrive one at a time."""
+        """Return a decoder for ids that continue a text one at a time, byte for byte."""
         return StreamDecoder(self, skip_special=skip_special)
 
 
@@ -122,44 +135,17 @@ class StreamDecoder:
     """Turns ids into text as they come, holding back the bytes of an unfinished character."""
 
     def __init__(self, tokenizer: Tokenizer, *, skip_special: bool = True) -> None:
-        self._tokenizer = tokenizer
-        self._skip_special = skip_special
+        self._token_bytes = tokenizer.token_bytes
+        self._hidden = tokenizer.hidden_ids if skip_special else frozenset()
         self._utf8 = codecs.getincrementaldecoder("utf-8")(errors="replace")
 
     def push(self, token: int) -> str:
         """Return the text that this id completes, perhaps none."""
-        piece = self._tokenizer.decode_bytes([token], skip_special=self._skip_special)
-        return self._utf8.decode(piece)
+        return self._utf8.decode(b"" if token in self._hidden else self._token_bytes(token))
 
     def finish(self) -> str:
         """Return what was held back: U+FFFD when the last character never became whole."""
         return self._utf8.decode(b"", final=True)
-
-
-def _byte_level_bpe(spec: TokenizerSpec, rule: PreTokenizer) -> tokenizers.Tokenizer:
-    from tokenizers import Regex, Tokenizer, models, pre_tokenizers
-
-    vocabulary = {text: token for token, text in enumerate(spec.tokens)}
-    merges = [_pair(merge) for merge in spec.merges]
-    try:
-        model = models.BPE(vocabulary, merges, ignore_merges=rule.ignore_merges)
-    except Exception as error:  # the library raises its base class for every bad vocabulary
-        raise TokenizerError(f"the vocabulary and its merges disagree: {error}") from error
-    bpe = Tokenizer(model)
-    bpe.pre_tokenizer = pre_tokenizers.Sequence(
-        [
-            *(pre_tokenizers.Split(Regex(pattern), "isolated") for pattern in rule.patterns),
-            pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False),
-        ]
-    )
-    return bpe
-
-
-def _pair(merge: str) -> tuple[str, str]:
-    left, _, right = merge.partition(" ")
-    if not left or not right or " " in right:
-        raise TokenizerError(f"merge {merge[:80]!r} is not two tokens with a space between")
-    return left, right
 
 
 def _check_unicode(text: str) -> None:

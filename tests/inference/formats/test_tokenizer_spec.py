@@ -71,7 +71,11 @@ def test_hugging_face(make_hf: Callable[..., Path], tiny_gguf: Path) -> None:
 def test_sentencepiece_begins_with_bos_unless_told_otherwise(
     make_gguf: Callable[..., Path],
 ) -> None:
-    model = {"tokenizer.ggml.model": ("llama", Kind.STRING, None)}
+    scores = [0.0] * 40
+    model = {
+        "tokenizer.ggml.model": ("llama", Kind.STRING, None),
+        "tokenizer.ggml.scores": (scores, Kind.ARRAY, Kind.FLOAT32),
+    }
     assert not spec_of(make_gguf(changed=model)).add_bos
     assert spec_of(make_gguf(changed=model | {"tokenizer.ggml.add_bos_token": None})).add_bos
     assert not spec_of(make_gguf(changed={"tokenizer.ggml.add_bos_token": None})).add_bos

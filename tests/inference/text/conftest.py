@@ -21,7 +21,7 @@ from inference.text.byte_level import CHARACTER_OF_BYTE
 from inference.text.tokenizer import Tokenizer
 
 GOLDEN = Path(__file__).parents[2] / "golden" / "tokenizer"
-MODELS = ("qwen2.5-coder-0.5b-instruct", "smollm2-135m-instruct")
+MODELS = ("qwen2.5-coder-0.5b-instruct", "smollm2-135m-instruct", "gemma-3-270m")
 
 
 @pytest.fixture(scope="session", params=MODELS)

@@ -22,6 +22,9 @@ def in_this_process(source: str, **context: Any) -> dict[str, str]:
     return template_process.answer(request)
 
 
+@pytest.mark.parametrize(
+    "golden", ["qwen2.5-coder-0.5b-instruct", "smollm2-135m-instruct"], indirect=True
+)
 def test_real_templates_render_as_transformers_does(golden: dict[str, Any]) -> None:
     template = ChatTemplate(golden["chat_template"])
     assert len(golden["conversations"]) >= 12
