@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -14,11 +14,32 @@ from inference.cli.common import (
     model_path,
     print_json,
 )
+from inference.cli.sampling_options import (
+    BiasOption,
+    FrequencyOption,
+    LastNOption,
+    MaxTokensOption,
+    MinPOption,
+    PresenceOption,
+    RepetitionOption,
+    SeedOption,
+    StopOption,
+    TemperatureOption,
+    TopKOption,
+    TopPOption,
+    TypicalPOption,
+)
+from inference.cli.sampling_options import logit_bias as parsed_bias
+
+if TYPE_CHECKING:
+    from inference.decode.generate import Generation
+    from inference.text.tokenizer import Tokenizer
 
 EXAMPLES = """
 apr run qwen2.5-coder-0.5b-instruct "def fibonacci(n):" --max-tokens 64
 apr run qwen2.5-coder-0.5b-instruct "What is 2+2?" --chat
-apr run model.gguf "Once upon a time" --temperature 0.8 --seed 7 --json
+apr run model.gguf "Once upon a time" --temperature 0.8 --top-p 0.95 --seed 7 --json
+apr run model.gguf "1, 2, 3," --stop "10" --logprobs 5 --json
 """
 
 
@@ -28,9 +49,22 @@ def app_command(
     chat: Annotated[
         bool, typer.Option("--chat", help="Put the text into the model's chat template.")
     ] = False,
-    max_tokens: Annotated[int, typer.Option(min=1, help="Most new tokens.")] = 128,
-    temperature: Annotated[float, typer.Option(min=0.0, help="0 takes the likeliest token.")] = 0.0,
-    seed: Annotated[int, typer.Option(min=0, help="Seed of the random draws.")] = 0,
+    max_tokens: MaxTokensOption = 128,
+    temperature: TemperatureOption = 0.0,
+    top_k: TopKOption = 0,
+    top_p: TopPOption = 1.0,
+    min_p: MinPOption = 0.0,
+    typical_p: TypicalPOption = 1.0,
+    repetition_penalty: RepetitionOption = 1.0,
+    presence_penalty: PresenceOption = 0.0,
+    frequency_penalty: FrequencyOption = 0.0,
+    penalty_last_n: LastNOption = 64,
+    logit_bias: BiasOption = None,
+    seed: SeedOption = 0,
+    stop: StopOption = None,
+    logprobs: Annotated[
+        int | None, typer.Option(min=0, help="With --json: report the N likeliest per token.")
+    ] = None,
     ignore_eos: Annotated[
         bool, typer.Option("--ignore-eos", help="Go on after an end-of-generation token.")
     ] = False,
@@ -40,14 +74,26 @@ def app_command(
 ) -> None:
     """Continue a prompt and print the text as it comes; end-of-generation tokens stop it.
 
-    With --json: prompt, text, ids, finish_reason, tokens per second, times in seconds.
+    The options act in this order: logit bias, penalties, top-k, typical-p, top-p, min-p,
+    temperature. With --json: prompt, text, ids, finish_reason, tokens per second, times in seconds.
     """
     import inference
 
     options: dict[str, Any] = {
         "max_tokens": max_tokens,
         "temperature": temperature,
+        "top_k": top_k,
+        "top_p": top_p,
+        "min_p": min_p,
+        "typical_p": typical_p,
+        "repetition_penalty": repetition_penalty,
+        "presence_penalty": presence_penalty,
+        "frequency_penalty": frequency_penalty,
+        "penalty_last_n": penalty_last_n,
+        "logit_bias": parsed_bias(logit_bias),
         "seed": seed,
+        "stop": stop or (),
+        "logprobs": logprobs,
         "ignore_eos": ignore_eos,
     }
     path = model_path(model)
@@ -76,5 +122,20 @@ def app_command(
                 "tokens_per_s": round(result.tokens_per_s, 3),
                 "prefill_s": round(result.prefill_s, 6),
                 "decode_s": round(result.decode_s, 6),
+                **({} if logprobs is None else {"logprobs": _reported(result, lm.tokenizer)}),
             }
         )
+
+
+def _reported(result: Generation, tokenizer: Tokenizer) -> list[dict[str, Any]]:
+    """Return the logprobs of every generated token, with the text of each that is named."""
+
+    def entry(token: int, logprob: float) -> dict[str, Any]:
+        # JSON has no infinity: a token that is certain not to come has no logprob.
+        value = round(logprob, 6) if logprob > float("-inf") else None
+        return {"id": token, "text": tokenizer.decode([token]), "logprob": value}
+
+    return [
+        entry(token, found.chosen) | {"top": [entry(*best) for best in found.top]}
+        for token, found in zip(result.ids, result.logprobs, strict=True)
+    ]

@@ -2,62 +2,54 @@
 
 from __future__ import annotations
 
-import math
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
-import numpy as np
-
-from inference.decode.sampling import sample
-from inference.errors import ContextOverflowError, InputError
+from inference.decode.options import GenerationOptions
+from inference.decode.sampling import Logprobs, Sampler, logprobs
+from inference.decode.stop import StopFinder
+from inference.errors import ContextOverflowError
 
 if TYPE_CHECKING:
     from inference.model.session import Session
     from inference.text.tokenizer import Tokenizer
 
-
-@dataclass(frozen=True, slots=True)
-class GenerationOptions:
-    """How to continue a prompt. Temperature 0 is greedy; ``seed`` matters above 0."""
-
-    max_tokens: int
-    temperature: float = 0.0
-    seed: int = 0
-    ignore_eos: bool = False
-
-    def __post_init__(self) -> None:
-        if self.max_tokens < 1:
-            raise InputError(f"max_tokens must be at least 1, got {self.max_tokens}")
-        if not 0.0 <= self.temperature < math.inf:
-            raise InputError(f"temperature must be finite and >= 0, got {self.temperature}")
-        if self.seed < 0:
-            raise InputError(f"seed must not be negative, got {self.seed}")
+FinishReason = Literal["stop", "length"]
 
 
 @dataclass(frozen=True, slots=True)
 class Piece:
-    """One generated token and the text that it completes (empty inside a multi-byte character)."""
+    """One generated token and the text that it completes.
 
-    id: int
+    The text is empty inside a multi-byte character and while it may become a stop string. What is
+    still held back when an end-of-generation token comes is a last piece of its own; its ``id`` is
+    None.
+    """
+
+    id: int | None
     text: str
+    logprobs: Logprobs | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Generation:
     """A finished continuation; times in seconds.
 
-    ``prefill_s`` is the time to the first token, ``decode_s`` that of all later ones.
-    ``finish_reason`` is ``stop`` at an end-of-generation token, else ``length``.
+    ``prefill_s`` is the time to the first token, ``decode_s`` that of all later ones. ``ids`` are
+    all generated tokens, those of a stop string too; ``text`` ends before the stop string.
+    ``finish_reason`` is ``stop`` at an end-of-generation token or a stop string, else ``length``.
+    ``logprobs`` has one entry per id when asked for.
     """
 
     prompt_ids: tuple[int, ...]
     ids: tuple[int, ...]
     text: str
-    finish_reason: Literal["stop", "length"]
+    finish_reason: FinishReason
     prefill_s: float
     decode_s: float
+    logprobs: tuple[Logprobs, ...] = ()
 
     @property
     def tokens_per_s(self) -> float:
@@ -69,59 +61,111 @@ class Generation:
         return self.text
 
 
-def generate_ids(
-    session: Session, prompt: Sequence[int], options: GenerationOptions, stop: frozenset[int]
-) -> Iterator[int]:
-    """Yield new token ids until a stop token (not yielded) or ``max_tokens``.
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """One generated token; ``logprobs`` when asked for."""
+
+    id: int
+    logprobs: Logprobs | None
+
+
+def choices(
+    session: Session, prompt: Sequence[int], options: GenerationOptions, ends: frozenset[int]
+) -> Iterator[Choice]:
+    """Yield new tokens until one of ``ends`` (not yielded), ``max_tokens`` or the context's end.
 
     Raises:
         ContextOverflowError: prompt and ``max_tokens`` together exceed the context.
     """
-    wanted = session.length + len(prompt) + options.max_tokens
-    if wanted > session.cache.capacity:
-        room = session.cache.capacity - session.length - len(prompt)
-        raise ContextOverflowError(
-            f"{len(prompt)} prompt tokens and {options.max_tokens} new ones do not fit a context "
-            f"of {session.cache.capacity}; at most {max(room, 0)} new tokens do"
-        )
-    rng = np.random.default_rng(options.seed)
+    count = _room(session, len(prompt), options)
+    sampler = Sampler(options, prompt)
     ids: Sequence[int] = prompt
-    for _ in range(options.max_tokens):
-        token = sample(session.advance(ids)[-1], options.temperature, rng)
-        if token in stop:
+    for _ in range(count):
+        logits = session.advance(ids)[-1]
+        token = sampler.choose(logits)
+        if token in ends:
             return
-        yield token
+        wanted = options.logprobs
+        yield Choice(token, None if wanted is None else logprobs(logits, token, wanted))
         ids = (token,)
 
 
-def stream(
-    session: Session, tokenizer: Tokenizer, prompt: Sequence[int], options: GenerationOptions
-) -> Iterator[Piece]:
-    """Yield each new token with the text that it completes."""
-    stop = frozenset() if options.ignore_eos else frozenset(tokenizer.eog_ids)
-    text = tokenizer.stream(skip_special=False)
-    for token in generate_ids(session, prompt, options, stop):
-        yield Piece(token, text.push(token))
+def _room(session: Session, prompt: int, options: GenerationOptions) -> int:
+    """Return how many tokens to generate at most."""
+    capacity = session.cache.capacity
+    room = capacity - session.length - prompt
+    if options.max_tokens <= room:
+        return options.max_tokens
+    if options.overflow == "truncate" and room > 0:
+        return room
+    raise ContextOverflowError(
+        f"{prompt} prompt tokens and {options.max_tokens} new ones do not fit a context "
+        f"of {capacity}; at most {max(room, 0)} new tokens do"
+    )
+
+
+class Continuation(Iterator[Piece]):
+    """The pieces of one generation; ``finish_reason`` is known once they are exhausted."""
+
+    def __init__(
+        self,
+        session: Session,
+        tokenizer: Tokenizer,
+        prompt: Sequence[int],
+        options: GenerationOptions,
+    ) -> None:
+        self.finish_reason: FinishReason = "length"
+        self._pieces = self._run(session, tokenizer, prompt, options)
+
+    def __next__(self) -> Piece:
+        return next(self._pieces)
+
+    def _run(
+        self,
+        session: Session,
+        tokenizer: Tokenizer,
+        prompt: Sequence[int],
+        options: GenerationOptions,
+    ) -> Iterator[Piece]:
+        ends = frozenset() if options.ignore_eos else frozenset(tokenizer.eog_ids)
+        characters = tokenizer.stream(skip_special=False)
+        stop = StopFinder(options.stop)
+        count = _room(session, len(prompt), options)
+        for place, choice in enumerate(choices(session, prompt, options, ends), 1):
+            text = stop.push(characters.push(choice.id))
+            if place == count and stop.found is None:
+                text += stop.push(characters.finish()) + stop.finish()
+            if stop.found is not None:
+                self.finish_reason = "stop"
+            yield Piece(choice.id, text, choice.logprobs)
+            if stop.found is not None or place == count:
+                return
+        self.finish_reason = "stop"
+        rest = stop.push(characters.finish()) + stop.finish()
+        if rest:
+            yield Piece(None, rest)
 
 
 def generate(
     session: Session, tokenizer: Tokenizer, prompt: Sequence[int], options: GenerationOptions
 ) -> Generation:
-    """Run `stream` to its end and time it."""
-    ids: list[int] = []
+    """Run a `Continuation` to its end and time it."""
+    pieces: list[Piece] = []
     begin = first = time.perf_counter()
-    for piece in stream(session, tokenizer, prompt, options):
-        if not ids:
+    continuation = Continuation(session, tokenizer, prompt, options)
+    for piece in continuation:
+        if not pieces:
             first = time.perf_counter()
-        ids.append(piece.id)
+        pieces.append(piece)
     end = time.perf_counter()
-    if not ids:
+    if not pieces:
         first = end
     return Generation(
         prompt_ids=tuple(int(i) for i in prompt),
-        ids=tuple(ids),
-        text=tokenizer.decode(ids),
-        finish_reason="length" if len(ids) == options.max_tokens else "stop",
+        ids=tuple(piece.id for piece in pieces if piece.id is not None),
+        text="".join(piece.text for piece in pieces),
+        finish_reason=continuation.finish_reason,
         prefill_s=first - begin,
         decode_s=end - first,
+        logprobs=tuple(piece.logprobs for piece in pieces if piece.logprobs is not None),
     )

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,7 +14,8 @@ from numpy.typing import NDArray
 from inference.backends import BackendName, choose_backend
 from inference.backends.cpu import CpuBackend
 from inference.backends.cpu_linear import Dispatch
-from inference.decode.generate import Generation, GenerationOptions, Piece, generate, stream
+from inference.decode.generate import Continuation, Generation, generate
+from inference.decode.options import GenerationOptions
 from inference.errors import EngineError
 from inference.formats import ModelFile, open_model
 from inference.formats.config import model_config
@@ -111,37 +112,26 @@ class Model:
         return recorder.finish(tuple(int(i) for i in ids), logits[-1])
 
     def generate(
-        self,
-        prompt: str | Sequence[int],
-        *,
-        max_tokens: int,
-        temperature: float = 0.0,
-        seed: int = 0,
-        ignore_eos: bool = False,
+        self, prompt: str | Sequence[int], *, max_tokens: int, **options: Any
     ) -> Generation:
         """Continue ``prompt`` by up to ``max_tokens`` tokens.
 
-        Stops before an end-of-generation token unless ``ignore_eos``. Temperature 0 is greedy.
+        ``options`` are the other fields of `GenerationOptions`: greedy unless a temperature is
+        given, and stopping before an end-of-generation token unless ``ignore_eos``.
 
         Raises:
             InputError: an option or a token id is out of range.
             ContextOverflowError: prompt and ``max_tokens`` together exceed the context.
         """
-        options = GenerationOptions(max_tokens, temperature, seed, ignore_eos)
-        return generate(self.session(), self.tokenizer, self._ids(prompt), options)
+        asked = GenerationOptions(max_tokens=max_tokens, **options)
+        return generate(self.session(), self.tokenizer, self._ids(prompt), asked)
 
     def stream(
-        self,
-        prompt: str | Sequence[int],
-        *,
-        max_tokens: int,
-        temperature: float = 0.0,
-        seed: int = 0,
-        ignore_eos: bool = False,
-    ) -> Iterator[Piece]:
-        """Yield the tokens of `generate` one by one, with the text that each completes."""
-        options = GenerationOptions(max_tokens, temperature, seed, ignore_eos)
-        return stream(self.session(), self.tokenizer, self._ids(prompt), options)
+        self, prompt: str | Sequence[int], *, max_tokens: int, **options: Any
+    ) -> Continuation:
+        """Return an iterator over the tokens of `generate`, each with the text it completes."""
+        asked = GenerationOptions(max_tokens=max_tokens, **options)
+        return Continuation(self.session(), self.tokenizer, self._ids(prompt), asked)
 
     def _ids(self, prompt: str | Sequence[int]) -> Sequence[int]:
         return self.tokenizer.encode(prompt) if isinstance(prompt, str) else prompt

@@ -51,6 +51,36 @@ def test_run_options_reach_the_model(capsys: pytest.CaptureFixture[str]) -> None
     assert document(capsys)["numerics"] == "f32"
 
 
+def test_run_sampling_options_reach_the_model(capsys: pytest.CaptureFixture[str]) -> None:
+    arguments = ["run", TINY, "hello", "--max-tokens", "8", "--json", "--ignore-eos"]
+    assert main(arguments) == 0
+    plain = document(capsys)
+    first = plain["ids"][0]
+    for extra in (
+        ["--logit-bias", f"{first}=-inf"],
+        ["--presence-penalty", "1000", "--repetition-penalty", "1.5", "--penalty-last-n", "-1"],
+        ["--frequency-penalty", "1000"],
+        ["--stop", plain["text"][1:3]],
+    ):
+        assert main([*arguments, *extra]) == 0
+        assert document(capsys)["ids"] != plain["ids"]
+    hot = ["--temperature", "3", "--seed", "1"]
+    for extra in (["--top-k", "1"], ["--top-p", "0.0001"], ["--min-p", "1"]):
+        assert main([*arguments, *hot, *extra]) == 0
+        assert document(capsys)["ids"] == plain["ids"]
+    assert main([*arguments, *hot, "--typical-p", "0.5"]) == 0
+    assert document(capsys)["ids"] != plain["ids"]
+
+
+def test_run_reports_logprobs(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["run", TINY, "hello", "--max-tokens", "3", "--json", "--logprobs", "2"]) == 0
+    found = document(capsys)
+    assert [entry["id"] for entry in found["logprobs"]] == found["ids"]
+    for entry in found["logprobs"]:
+        assert entry["top"][0] == {key: entry[key] for key in ("id", "text", "logprob")}
+        assert entry["logprob"] >= entry["top"][1]["logprob"]
+
+
 def test_run_chat_uses_the_template(capsys: pytest.CaptureFixture[str]) -> None:
     code = main(["run", TINY, "hello", "--chat", "--max-tokens", "2", "--json"])
     captured = capsys.readouterr()
@@ -68,6 +98,9 @@ def test_run_chat_uses_the_template(capsys: pytest.CaptureFixture[str]) -> None:
         (["--numerics", "f16"], 2, "not one of 'fused', 'f32'"),
         (["--max-tokens", "100000"], 2, "at most"),
         (["--max-tokens", "0"], 2, "max-tokens"),
+        (["--top-p", "0"], 2, "top_p must be above 0"),
+        (["--logit-bias", "x=1"], 2, "is not ID=BIAS"),
+        (["--logit-bias", "99999=1"], 2, "outside 0..511"),
     ],
 )
 def test_run_errors_are_one_line(
