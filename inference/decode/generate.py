@@ -74,12 +74,14 @@ def choices(
 ) -> Iterator[Choice]:
     """Yield new tokens until one of ``ends`` (not yielded), ``max_tokens`` or the context's end.
 
+    ``prompt`` is the whole text so far; what the session has seen of it is not run again.
+
     Raises:
         ContextOverflowError: prompt and ``max_tokens`` together exceed the context.
     """
     count = _room(session, len(prompt), options)
     sampler = Sampler(options, prompt)
-    ids: Sequence[int] = prompt
+    ids = session.reuse(prompt)
     for _ in range(count):
         logits = session.advance(ids)[-1]
         token = sampler.choose(logits)
@@ -93,7 +95,7 @@ def choices(
 def _room(session: Session, prompt: int, options: GenerationOptions) -> int:
     """Return how many tokens to generate at most."""
     capacity = session.cache.capacity
-    room = capacity - session.length - prompt
+    room = capacity - prompt
     if options.max_tokens <= room:
         return options.max_tokens
     if options.overflow == "truncate" and room > 0:

@@ -69,3 +69,26 @@ class KVCache:
         if not 0 <= length <= self.length:
             raise ValueError(f"cannot truncate a cache of {self.length} tokens to {length}")
         self.length = length
+
+    def snapshot(self) -> tuple[Array, Array]:
+        """Return copies of the past keys and values [layers, length, kv_heads, head_dim]."""
+        past = [self.view(layer, 0) for layer in range(len(self._keys))]
+        return np.stack([keys for keys, _ in past]), np.stack([values for _, values in past])
+
+    def restore(self, keys: Array, values: Array) -> None:
+        """Make a snapshot the whole past.
+
+        Raises:
+            ValueError: it has other layers, heads or sizes than this cache.
+            ContextOverflowError: it is longer than ``capacity``.
+        """
+        layers, _, heads, size = self._keys.shape
+        if keys.ndim != 4 or (keys.shape[0], *keys.shape[2:]) != (layers, heads, size):
+            raise ValueError(f"keys {keys.shape} for {layers} layers of {heads} heads x {size}")
+        if values.shape != keys.shape:
+            raise ValueError(f"keys {keys.shape}, but values {values.shape}")
+        self.truncate(0)
+        self.reserve(keys.shape[1])
+        for layer in range(layers):
+            self.append(layer, keys[layer], values[layer])
+        self.commit(keys.shape[1])

@@ -23,6 +23,7 @@ from inference.formats.tokenizer_spec import tokenizer_spec
 from inference.model.decoder import build_program
 from inference.model.ops import Program
 from inference.model.session import Session
+from inference.model.session_file import identity, load_session, save_session
 from inference.model.weights import F32_CACHE_BYTES, Numerics, resolve
 from inference.trace.activations import Trace
 from inference.trace.capture import Recorder
@@ -111,27 +112,53 @@ class Model:
         logits = self.session().advance(ids, capture=recorder)
         return recorder.finish(tuple(int(i) for i in ids), logits[-1])
 
+    def save_session(self, session: Session, path: str | Path) -> None:
+        """Write a session of this model to a file; ``OSError`` where that is not possible."""
+        save_session(session, Path(path), identity(self.file, self.config, self.numerics))
+
+    def load_session(self, path: str | Path) -> Session:
+        """Return the session that a file holds.
+
+        Raises:
+            ModelFileError: the file is damaged, or no session.
+            InputError: another model saved it, or this one on another numeric path.
+        """
+        session = self.session()
+        load_session(session, Path(path), identity(self.file, self.config, self.numerics))
+        return session
+
     def generate(
-        self, prompt: str | Sequence[int], *, max_tokens: int, **options: Any
+        self,
+        prompt: str | Sequence[int],
+        *,
+        max_tokens: int,
+        session: Session | None = None,
+        **options: Any,
     ) -> Generation:
         """Continue ``prompt`` by up to ``max_tokens`` tokens.
 
         ``options`` are the other fields of `GenerationOptions`: greedy unless a temperature is
-        given, and stopping before an end-of-generation token unless ``ignore_eos``.
+        given, and stopping before an end-of-generation token unless ``ignore_eos``. A ``session``
+        that has already seen the beginning of the prompt computes only the rest.
 
         Raises:
             InputError: an option or a token id is out of range.
             ContextOverflowError: prompt and ``max_tokens`` together exceed the context.
         """
         asked = GenerationOptions(max_tokens=max_tokens, **options)
-        return generate(self.session(), self.tokenizer, self._ids(prompt), asked)
+        return generate(session or self.session(), self.tokenizer, self._ids(prompt), asked)
 
     def stream(
-        self, prompt: str | Sequence[int], *, max_tokens: int, **options: Any
+        self,
+        prompt: str | Sequence[int],
+        *,
+        max_tokens: int,
+        session: Session | None = None,
+        **options: Any,
     ) -> Continuation:
         """Return an iterator over the tokens of `generate`, each with the text it completes."""
         asked = GenerationOptions(max_tokens=max_tokens, **options)
-        return Continuation(self.session(), self.tokenizer, self._ids(prompt), asked)
+        return Continuation(session or self.session(), self.tokenizer, self._ids(prompt), asked)
 
     def _ids(self, prompt: str | Sequence[int]) -> Sequence[int]:
         return self.tokenizer.encode(prompt) if isinstance(prompt, str) else prompt

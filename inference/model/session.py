@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike, NDArray
 from inference.backends.cpu import CpuBackend, Step
 from inference.errors import InputError
 from inference.model.config import ModelConfig
-from inference.model.kv_cache import KVCache
+from inference.model.kv_cache import Array, KVCache
 from inference.model.ops import Program
 from inference.trace.capture import Capture
 
@@ -44,15 +44,22 @@ class Session:
     def __init__(self, backend: CpuBackend, program: Program, config: ModelConfig) -> None:
         self._backend = backend
         self._program = program
+        self._config = config
         self._vocab = config.vocab
+        self._ids: list[int] = []
         self.cache = KVCache(
             config.layers, config.kv_heads, config.head_dim, capacity=config.context_length
         )
 
     @property
     def length(self) -> int:
-        """Tokens seen so far."""
+        """Number of tokens seen so far."""
         return self.cache.length
+
+    @property
+    def ids(self) -> tuple[int, ...]:
+        """The tokens seen so far."""
+        return tuple(self._ids[: self.length])
 
     def advance(
         self,
@@ -72,13 +79,56 @@ class Session:
         tokens = token_ids(ids, self._vocab)
         self.cache.reserve(len(tokens))
         batch = len(tokens) if capture is not None else PREFILL_TOKENS
-        logits = [
-            self._backend.run(
-                self._program,
-                Step(tokens[i : i + batch], self.cache, every_row=every_row, capture=capture),
-            )
-            for i in range(0, len(tokens), batch)
-        ]
+        logits = []
+        for i in range(0, len(tokens), batch):
+            part = tokens[i : i + batch]
+            # Noted before the run that makes them the past: an interrupt may come between.
+            self._ids[self.length :] = part.tolist()
+            step = Step(part, self.cache, every_row=every_row, capture=capture)
+            logits.append(self._backend.run(self._program, step))
         if not every_row:
             return logits[-1]
         return logits[0] if len(logits) == 1 else np.concatenate(logits)
+
+    def truncate(self, length: int) -> None:
+        """Forget everything after the first ``length`` tokens.
+
+        Raises:
+            InputError: there are fewer tokens, or ``length`` is negative.
+        """
+        if not 0 <= length <= self.length:
+            raise InputError(f"cannot truncate a session of {self.length} tokens to {length}")
+        self.cache.truncate(length)
+
+    def fork(self) -> Session:
+        """Return a second session with the same past; the two go on independently."""
+        twin = Session(self._backend, self._program, self._config)
+        twin.restore(self.ids, *self.cache.snapshot())
+        return twin
+
+    def restore(self, ids: Sequence[int], keys: Array, values: Array) -> None:
+        """Make ``ids`` and a snapshot of their cache the whole past.
+
+        Raises:
+            ValueError: the snapshot is of another shape, or an id is not in the vocabulary.
+            ContextOverflowError: it is longer than the context.
+        """
+        if keys.shape[1:2] != (len(ids),):
+            raise ValueError(f"{len(ids)} tokens, but keys {keys.shape}")
+        known = token_ids(ids, self._vocab).tolist() if len(ids) else []
+        self.cache.restore(keys, values)
+        self._ids = known
+
+    def reuse(self, ids: Sequence[int]) -> Sequence[int]:
+        """Keep the longest past that ``ids`` begins with; return the ids still to be run.
+
+        At least one is, for the sake of its logits. What a reused prefix gives differs from a cold
+        run by rounding alone, as far as batches of different sizes do.
+        """
+        common = 0
+        for mine, theirs in zip(self.ids, ids[:-1], strict=False):
+            if mine != theirs:
+                break
+            common += 1
+        self.truncate(common)
+        return ids[common:]

@@ -118,3 +118,99 @@ def test_truncation_forgets_the_end(tiny: Model) -> None:
     for length in (-1, 5):
         with pytest.raises(ValueError, match="cannot truncate"):
             session.cache.truncate(length)
+
+
+def test_a_fork_goes_its_own_way(tiny: Model) -> None:
+    session = tiny.session()
+    session.advance([5, 6, 7])
+    twin = session.fork()
+    assert twin.ids == session.ids == (5, 6, 7)
+    mine, theirs = session.advance([8]), twin.advance([8])
+    np.testing.assert_array_equal(mine, theirs)
+    twin.advance([9, 10])
+    assert (session.ids, twin.ids) == ((5, 6, 7, 8), (5, 6, 7, 8, 9, 10))
+    # What the twin did is not seen here: bit for bit the run without it.
+    np.testing.assert_array_equal(session.advance([11]), _after(tiny, [5, 6, 7], [8], [11]))
+
+
+def _after(model: Model, *steps: list[int]) -> Any:
+    session = model.session()
+    return [session.advance(step) for step in steps][-1]
+
+
+def test_truncation_of_a_session(tiny: Model) -> None:
+    session = tiny.session()
+    session.advance([5, 6, 7])
+    session.truncate(2)
+    assert (session.ids, session.length) == ((5, 6), 2)
+    np.testing.assert_allclose(session.advance([8]), _after(tiny, [5, 6], [8]), rtol=0, atol=1e-5)
+    assert session.ids == (5, 6, 8)
+    for length in (-1, 4):
+        with pytest.raises(InputError, match=f"session of 3 tokens to {length}"):
+            session.truncate(length)
+
+
+@pytest.mark.parametrize(
+    ("seen", "wanted", "left"),
+    [
+        ([1, 2, 3], [1, 2, 3, 4], [4]),
+        ([1, 2, 3], [1, 2, 3], [3]),
+        ([1, 2, 3], [1, 2], [2]),
+        ([1, 2, 3], [1, 9, 3], [9, 3]),
+        ([1, 2, 3], [4], [4]),
+    ],
+)
+def test_the_common_prefix_is_not_run_again(
+    tiny: Model, seen: list[int], wanted: list[int], left: list[int]
+) -> None:
+    session = tiny.session()
+    session.advance(seen)
+    assert session.reuse(wanted) == left
+    np.testing.assert_allclose(
+        session.advance(left), tiny.session().advance(wanted), rtol=0, atol=1e-5
+    )
+    assert session.ids == tuple(wanted)
+
+
+@given(
+    seen=st.lists(st.integers(0, 511), min_size=1, max_size=20),
+    kept=st.integers(0, 20),
+    new=st.lists(st.integers(0, 511), min_size=1, max_size=20),
+)
+def test_a_warm_run_answers_as_a_cold_one(
+    tiny: Model, seen: list[int], kept: int, new: list[int]
+) -> None:
+    session = tiny.session()
+    session.advance(seen)
+    prompt = seen[:kept] + new
+    warm = session.advance(session.reuse(prompt))
+    np.testing.assert_allclose(warm, tiny.session().advance(prompt), rtol=0, atol=1e-5)
+
+
+def test_generation_takes_a_session_along(tiny: Model) -> None:
+    prompt = [3, 1, 4, 1, 5, 9, 2, 6]
+    session = tiny.session()
+    first = tiny.generate(prompt, max_tokens=4, ignore_eos=True, session=session)
+    assert session.ids == (*prompt, *first.ids[:-1])
+    longer = [*prompt, *first.ids, 7, 7]
+    before = [d.calls for d in tiny.dispatch]
+    warm = tiny.generate(longer, max_tokens=4, ignore_eos=True, session=session)
+    assert warm.ids == tiny.generate(longer, max_tokens=4, ignore_eos=True).ids
+    assert [d.calls for d in tiny.dispatch] != before
+    assert session.ids[: len(longer)] == tuple(longer)
+
+
+def test_a_failed_run_leaves_no_ids_behind(tiny: Model, monkeypatch: pytest.MonkeyPatch) -> None:
+    session = tiny.session()
+    session.advance([1, 2])
+
+    def interrupted(*_: Any) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(type(tiny._backend), "run", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            session.advance([3])
+    assert session.ids == (1, 2)
+    session.advance([4])
+    assert session.ids == (1, 2, 4)
