@@ -19,7 +19,11 @@ from inference.cli.common import EXIT_CODES, run_guarded
 # command: (module, one line of help)
 COMMANDS: dict[str, tuple[str, str]] = {
     "pull": ("pull", "Fetch a model from the registry, verify it and keep it."),
+    "list": ("list_", "List the models of the registry and those that are here."),
+    "rm": ("rm", "Delete models from this machine."),
     "run": ("run", "Generate text with a model."),
+    "chat": ("chat", "Talk with a model."),
+    "tokenize": ("tokenize", "Show how a text becomes tokens."),
     "import": ("import_", "Convert a model file to APR."),
     "inspect": ("inspect", "Show what a model file contains."),
     "trace": ("trace", "Record the forward pass stage by stage."),

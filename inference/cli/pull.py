@@ -46,26 +46,28 @@ def app_command(
     from inference.hub import registry
 
     if show:
-        _list(json)
+        list_models(json)
         return
     if everything == (model_id is not None):
         raise typer.BadParameter("name one model, or pass --all or --list")
     entries = list(registry.MODELS.values()) if model_id is None else [registry.model(model_id)]
     if remove:
-        _remove(entries, json)
+        remove_models(entries, json)
     else:
         _pull(entries, json)
 
 
-def _list(json: bool) -> None:
+def list_models(json: bool, *, here: bool = False) -> None:
+    """Print the registry; with ``here`` only what is on this machine."""
     from inference.hub.cache import cached
     from inference.hub.registry import MODELS
 
     rows = [{**_described(entry), "path": _text(cached(entry))} for entry in MODELS.values()]
+    rows = [row for row in rows if row["path"] is not None or not here]
     if json:
         print_json({"models": rows})
         return
-    width = max(len(row["id"]) for row in rows)
+    width = max((len(row["id"]) for row in rows), default=0)
     for row in rows:
         state = row["path"] or "not here"
         typer.echo(f"{row['id']:<{width}}  {row['size']:>13,}  {row['description']}  [{state}]")
@@ -85,7 +87,8 @@ def _pull(entries: list[Model], json: bool) -> None:
         print_json({"models": pulled})
 
 
-def _remove(entries: list[Model], json: bool) -> None:
+def remove_models(entries: list[Model], json: bool) -> None:
+    """Delete models and say how many bytes that freed."""
     from inference.hub.cache import remove
 
     freed = {entry.id: remove(entry) for entry in entries}

@@ -101,14 +101,17 @@ def app_command(
         if chat:
             from inference.text.chat import ChatTemplate
 
-            messages = [{"role": "user", "content": prompt}]
-            prompt = ChatTemplate.of(lm.tokenizer).render(messages)
+            template = ChatTemplate.of(lm.tokenizer)
+            prompt = template.render([{"role": "user", "content": prompt}])
+            ids = template.encode(lm.tokenizer, prompt)
+        else:
+            ids = lm.tokenizer.encode(prompt)
         if not json:
-            for piece in lm.stream(prompt, **options):
+            for piece in lm.stream(ids, **options):
                 typer.echo(piece.text, nl=False)
             typer.echo()
             return
-        result = lm.generate(prompt, **options)
+        result = lm.generate(ids, **options)
         print_json(
             {
                 "model": str(path),

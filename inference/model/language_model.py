@@ -158,7 +158,13 @@ class Model:
     ) -> Continuation:
         """Return an iterator over the tokens of `generate`, each with the text it completes."""
         asked = GenerationOptions(max_tokens=max_tokens, **options)
-        return Continuation(session or self.session(), self.tokenizer, self._ids(prompt), asked)
+        return self.continuation(self._ids(prompt), asked, session=session)
+
+    def continuation(
+        self, ids: Sequence[int], options: GenerationOptions, *, session: Session | None = None
+    ) -> Continuation:
+        """Return the iterator of `stream` for token ids and options that are already one value."""
+        return Continuation(session or self.session(), self.tokenizer, ids, options)
 
     def _ids(self, prompt: str | Sequence[int]) -> Sequence[int]:
         return self.tokenizer.encode(prompt) if isinstance(prompt, str) else prompt

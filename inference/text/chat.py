@@ -98,6 +98,11 @@ class ChatTemplate:
             raise TokenizerError(f"the conversation is not JSON: {error}") from error
         return self._run(document)
 
+    def encode(self, tokenizer: Tokenizer, rendered: str) -> list[int]:
+        """Return the ids of a rendered prompt, with one BOS where template and file both add it."""
+        begins = self.bos_token is not None and rendered.startswith(self.bos_token)
+        return tokenizer.encode(rendered, add_special=not begins)
+
     def _run(self, document: str) -> str:
         try:
             done = subprocess.run(

@@ -61,6 +61,29 @@ def test_removing(hub: Hub, registered: Model, capsys: pytest.CaptureFixture[str
     assert json.loads(capsys.readouterr().out) == {"removed": {"tiny": 0}}
 
 
+def test_list_and_rm_do_the_same(
+    hub: Hub, registered: Model, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["list"]) == 0
+    assert "[not here]" in capsys.readouterr().out
+    assert main(["list", "--here"]) == 0
+    assert capsys.readouterr().out == ""
+    main(["pull", "tiny"])
+    capsys.readouterr()
+    assert main(["list", "--here", "--json"]) == 0
+    (model,) = json.loads(capsys.readouterr().out)["models"]
+    assert model["path"] == str(place_of(registered))
+    assert main(["rm", "tiny"]) == 0
+    assert capsys.readouterr().out == "tiny: 300,001 bytes freed\n"
+    assert cached("tiny") is None
+    assert main(["rm", "--all", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out) == {"removed": {"tiny": 0}}
+    for arguments in ([], ["tiny", "--all"]):
+        assert main(["rm", *arguments]) == 2
+        assert "name models, or pass --all" in capsys.readouterr().err
+    assert main(["rm", "nonsense"]) == 4
+
+
 @pytest.mark.parametrize("arguments", [[], ["tiny", "--all"]])
 def test_one_or_all(
     registered: Model, capsys: pytest.CaptureFixture[str], arguments: list[str]

@@ -1,0 +1,145 @@
+"""`apr chat`: talk with a model."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import tempfile
+from collections.abc import Callable
+from contextlib import closing, suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from inference.cli.common import BackendOption, ModelArgument, NumericsOption, model_path
+from inference.cli.sampling_options import (
+    MaxTokensOption,
+    MinPOption,
+    SeedOption,
+    TemperatureOption,
+    TopKOption,
+    TopPOption,
+)
+from inference.errors import EngineError
+
+if TYPE_CHECKING:
+    from inference.decode.conversation import Conversation
+    from inference.decode.options import GenerationOptions
+
+EXAMPLES = """
+apr chat qwen2.5-coder-0.5b-instruct
+apr chat smollm2-135m-instruct --system "Answer in one sentence." --temperature 0.7 --top-p 0.9
+echo "What is 2+2?" | apr chat qwen2.5-coder-0.5b-instruct
+"""
+
+HELP = """/system TEXT  start over with these instructions
+/clear        start over with the same instructions
+/save FILE    write the conversation as JSON
+/help         show this
+/exit         leave; so does the end of the input"""
+
+
+def app_command(
+    model: ModelArgument,
+    system: Annotated[str | None, typer.Option(help="Instructions that come first.")] = None,
+    max_tokens: MaxTokensOption = 512,
+    temperature: TemperatureOption = 0.0,
+    top_k: TopKOption = 0,
+    top_p: TopPOption = 1.0,
+    min_p: MinPOption = 0.0,
+    seed: SeedOption = 0,
+    numerics: NumericsOption = "fused",
+    backend: BackendOption = "auto",
+) -> None:
+    """Talk with a model that carries a chat template, one line at a time.
+
+    Ctrl-C ends an answer, and leaves when there is none. /help lists the commands. What the model
+    has read once is not read again.
+    """
+    import inference
+    from inference.decode.conversation import Conversation
+    from inference.decode.options import GenerationOptions
+
+    options = GenerationOptions(
+        max_tokens=max_tokens,
+        temperature=temperature,
+        top_k=top_k,
+        top_p=top_p,
+        min_p=min_p,
+        seed=seed,
+        overflow="truncate",
+    )
+    with inference.load(model_path(model), backend=backend, numerics=numerics) as lm:
+        conversation = Conversation(lm, system=system)
+        ask = _prompt(f"{model} · /help lists the commands")
+        while (line := ask()) is not None:
+            text = line.strip()
+            if text == "/exit":
+                return
+            try:
+                if text.startswith("/"):
+                    _command(conversation, text)
+                elif text:
+                    _answer(conversation, text, options)
+            except (EngineError, OSError) as error:
+                # A turn that failed is no reason to lose the conversation.
+                typer.echo(f"apr: {error}", err=True)
+
+
+def _prompt(greeting: str) -> Callable[[], str | None]:
+    """Return a function that reads the next line; None at the end of the input."""
+    if not sys.stdin.isatty():
+        return lambda: sys.stdin.readline() or None
+    from rich.console import Console
+
+    with suppress(ImportError):  # gives the prompt a history and editing, where Python has it
+        import readline  # noqa: F401
+    console = Console()
+    console.print(greeting, style="dim", highlight=False, markup=False)
+
+    def read() -> str | None:
+        try:
+            return console.input("[bold green]> [/]")
+        except EOFError:
+            return None
+
+    return read
+
+
+def _answer(conversation: Conversation, text: str, options: GenerationOptions) -> None:
+    with closing(conversation.say(text, options)) as pieces:
+        try:
+            for piece in pieces:
+                typer.echo(piece, nl=False)
+        except KeyboardInterrupt:
+            typer.echo(" [interrupted]", nl=False, err=True)
+    typer.echo()
+
+
+def _command(conversation: Conversation, text: str) -> None:
+    name, _, rest = text.partition(" ")
+    rest = rest.strip()
+    if name == "/system":
+        conversation.begin(rest or None)
+    elif name == "/clear":
+        conversation.clear()
+    elif name == "/save" and rest:
+        _save(conversation, Path(rest).expanduser())
+    elif name == "/help":
+        typer.echo(HELP)
+    else:
+        typer.echo(f"apr: no command {text[:80]!r}; these there are:\n{HELP}", err=True)
+
+
+def _save(conversation: Conversation, path: Path) -> None:
+    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}-")
+    try:
+        with os.fdopen(handle, "w", encoding="utf-8") as out:
+            json.dump({"messages": conversation.messages}, out, indent=2, ensure_ascii=False)
+        os.replace(temporary, path)
+    except BaseException:
+        Path(temporary).unlink(missing_ok=True)
+        raise
+    typer.echo(f"{path}: {len(conversation.messages)} messages", err=True)
