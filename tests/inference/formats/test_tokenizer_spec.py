@@ -81,6 +81,46 @@ def test_sentencepiece_begins_with_bos_unless_told_otherwise(
     assert not spec_of(make_gguf(changed={"tokenizer.ggml.add_bos_token": None})).add_bos
 
 
+def test_sentencepiece_needs_scores(make_gguf: Callable[..., Path]) -> None:
+    bare = {
+        "tokenizer.ggml.model": ("llama", Kind.STRING, None),
+        "tokenizer.ggml.merges": None,
+    }
+    with pytest.raises(TokenizerError, match="needs scores; there are none"):
+        spec_of(make_gguf(changed=bare))
+
+
+def test_a_space_prefix_is_the_rule_of_sentencepiece(make_gguf: Callable[..., Path]) -> None:
+    changed = {
+        "tokenizer.ggml.model": ("llama", Kind.STRING, None),
+        "tokenizer.ggml.scores": ([0.0] * 40, Kind.ARRAY, Kind.FLOAT32),
+    }
+    assert spec_of(make_gguf(changed=changed)).add_space_prefix
+    changed["tokenizer.ggml.add_space_prefix"] = (False, Kind.BOOL, None)
+    assert not spec_of(make_gguf(changed=changed)).add_space_prefix
+
+
+@pytest.mark.parametrize(
+    ("normalizer", "pre", "expected"),
+    [
+        (None, None, False),
+        ({"type": "Sequence", "normalizers": [{"type": "Prepend", "prepend": "▁"}]}, None, True),
+        (None, {"type": "Metaspace", "prepend_scheme": "first"}, True),
+        (None, {"type": "Metaspace", "prepend_scheme": "never"}, False),
+    ],
+)
+def test_hugging_face_says_the_prefix_in_its_steps(
+    make_hf: Callable[..., Path], normalizer: Any, pre: Any, expected: bool
+) -> None:
+    path = make_hf()
+
+    def change(whole: dict[str, Any]) -> None:
+        whole["normalizer"], whole["pre_tokenizer"] = normalizer, pre
+
+    spec = spec_of(edit(path / "tokenizer.json", change))
+    assert (spec.model, spec.add_space_prefix) == ("llama", expected)
+
+
 @pytest.mark.parametrize(
     ("key", "entry", "message"),
     [

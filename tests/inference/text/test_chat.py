@@ -37,6 +37,25 @@ def test_real_templates_render_as_transformers_does(golden: dict[str, Any]) -> N
         assert rendered == conversation["rendered"]
 
 
+def test_a_prompt_begins_with_one_bos(small_spec: TokenizerSpec) -> None:
+    from dataclasses import replace
+
+    start = small_spec.tokens.index("<|start|>")
+    body = "{% for m in messages %}{{ m.content }}{% endfor %}"
+    for source, add_bos, count in (
+        (body, False, 0),
+        (body, True, 1),
+        ("{{ bos_token }}" + body, False, 1),
+        ("{{ bos_token }}" + body, True, 1),
+    ):
+        spec = replace(small_spec, chat_template=source, add_bos=add_bos)
+        tokenizer = Tokenizer.from_spec(spec)
+        template = ChatTemplate.of(tokenizer)
+        ids = template.encode(tokenizer, template.render(HELLO))
+        assert ids.count(start) == count
+        assert tokenizer.decode(ids, skip_special=True) == "hello"
+
+
 def test_a_template_sees_the_tokens_and_variables(small_spec: TokenizerSpec) -> None:
     from dataclasses import replace
 
