@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -11,9 +11,16 @@ from numpy.typing import NDArray
 from inference.backends.cpu_linear import Dispatch, LinearLayers
 from inference.kernels.gqa import gqa_mix, gqa_scores, gqa_softmax
 from inference.kernels.rmsnorm import rmsnorm
-from inference.kernels.rope import rope_frequencies, rope_rotate, rope_table
+from inference.kernels.rope import (
+    interpolated,
+    interpolated_by_parts,
+    rope_frequencies,
+    rope_rotate,
+    rope_table,
+)
 from inference.kernels.silu import silu
 from inference.kernels.swiglu import swiglu
+from inference.model.config import LinearScaling, Llama3Scaling
 from inference.model.kv_cache import KVCache
 from inference.model.ops import (
     Add,
@@ -49,14 +56,15 @@ class Step:
         self.every_row = every_row
         self.capture = capture
         self.buffers: dict[str, Array] = {}
-        self._rotary: dict[tuple[int, float], tuple[Array, Array]] = {}
+        self._rotary: dict[Hashable, tuple[Array, Array]] = {}
 
-    def rotary(self, head_dim: int, theta: float) -> tuple[Array, Array]:
+    def rotary(
+        self, key: Hashable, frequencies: Callable[[], NDArray[np.float64]]
+    ) -> tuple[Array, Array]:
         """Return the cosines and sines of this step's positions; built once for all layers."""
-        key = head_dim, theta
         if key not in self._rotary:
             positions = np.arange(self.start, self.start + len(self.ids))
-            self._rotary[key] = rope_table(positions, rope_frequencies(head_dim, theta))
+            self._rotary[key] = rope_table(positions, frequencies())
         return self._rotary[key]
 
     def observe(self, stage: Stage, layer: int | None, value: Array) -> None:
@@ -108,9 +116,21 @@ class CpuBackend:
 
     def _rope(self, op: Rope, step: Step) -> None:
         x = step.buffers[op.x]
-        cos, sin = step.rotary(op.head_dim, op.theta)
+        key = op.head_dim, op.theta, op.scaling, op.divisors
+        cos, sin = step.rotary(key, lambda: self._frequencies(op))
         heads = x.reshape(len(x), op.heads, op.head_dim)
         step.buffers[op.x] = rope_rotate(heads, cos, sin, op.neox).reshape(x.shape)
+
+    def _frequencies(self, op: Rope) -> NDArray[np.float64]:
+        frequencies = rope_frequencies(op.head_dim, op.theta)
+        match op.scaling:
+            case LinearScaling(factor):
+                frequencies = interpolated(frequencies, factor)
+            case Llama3Scaling(factor, low, high, context):
+                frequencies = interpolated_by_parts(frequencies, factor, low, high, context)
+        if op.divisors is not None:
+            frequencies = frequencies / self._vectors[op.divisors.name]
+        return frequencies
 
     def _remember(self, op: Remember, step: Step) -> None:
         step.cache.append(op.layer, step.buffers[op.k], step.buffers[op.v])

@@ -58,6 +58,8 @@ def expected_shapes(config: ModelConfig) -> Iterator[tuple[str, tuple[int, ...]]
     }
     for name in canonical_names(config.architecture, config.layers, tied=config.tied_embeddings):
         yield name, shapes[name.split(".", 2)[2] if name.startswith("blk.") else name]
+    if config.rope_divisors:
+        yield "rope_freqs.weight", (config.head_dim // 2,)
 
 
 def check_structure(file: ModelFile, config: ModelConfig) -> None:

@@ -6,9 +6,10 @@ feed-forward network.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
 from inference.errors import UnsupportedArchitectureError
+from inference.model.architectures import ARCHITECTURES
 from inference.model.config import ModelConfig, RopeType
 from inference.model.ops import (
     Add,
@@ -53,8 +54,7 @@ def attention(c: ModelConfig, layer: int) -> Iterator[Op]:
             yield AddBias(buffer, weight(f"attn_{buffer}.bias", width[buffer]))
     yield observe(Stage.QKV_BIAS, "q", "k", "v")
     for buffer in "qk":
-        neox = c.rope_type is RopeType.NEOX
-        yield Rope(buffer, head_rows[buffer], c.head_dim, c.rope_theta, neox)
+        yield rope(c, buffer, head_rows[buffer])
     yield observe(Stage.Q_POST_ROPE, "q")
     yield observe(Stage.K_POST_ROPE, "k")
     yield Remember("k", "v", layer)
@@ -62,6 +62,13 @@ def attention(c: ModelConfig, layer: int) -> Iterator[Op]:
     yield observe(Stage.ATTENTION, "a")
     yield Linear("a", weight("attn_output.weight", c.hidden, width["q"]), "a")
     yield observe(Stage.ATTN_OUT, "a")
+
+
+def rope(c: ModelConfig, buffer: str, heads: int) -> Rope:
+    """Return the rotation of a buffer's heads by the token's position."""
+    neox = c.rope_type is RopeType.NEOX
+    divisors = Parameter("rope_freqs.weight", (c.head_dim // 2,)) if c.rope_divisors else None
+    return Rope(buffer, heads, c.head_dim, c.rope_theta, neox, c.rope_scaling, divisors)
 
 
 def feed_forward(c: ModelConfig, layer: int) -> Iterator[Op]:
@@ -109,19 +116,15 @@ def pre_norm_decoder(c: ModelConfig) -> Program:
     return Program(tuple(ops), "logits")
 
 
-ARCHITECTURES: dict[str, Callable[[ModelConfig], Program]] = {"qwen2": pre_norm_decoder}
-
-
 def build_program(config: ModelConfig) -> Program:
     """Return the forward pass that ``config`` describes.
 
     Raises:
         UnsupportedArchitectureError: no program exists for ``config.architecture``.
     """
-    build = ARCHITECTURES.get(config.architecture)
-    if build is None:
+    if config.architecture not in ARCHITECTURES:
         raise UnsupportedArchitectureError(
             f"architecture {config.architecture!r} is not implemented; "
             f"implemented: {', '.join(sorted(ARCHITECTURES))}"
         )
-    return build(config)
+    return pre_norm_decoder(config)

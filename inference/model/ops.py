@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from inference.model.config import RopeScaling
 from inference.trace.stages import Stage
 
 
@@ -58,13 +59,18 @@ class AddBias:
 
 @dataclass(frozen=True, slots=True)
 class Rope:
-    """Rotate the pairs of every head of x by position, in place."""
+    """Rotate the pairs of every head of x by position, in place.
+
+    The frequencies theta^(−2k/head_dim) are scaled, then divided by the tensor ``divisors``.
+    """
 
     x: str
     heads: int
     head_dim: int
     theta: float
     neox: bool
+    scaling: RopeScaling | None = None
+    divisors: Parameter | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,7 +145,13 @@ class Program:
         seen: set[str] = set()
         for op in self.ops:
             match op:
-                case Embed(table=p) | RmsNorm(weight=p) | Linear(weight=p) | AddBias(bias=p):
+                case (
+                    Embed(table=p)
+                    | RmsNorm(weight=p)
+                    | Linear(weight=p)
+                    | AddBias(bias=p)
+                    | Rope(divisors=Parameter() as p)
+                ):
                     if p.name not in seen:
                         seen.add(p.name)
                         yield p

@@ -16,7 +16,6 @@ from inference.formats.apr import AprFile
 from inference.formats.apr_writer import Pieces, TensorSource, write_apr
 from inference.formats.base import TensorInfo
 from inference.formats.config import (
-    SUPPORTED,
     architecture_of,
     model_config,
     rope_type_of,
@@ -27,6 +26,7 @@ from inference.formats.hf_tokenizer import UNKNOWN_PRE
 from inference.formats.names import to_hf
 from inference.formats.origin import keep_gguf
 from inference.formats.tokenizer_spec import TokenizerSpec, tokenizer_spec
+from inference.model.architectures import ARCHITECTURES
 
 PIECE = 1 << 22
 
@@ -89,7 +89,7 @@ def _check_target(source: Path, target: Path) -> None:
 
 def _metadata(file: ModelFile) -> dict[str, Any]:
     architecture = architecture_of(file)
-    if architecture in SUPPORTED:
+    if architecture in ARCHITECTURES:
         model_config(file)
     spec = tokenizer_spec(file)
     if spec.pre == UNKNOWN_PRE:

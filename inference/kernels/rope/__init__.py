@@ -7,5 +7,13 @@ for many tensors, and from frequencies that a model scales.
 from __future__ import annotations
 
 from inference.kernels.rope.cpu import rope, rope_frequencies, rope_rotate, rope_table
+from inference.kernels.rope.scaling import interpolated, interpolated_by_parts
 
-__all__ = ["rope", "rope_frequencies", "rope_rotate", "rope_table"]
+__all__ = [
+    "interpolated",
+    "interpolated_by_parts",
+    "rope",
+    "rope_frequencies",
+    "rope_rotate",
+    "rope_table",
+]

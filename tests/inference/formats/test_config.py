@@ -13,7 +13,15 @@ from inference.formats import open_model
 from inference.formats.apr import AprFile
 from inference.formats.apr_writer import write_apr
 from inference.formats.config import model_config, rope_type_of
-from inference.model.config import ModelConfig, RopeType
+from inference.model.config import LinearScaling, Llama3Scaling, ModelConfig, RopeType
+
+LLAMA3 = {
+    "rope_type": "llama3",
+    "factor": 8,
+    "low_freq_factor": 1,
+    "high_freq_factor": 4,
+    "original_max_position_embeddings": 32,
+}
 
 EXPECTED = ModelConfig(
     architecture="qwen2",
@@ -150,7 +158,15 @@ def test_scaled_rope_is_refused_by_name(make_gguf: Callable[..., Path], tmp_path
 @pytest.mark.parametrize(
     ("changed", "message"),
     [
-        ({"rope_scaling": {"type": "linear", "factor": 2}}, "'linear' is not implemented"),
+        ({"rope_scaling": {"type": "dynamic", "factor": 2}}, "'dynamic' is not implemented"),
+        ({"rope_scaling": {"type": "linear"}}, "'factor' is missing"),
+        ({"rope_scaling": {"rope_type": "linear", "factor": 0}}, "'factor' is '0'"),
+        ({"rope_scaling": LLAMA3 | {"high_freq_factor": 1}}, "must be below high_freq_factor"),
+        ({"rope_scaling": LLAMA3 | {"low_freq_factor": None}}, "'low_freq_factor' is missing"),
+        (
+            {"rope_scaling": LLAMA3 | {"original_max_position_embeddings": 0.5}},
+            "'original_max_position_embeddings' is '0.5'",
+        ),
         ({"rope_parameters": {"rope_type": "yarn", "rope_theta": 1.0}}, "'yarn'"),
         ({"use_sliding_window": True}, "sliding-window attention"),
         ({"rope_theta": None}, "'rope_theta' is missing"),
@@ -164,6 +180,63 @@ def test_hf_settings_are_refused_by_name(
     with (
         open_model(make_hf(changed=changed)) as file,
         pytest.raises(ModelFileError, match=message),
+    ):
+        model_config(file)
+
+
+@pytest.mark.parametrize(
+    ("section", "expected"),
+    [
+        (LLAMA3, Llama3Scaling(8.0, 1.0, 4.0, 32)),
+        ({"type": "linear", "factor": 4}, LinearScaling(4.0)),
+        ({"rope_type": "default"}, None),
+        (None, None),
+    ],
+)
+@pytest.mark.parametrize("key", ["rope_scaling", "rope_parameters"])
+def test_rotary_scaling_in_both_places(
+    key: str, section: Any, expected: Any, make_hf: Callable[..., Path], tmp_path: Path
+) -> None:
+    from inference.surgery.importing import import_model
+
+    source = make_hf(changed={key: section})
+    import_model(source, tmp_path / "x.apr")
+    for path in (source, tmp_path / "x.apr"):
+        with open_model(path) as file:
+            assert model_config(file).rope_scaling == expected
+
+
+FLOAT = Kind.FLOAT32
+
+
+@pytest.mark.parametrize(
+    ("entries", "expected"),
+    [
+        ({"scaling.type": ("linear", Kind.STRING, None), "scaling.factor": (2.0, FLOAT, None)}, 2),
+        ({"scaling.factor": (2.0, FLOAT, None)}, 2),
+        ({"scale_linear": (4.0, FLOAT, None)}, 4),
+        ({"scaling.type": ("none", Kind.STRING, None), "scaling.factor": (2.0, FLOAT, None)}, None),
+        ({}, None),
+    ],
+)
+def test_rotary_scaling_of_gguf(
+    entries: dict[str, Any], expected: Any, make_gguf: Callable[..., Path], tmp_path: Path
+) -> None:
+    from inference.surgery.importing import import_model
+
+    source = make_gguf(changed={f"qwen2.rope.{key}": entry for key, entry in entries.items()})
+    import_model(source, tmp_path / "x.apr")
+    for path in (source, tmp_path / "x.apr"):
+        with open_model(path) as file:
+            scaling = model_config(file).rope_scaling
+            assert scaling == (None if expected is None else LinearScaling(expected))
+
+
+def test_linear_scaling_without_a_factor_is_refused(make_gguf: Callable[..., Path]) -> None:
+    changed = {"qwen2.rope.scaling.type": ("linear", Kind.STRING, None)}
+    with (
+        open_model(make_gguf(changed=changed)) as file,
+        pytest.raises(ModelFileError, match=r"'rope\.scaling\.factor' is missing"),
     ):
         model_config(file)
 
@@ -204,7 +277,7 @@ def test_an_apr_file_with_the_wrong_rotary_layout_is_refused(
 
 @pytest.mark.parametrize(
     ("architecture", "expected"),
-    [("llama", RopeType.ADJACENT), ("qwen3", RopeType.NEOX), ("mamba", None)],
+    [("llama", RopeType.ADJACENT), ("qwen2", RopeType.NEOX), ("mamba", None)],
 )
 def test_how_gguf_stores_rotary_rows(
     architecture: str, expected: RopeType | None, make_gguf: Callable[..., Path]

@@ -2,28 +2,38 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from functools import cache
 from pathlib import Path
 
 import pytest
 
 import inference
 from inference import Model
-from inference.hub.cache import cached
 
 GOLDEN = Path(__file__).parents[2] / "golden"
-REAL = "qwen2.5-coder-0.5b-instruct"
+ARCHITECTURES = ("llama", "qwen2")
 
 
 @pytest.fixture(scope="session")
-def tiny() -> Iterator[Model]:
-    with inference.load(GOLDEN / "tiny" / "qwen2", numerics="f32") as model:
-        yield model
+def tiny_of() -> Iterator[Callable[[str], Model]]:
+    """Return a function from an architecture to a small random model of it, loaded once."""
+    with ExitStack() as stack:
+
+        @cache
+        def load(architecture: str) -> Model:
+            path = GOLDEN / "tiny" / architecture
+            return stack.enter_context(inference.load(path, numerics="f32"))
+
+        yield load
 
 
 @pytest.fixture(scope="session")
-def real_path() -> Path:
-    path = cached(REAL)
-    if path is None:
-        pytest.skip(f"needs the real model; run: apr pull {REAL}")
-    return path
+def tiny(tiny_of: Callable[[str], Model]) -> Model:
+    return tiny_of("qwen2")
+
+
+@pytest.fixture(scope="session", params=ARCHITECTURES)
+def of_architecture(tiny_of: Callable[[str], Model], request: pytest.FixtureRequest) -> Model:
+    return tiny_of(request.param)

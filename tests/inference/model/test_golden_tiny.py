@@ -1,7 +1,8 @@
-"""The decoder against Transformers on a random two-layer Qwen2."""
+"""The decoder against Transformers on small random models of every architecture."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -13,53 +14,87 @@ from inference import Model
 from inference.trace.plan import TracePlan
 from inference.trace.stages import Stage
 
-GOLDEN = np.load(Path(__file__).parents[2] / "golden" / "tiny" / "qwen2.golden.npz")
-SEQUENCES = [f"seq{i}" for i in range(5)]
+TINY = Path(__file__).parents[2] / "golden" / "tiny"
+GOLDEN = {path.name.split(".")[0]: np.load(path) for path in sorted(TINY.glob("*.golden.npz"))}
 
 
-def golden(sequence: str, name: str) -> NDArray[Any]:
-    value: NDArray[Any] = GOLDEN[f"{sequence}.{name}"]
+def cases(name: str) -> list[Any]:
+    """Every model's sequences that have a value recorded under ``name``."""
+    return [
+        pytest.param(architecture, key.split(".")[0], id=f"{architecture}-{key.split('.')[0]}")
+        for architecture, values in GOLDEN.items()
+        for key in values
+        if key.endswith(f".{name}")
+    ]
+
+
+def golden(architecture: str, sequence: str, name: str) -> NDArray[Any]:
+    value: NDArray[Any] = GOLDEN[architecture][f"{sequence}.{name}"]
     return value
 
 
-@pytest.mark.parametrize("sequence", SEQUENCES)
-def test_logits_of_every_position(tiny: Model, sequence: str) -> None:
-    logits = tiny.forward(golden(sequence, "ids").tolist())
+@pytest.mark.parametrize(("architecture", "sequence"), cases("logits"))
+def test_logits_of_every_position(
+    architecture: str, sequence: str, tiny_of: Callable[[str], Model]
+) -> None:
+    ids = golden(architecture, sequence, "ids").tolist()
+    logits = tiny_of(architecture).forward(ids)
     assert logits.dtype == np.float32
-    np.testing.assert_allclose(logits, golden(sequence, "logits"), rtol=0, atol=1e-4)
+    expected = golden(architecture, sequence, "logits")
+    np.testing.assert_allclose(logits, expected, rtol=0, atol=1e-4)
 
 
-@pytest.mark.parametrize("sequence", SEQUENCES[:3])
-def test_hidden_states_of_every_layer(tiny: Model, sequence: str) -> None:
-    plan = TracePlan((Stage.EMBEDDING, Stage.POST_FFN_RESIDUAL, Stage.FINAL_NORM))
-    values = tiny.trace(golden(sequence, "ids").tolist(), plan).values
-    expected = golden(sequence, "hidden")
+@pytest.mark.parametrize(("architecture", "sequence"), cases("hidden"))
+def test_hidden_states_of_every_layer(
+    architecture: str, sequence: str, tiny_of: Callable[[str], Model]
+) -> None:
+    stages = [Stage.EMBEDDING, Stage.POST_FFN_RESIDUAL, Stage.FINAL_NORM]
+    model = tiny_of(architecture)
+    expected = golden(architecture, sequence, "hidden")
+    if len(expected) == model.config.layers + 1:  # recorded within a deeper model
+        stages.pop()
+    values = model.trace(
+        golden(architecture, sequence, "ids").tolist(), TracePlan(tuple(stages))
+    ).values
     assert len(values) == len(expected)
     for value, reference in zip(values.values(), expected, strict=True):
         np.testing.assert_allclose(value, reference, rtol=0, atol=1e-4)
 
 
-@pytest.mark.parametrize("sequence", SEQUENCES)
-def test_greedy_tokens_where_the_choice_is_clear(tiny: Model, sequence: str) -> None:
-    expected, margins = golden(sequence, "greedy"), golden(sequence, "greedy_margin")
+@pytest.mark.parametrize(("architecture", "sequence"), cases("greedy"))
+def test_greedy_tokens_where_the_choice_is_clear(
+    architecture: str, sequence: str, tiny_of: Callable[[str], Model]
+) -> None:
+    margins = golden(architecture, sequence, "greedy_margin")
     clear = int(np.argmax(margins < 1e-3)) if np.any(margins < 1e-3) else len(margins)
     assert clear > 0
-    found = tiny.generate(golden(sequence, "ids").tolist(), max_tokens=16, ignore_eos=True)
-    assert list(found.ids[:clear]) == expected[:clear].tolist()
+    session = tiny_of(architecture).session()
+    found: list[int] = []
+    last = session.advance(golden(architecture, sequence, "ids"))
+    for _ in range(clear):
+        found.append(int(np.argmax(last[-1])))
+        last = session.advance(found[-1:])
+    assert found == golden(architecture, sequence, "greedy")[:clear].tolist()
 
 
-def test_token_by_token_equals_one_batch(tiny: Model) -> None:
-    ids = golden("seq3", "ids").tolist()
-    batch = tiny.forward(ids)
-    session = tiny.session()
+def test_token_by_token_equals_one_batch(of_architecture: Model) -> None:
+    ids = [(i * 37 + 5) % 512 for i in range(40)]
+    batch = of_architecture.forward(ids)
+    session = of_architecture.session()
     one_by_one = np.concatenate([session.advance([token]) for token in ids])
     np.testing.assert_allclose(one_by_one, batch, rtol=0, atol=1e-4)
     assert session.length == len(ids)
 
 
-def test_uneven_batches_equal_one_batch(tiny: Model) -> None:
-    ids = golden("seq4", "ids").tolist()
-    session = tiny.session()
-    parts = [ids[:1], ids[1:8], ids[8:64]]
+def test_uneven_batches_equal_one_batch(of_architecture: Model) -> None:
+    ids = [(i * 37 + 5) % 512 for i in range(64)]
+    session = of_architecture.session()
+    parts = [ids[:1], ids[1:8], ids[8:29], ids[29:64]]
     logits = np.concatenate([session.advance(part, every_row=True) for part in parts])
-    np.testing.assert_allclose(logits, tiny.forward(ids), rtol=0, atol=1e-4)
+    np.testing.assert_allclose(logits, of_architecture.forward(ids), rtol=0, atol=1e-4)
+
+
+def test_generation_is_the_greedy_walk(tiny: Model) -> None:
+    expected = golden("qwen2", "seq2", "greedy")
+    found = tiny.generate(golden("qwen2", "seq2", "ids").tolist(), max_tokens=16, ignore_eos=True)
+    assert list(found.ids) == expected.tolist()

@@ -8,9 +8,10 @@ import pytest
 
 from inference import Model
 from inference.errors import UnsupportedArchitectureError
-from inference.formats.config import SUPPORTED
+from inference.formats.names import LAYER_TABLES
 from inference.formats.validate import expected_shapes
-from inference.model.decoder import ARCHITECTURES, build_program
+from inference.model.architectures import ARCHITECTURES
+from inference.model.decoder import build_program
 from inference.model.ops import AddBias, LastRow, Linear, Observe
 from inference.trace.stages import Stage
 
@@ -18,14 +19,21 @@ COMPUTED_INSIDE = {Stage.ATTN_SCORES, Stage.ATTN_SOFTMAX, Stage.FFN_SILU}
 
 
 @pytest.mark.parametrize("tied", [False, True])
-def test_parameters_are_those_of_the_file_format(tiny: Model, tied: bool) -> None:
-    config = replace(tiny.config, tied_embeddings=tied)
+def test_parameters_are_those_of_the_file_format(of_architecture: Model, tied: bool) -> None:
+    config = replace(of_architecture.config, tied_embeddings=tied)
     parameters = {p.name: p.shape for p in build_program(config).parameters()}
     assert parameters == dict(expected_shapes(config))
 
 
-def test_implemented_architectures_are_those_that_files_may_name() -> None:
-    assert set(ARCHITECTURES) == set(SUPPORTED)
+def test_every_architecture_has_a_table_of_names() -> None:
+    assert set(ARCHITECTURES) <= set(LAYER_TABLES)
+
+
+def test_divisors_of_the_frequencies_are_one_more_tensor(tiny: Model) -> None:
+    config = replace(tiny.config, architecture="llama", qkv_bias=False, rope_divisors=True)
+    parameters = {p.name: p.shape for p in build_program(config).parameters()}
+    assert parameters == dict(expected_shapes(config))
+    assert parameters["rope_freqs.weight"] == (config.head_dim // 2,)
 
 
 def test_unknown_architecture_lists_the_known(tiny: Model) -> None:
@@ -33,9 +41,10 @@ def test_unknown_architecture_lists_the_known(tiny: Model) -> None:
         build_program(replace(tiny.config, architecture="gpt9"))
 
 
-def test_every_stage_is_observed_once_per_layer(tiny: Model) -> None:
-    seen = [(op.stage, op.layer) for op in tiny.program.ops if isinstance(op, Observe)]
-    layers = range(tiny.config.layers)
+def test_every_stage_is_observed_once_per_layer(of_architecture: Model) -> None:
+    model = of_architecture
+    seen = [(op.stage, op.layer) for op in model.program.ops if isinstance(op, Observe)]
+    layers = range(model.config.layers)
     expected = [
         (stage, layer)
         for stage in Stage

@@ -1,0 +1,35 @@
+"""The architectures that the one decoder covers, as the switches that tell them apart.
+
+What a file states itself (sizes, bases, windows) is not here; names of tensors are in
+``inference/formats/names.py``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from inference.model.config import RopeType
+
+
+@dataclass(frozen=True, slots=True)
+class Architecture:
+    """What distinguishes one architecture from a plain pre-norm decoder.
+
+    ``gguf_rope_type`` is the rotary layout of GGUF files; Hugging Face's weights are always NeoX.
+    ``hf_defaults`` holds what config.json may leave out, under its own keys.
+    """
+
+    gguf_rope_type: RopeType = RopeType.NEOX
+    rope_divisors: bool = False
+    hf_defaults: Mapping[str, Any] = field(default_factory=dict)
+
+
+ARCHITECTURES: Mapping[str, Architecture] = {
+    "llama": Architecture(
+        gguf_rope_type=RopeType.ADJACENT, rope_divisors=True, hf_defaults={"rope_theta": 1e4}
+    ),
+    "qwen2": Architecture(),
+}
+"""GGUF's name of the architecture -> its switches."""
