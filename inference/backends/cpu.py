@@ -106,7 +106,8 @@ class CpuBackend:
         step.buffers[op.out] = self._weights[op.table.name].take(step.ids)
 
     def _rms_norm(self, op: RmsNorm, step: Step) -> None:
-        step.buffers[op.out] = rmsnorm(step.buffers[op.x], self._vectors[op.weight.name], op.eps)
+        x, weight = step.buffers[op.x], self._vectors[op.weight.name]
+        step.buffers[op.out] = rmsnorm(x.reshape(-1, weight.size), weight, op.eps).reshape(x.shape)
 
     def _linear_layer(self, op: Linear, step: Step) -> None:
         step.buffers[op.out] = self._linear(step.buffers[op.x], op.weight.name)

@@ -86,6 +86,7 @@ def model_config(file: ModelFile) -> ModelConfig:
         rms_norm_eps=read.positive("rms_norm_eps"),
         tied_embeddings="output.weight" not in file.tensors,
         qkv_bias="blk.0.attn_q.bias" in file.tensors,
+        qk_norm=architecture.qk_norm,
         rope_scaling=rope_scaling(read),
         rope_divisors=architecture.rope_divisors and "rope_freqs.weight" in file.tensors,
     )

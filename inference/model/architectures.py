@@ -18,11 +18,14 @@ class Architecture:
     """What distinguishes one architecture from a plain pre-norm decoder.
 
     ``gguf_rope_type`` is the rotary layout of GGUF files; Hugging Face's weights are always NeoX.
+    ``rope_divisors``: a GGUF file may have a tensor that divides the rotary frequencies.
+    ``qk_norm``: every head of q and k is normed before it is rotated.
     ``hf_defaults`` holds what config.json may leave out, under its own keys.
     """
 
     gguf_rope_type: RopeType = RopeType.NEOX
     rope_divisors: bool = False
+    qk_norm: bool = False
     hf_defaults: Mapping[str, Any] = field(default_factory=dict)
 
 
@@ -31,5 +34,6 @@ ARCHITECTURES: Mapping[str, Architecture] = {
         gguf_rope_type=RopeType.ADJACENT, rope_divisors=True, hf_defaults={"rope_theta": 1e4}
     ),
     "qwen2": Architecture(),
+    "qwen3": Architecture(qk_norm=True, hf_defaults={"head_dim": 128}),
 }
 """GGUF's name of the architecture -> its switches."""

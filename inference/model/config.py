@@ -43,6 +43,7 @@ class ModelConfig:
 
     Sizes are in elements. ``context_length`` is in tokens. ``rope_theta`` is the rotary base;
     ``rope_divisors`` says that the file has a tensor of divisors for its frequencies.
+    ``qk_norm``: every head of q and k is normed.
     """
 
     architecture: str
@@ -61,3 +62,4 @@ class ModelConfig:
     qkv_bias: bool
     rope_scaling: RopeScaling | None = None
     rope_divisors: bool = False
+    qk_norm: bool = False

@@ -53,6 +53,10 @@ def attention(c: ModelConfig, layer: int) -> Iterator[Op]:
         for buffer in "qkv":
             yield AddBias(buffer, weight(f"attn_{buffer}.bias", width[buffer]))
     yield observe(Stage.QKV_BIAS, "q", "k", "v")
+    if c.qk_norm:
+        for buffer in "qk":
+            scale = weight(f"attn_{buffer}_norm.weight", c.head_dim)
+            yield RmsNorm(buffer, scale, c.rms_norm_eps, buffer)
     for buffer in "qk":
         yield rope(c, buffer, head_rows[buffer])
     yield observe(Stage.Q_POST_ROPE, "q")

@@ -32,7 +32,7 @@ class Embed:
 
 @dataclass(frozen=True, slots=True)
 class RmsNorm:
-    """out = x / rms(x) * weight, rms² = mean(x²) + eps."""
+    """out = x / rms(x) * weight, rms² = mean(x²) + eps, for every part of x as long as the weight."""
 
     x: str
     weight: Parameter

@@ -92,7 +92,7 @@ def write_gguf(source: Path, target: Path) -> Path:
     return target
 
 
-@pytest.fixture(scope="session", params=["llama"])
+@pytest.fixture(scope="session", params=["llama", "qwen3"])
 def converted(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("converted")
     return write_gguf(TINY / request.param, folder / f"{request.param}.gguf")
@@ -117,7 +117,7 @@ def test_apr_of_gguf_gives_the_same_bits(converted: Path, tmp_path: Path) -> Non
         np.testing.assert_array_equal(apr.forward(IDS), source.forward(IDS))
 
 
-@pytest.mark.parametrize("architecture", ["llama"])
+@pytest.mark.parametrize("architecture", ["llama", "qwen3"])
 def test_apr_of_a_directory_gives_the_same_bits(
     architecture: str, tiny_of: Callable[[str], Model], tmp_path: Path
 ) -> None:
