@@ -17,7 +17,7 @@ from pytest_contracts.contract import load
 from pytest_contracts.contract.model import Contract, Mutant
 
 CONTRACTS = Path(__file__).parents[3] / "contracts" / "kernels"
-KERNELS = ("softmax", "rmsnorm", "silu", "swiglu", "rope", "matmul", "attention", "gqa")
+KERNELS = ("softmax", "rmsnorm", "silu", "swiglu", "geglu", "rope", "matmul", "attention", "gqa")
 PROFILE = "mutants"
 # Claims about code in another room: test_matmul.py breaks it under them.
 OF_OTHER_ROOMS = {"MM-BND-001", "FALSIFY-MM-004"}

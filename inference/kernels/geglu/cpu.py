@@ -1,0 +1,89 @@
+"""GeGLU's elementwise part in float32: GELU's tanh form and product in one pass over memory.
+
+x/2 · (1 + tanh(u)) = x · sigmoid(2u) needs one exponential and cancels nowhere. Its argument grows
+with x³, so a float32 argument would lose digits of the result: it is a sum of two floats here.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+from numba import njit
+
+from inference.kernels.arguments import Float32, float32_array
+from inference.kernels.exponential import LOWEST, exp_factors
+from pytest_contracts.binding import contract
+
+_ZERO = np.float32(0.0)
+_ONE = np.float32(1.0)
+_LINEAR = 2.0 * math.sqrt(2.0 / math.pi)
+_CUBIC = _LINEAR * 0.044715
+_FLAT = np.float32(-12.0)  # below it 2u < −110, and the result is −0 whatever x is
+
+
+@contract("geglu-kernel-v1", equation="geglu", implementation="cpu")
+def geglu(gate: Float32, up: Float32) -> Float32:
+    """Multiply ``up`` by the GELU of ``gate``, element by element.
+
+    Shapes:
+        gate, up: [...] float32, the same shape
+        returns: [...] float32
+    Raises:
+        TypeError: gate or up is not a float32 array.
+        ValueError: their shapes differ.
+    Contract: contracts/kernels/geglu-kernel-v1.yaml
+    """
+    gate = float32_array("geglu", "gate", gate)
+    up = float32_array("geglu", "up", up)
+    if gate.shape != up.shape:
+        raise ValueError(f"geglu: gate has shape {gate.shape}, but up has {up.shape}")
+    out = np.empty(gate.shape, np.float32)
+    _geglu(
+        np.ascontiguousarray(gate).reshape(-1),
+        np.ascontiguousarray(up).reshape(-1),
+        out.reshape(-1),
+    )
+    return out
+
+
+@contract("geglu-kernel-v1", equation="gelu", implementation="cpu")
+def gelu(x: Float32) -> Float32:
+    """Return GELU of every element, in the tanh form.
+
+    Shapes:
+        x: [...] float32
+        returns: [...] float32
+    Raises:
+        TypeError: x is not a float32 array.
+    Contract: contracts/kernels/geglu-kernel-v1.yaml
+    """
+    x = float32_array("gelu", "x", x)
+    out = np.empty(x.shape, np.float32)
+    _gelu(np.ascontiguousarray(x).reshape(-1), out.reshape(-1))
+    return out
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _geglu(gate, up, out):  # type: ignore[no-untyped-def]  # pragma: no cover
+    for i in range(gate.size):
+        out[i] = gelu_scalar(gate[i]) * up[i]
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _gelu(x, out):  # type: ignore[no-untyped-def]  # pragma: no cover
+    for i in range(x.size):
+        out[i] = gelu_scalar(x[i])
+
+
+@njit(inline="always", error_model="numpy")
+def gelu_scalar(x):  # type: ignore[no-untyped-def]  # pragma: no cover
+    """Return gelu of one float32; branch-free, for compiled callers whose loops must vectorize."""
+    wide = np.float64(x)
+    decay = -abs(_LINEAR * wide + _CUBIC * wide * wide * wide)
+    decay = np.float64(LOWEST) if decay < LOWEST else decay
+    high = np.float32(decay)
+    a, b = exp_factors(high, np.float32(decay - np.float64(high)))
+    clamped = _FLAT if x < _FLAT else x
+    numerator = clamped * a * b if x < _ZERO else x
+    return numerator / (_ONE + a * b)
