@@ -235,7 +235,7 @@ def plant(fault: str, monkeypatch: pytest.MonkeyPatch) -> None:
         "q_post_rope": ("rope_rotate", half_wrong_rotation),
         "k_post_rope": ("rope_rotate", half_wrong_rotation),
         "attn_scores": ("gqa_scores", lambda q, k: scores(q, k) / np.float32(q.shape[2] ** 0.5)),
-        "attn_softmax": ("gqa_softmax", lambda s, start: softmax(s, None)),
+        "attn_softmax": ("gqa_softmax", lambda s, *_: softmax(s, None)),
         "attention": ("gqa_mix", lambda w, v: mix(w, np.ascontiguousarray(v[:, ::-1]))),
     }
     if fault in defects:

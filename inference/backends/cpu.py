@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from inference.backends.cpu_linear import Dispatch, LinearLayers
+from inference.kernels.geglu import geglu, gelu
 from inference.kernels.gqa import gqa_mix, gqa_scores, gqa_softmax
 from inference.kernels.rmsnorm import rmsnorm
 from inference.kernels.rope import (
@@ -27,6 +28,7 @@ from inference.model.ops import (
     AddBias,
     Attend,
     Embed,
+    GeGlu,
     LastRow,
     Linear,
     Observe,
@@ -34,6 +36,7 @@ from inference.model.ops import (
     Remember,
     RmsNorm,
     Rope,
+    Scale,
     SwiGlu,
 )
 from inference.model.weights import Numerics, Weight, resolve_vectors
@@ -115,6 +118,9 @@ class CpuBackend:
     def _add_bias(self, op: AddBias, step: Step) -> None:
         step.buffers[op.x] = step.buffers[op.x] + self._vectors[op.bias.name]
 
+    def _scale(self, op: Scale, step: Step) -> None:
+        step.buffers[op.x] = step.buffers[op.x] * np.float32(op.factor)
+
     def _rope(self, op: Rope, step: Step) -> None:
         x = step.buffers[op.x]
         key = op.head_dim, op.theta, op.scaling, op.divisors
@@ -139,17 +145,25 @@ class CpuBackend:
     def _attend(self, op: Attend, step: Step) -> None:
         q = step.buffers[op.q]
         keys, values = step.cache.view(op.layer, len(q))
-        scores = gqa_scores(q.reshape(len(q), op.heads, op.head_dim), keys)
+        # What has left the window of the first query has left those of all.
+        gone = 0 if op.window is None else max(0, step.start + 1 - op.window)
+        scores = gqa_scores(q.reshape(len(q), op.heads, op.head_dim), keys[gone:])
         step.observe(Stage.ATTN_SCORES, op.layer, scores)
-        weights = gqa_softmax(scores, step.start)
+        weights = gqa_softmax(scores, step.start - gone, op.window)
         step.observe(Stage.ATTN_SOFTMAX, op.layer, weights)
-        step.buffers[op.out] = gqa_mix(weights, values).reshape(len(q), -1)
+        step.buffers[op.out] = gqa_mix(weights, values[gone:]).reshape(len(q), -1)
 
     def _swiglu(self, op: SwiGlu, step: Step) -> None:
         gate = step.buffers[op.gate]
         if step.capture is not None and step.capture.wants(Stage.FFN_SILU, op.layer):
             step.capture.observe(Stage.FFN_SILU, op.layer, silu(gate))
         step.buffers[op.out] = swiglu(gate, step.buffers[op.up])
+
+    def _geglu(self, op: GeGlu, step: Step) -> None:
+        gate = step.buffers[op.gate]
+        if step.capture is not None and step.capture.wants(Stage.FFN_SILU, op.layer):
+            step.capture.observe(Stage.FFN_SILU, op.layer, gelu(gate))
+        step.buffers[op.out] = geglu(gate, step.buffers[op.up])
 
     def _add(self, op: Add, step: Step) -> None:
         step.buffers[op.x] = step.buffers[op.x] + step.buffers[op.y]
@@ -169,10 +183,12 @@ class CpuBackend:
         RmsNorm: _rms_norm,
         Linear: _linear_layer,
         AddBias: _add_bias,
+        Scale: _scale,
         Rope: _rope,
         Remember: _remember,
         Attend: _attend,
         SwiGlu: _swiglu,
+        GeGlu: _geglu,
         Add: _add,
         LastRow: _last_row,
         Observe: _observe,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from math import sqrt
 from typing import Any
 
 from inference.errors import ModelFileError, UnsupportedArchitectureError, UnsupportedFormatError
@@ -9,9 +11,16 @@ from inference.formats.base import ModelFile
 from inference.formats.hyperparameters import KEYS, MAX_LAYERS, REQUIRED, Hyperparameters
 from inference.formats.names import ALIASES
 from inference.formats.rotary import rope_scaling
+from inference.formats.sliding import sliding_window
 from inference.formats.validate import check_structure
 from inference.model.architectures import ARCHITECTURES
-from inference.model.config import ModelConfig, RopeType
+from inference.model.config import Activation, ModelConfig, RopeType
+
+GEMMA3_27B_LAYERS = 62
+HF_ACTIVATIONS: Mapping[Activation, tuple[str, ...]] = {
+    "silu": ("silu", "swish"),
+    "gelu": ("gelu_pytorch_tanh", "gelu_tanh"),
+}
 
 
 def architecture_of(file: ModelFile) -> str:
@@ -33,9 +42,7 @@ def rope_type_of(file: ModelFile) -> RopeType | None:
     if architecture is None:
         return None
     read = Hyperparameters(file, architecture_of(file))
-    imported = file.metadata.get("original_format") if file.format == "apr" else None
-    of_gguf = "gguf" in (read.dialect, imported)
-    layout = architecture.gguf_rope_type if of_gguf else RopeType.NEOX
+    layout = architecture.gguf_rope_type if read.weights_of == "gguf" else RopeType.NEOX
     stated = file.metadata.get("rope_type") if file.format == "apr" else None
     if stated is not None and stated != layout:
         raise ModelFileError(
@@ -70,14 +77,16 @@ def model_config(file: ModelFile) -> ModelConfig:
     read = Hyperparameters(file, name, architecture.hf_defaults)
     rope_type = rope_type_of(file)
     assert rope_type is not None
+    layers = read.size("layers", limit=MAX_LAYERS)
     hidden, heads = read.size("hidden"), read.size("heads")
+    head_dim = read.size("head_dim", default=hidden // heads or REQUIRED)
     config = ModelConfig(
         architecture=name,
-        layers=read.size("layers", limit=MAX_LAYERS),
+        layers=layers,
         hidden=hidden,
         heads=heads,
         kv_heads=read.size("kv_heads", default=heads),
-        head_dim=read.size("head_dim", default=hidden // heads or REQUIRED),
+        head_dim=head_dim,
         intermediate=read.size("intermediate"),
         vocab=read.size("vocab", default=_rows(file, "token_embd.weight")),
         context_length=read.size("context_length"),
@@ -87,10 +96,16 @@ def model_config(file: ModelFile) -> ModelConfig:
         tied_embeddings="output.weight" not in file.tensors,
         qkv_bias="blk.0.attn_q.bias" in file.tensors,
         qk_norm=architecture.qk_norm,
+        post_norms=architecture.post_norms,
+        activation=architecture.activation,
+        norm_offset=architecture.hf_norm_offset if read.weights_of == "hf" else 0.0,
+        embedding_scale=sqrt(hidden) if architecture.scaled_embedding else 1.0,
+        query_scale=_query_scale(read, head_dim),
+        sliding=sliding_window(read, layers, architecture.sliding_pattern),
         rope_scaling=rope_scaling(read),
         rope_divisors=architecture.rope_divisors and "rope_freqs.weight" in file.tensors,
     )
-    _refuse_extensions(read)
+    _refuse_extensions(read, config)
     _check(file, config)
     return config
 
@@ -115,9 +130,38 @@ def _check(file: ModelFile, config: ModelConfig) -> None:
     check_structure(file, config)
 
 
-def _refuse_extensions(read: Hyperparameters) -> None:
+def _query_scale(read: Hyperparameters, head_dim: int) -> float:
+    """Return √(head_dim / scalar) for models that divide scores by the root of another scalar."""
+    if read.architecture != "gemma3":
+        return 1.0
+    scalar: float = head_dim
+    if read.dialect == "hf":
+        scalar = read.extra_positive(None, "query_pre_attn_scalar")
+    elif read.size("layers") == GEMMA3_27B_LAYERS:
+        # GGUF files do not state the scalar; llama.cpp knows the one model that needs it by depth.
+        scalar = read.size("hidden") / read.size("heads")
+    return sqrt(head_dim / scalar)
+
+
+def _refuse_extensions(read: Hyperparameters, config: ModelConfig) -> None:
     """Refuse what would change the forward pass and is not implemented."""
     if read.extra(None, "use_sliding_window"):
         raise UnsupportedFormatError(
             read.file.path, "sliding-window attention is not implemented for this architecture"
+        )
+    for key in ("attn_logit_softcapping", "final_logit_softcapping"):
+        if read.extra(key, key) is not None:
+            raise UnsupportedFormatError(read.file.path, f"{key} is not implemented")
+    if read.extra(None, "use_bidirectional_attention"):
+        raise UnsupportedFormatError(read.file.path, "attention to later tokens is not implemented")
+    stated = read.extra(None, "hidden_activation") or read.extra(None, "hidden_act")
+    if stated not in (None, *HF_ACTIVATIONS[config.activation]):
+        raise UnsupportedFormatError(
+            read.file.path,
+            f"activation {str(stated)[:80]!r} is not implemented for this architecture",
+        )
+    rotated = read.extra("rope.dimension_count", None)
+    if rotated is not None and rotated != config.head_dim:
+        raise UnsupportedFormatError(
+            read.file.path, f"only {str(rotated)[:80]} of {config.head_dim} values of a head rotate"
         )

@@ -37,7 +37,8 @@ REQUIRED: Any = object()
 class Hyperparameters:
     """The metadata of one file, read by field; ``ModelFileError`` for values that cannot be.
 
-    ``dialect`` and ``original`` are the format that the model came from and its metadata there.
+    ``dialect`` and ``original`` are the format that the model came from and its metadata there;
+    ``weights_of`` is the format whose conventions the values of its tensors follow.
     """
 
     def __init__(
@@ -48,6 +49,8 @@ class Hyperparameters:
         self._column = ("gguf", "apr", "hf").index(file.format)
         self._hf_defaults = hf_defaults or {}
         self.dialect, self.original = _original(file)
+        imported = file.metadata.get("original_format") if file.format == "apr" else None
+        self.weights_of: Dialect = "gguf" if "gguf" in (self.dialect, imported) else "hf"
 
     def key(self, field: str) -> str:
         """Return the key of a field in this file."""

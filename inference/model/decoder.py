@@ -6,16 +6,17 @@ feed-forward network.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from inference.errors import UnsupportedArchitectureError
 from inference.model.architectures import ARCHITECTURES
-from inference.model.config import ModelConfig, RopeType
+from inference.model.config import Activation, ModelConfig, RopeType
 from inference.model.ops import (
     Add,
     AddBias,
     Attend,
     Embed,
+    GeGlu,
     LastRow,
     Linear,
     Observe,
@@ -25,11 +26,13 @@ from inference.model.ops import (
     Remember,
     RmsNorm,
     Rope,
+    Scale,
     SwiGlu,
 )
 from inference.trace.stages import Stage
 
 EMBEDDING_TABLE = "token_embd.weight"
+GATES: Mapping[Activation, type[SwiGlu | GeGlu]] = {"silu": SwiGlu, "gelu": GeGlu}
 
 
 def attention(c: ModelConfig, layer: int) -> Iterator[Op]:
@@ -43,7 +46,7 @@ def attention(c: ModelConfig, layer: int) -> Iterator[Op]:
     def observe(stage: Stage, *buffers: str) -> Observe:
         return Observe(stage, layer, buffers)
 
-    yield RmsNorm("x", weight("attn_norm.weight", c.hidden), c.rms_norm_eps, "n")
+    yield norm(c, "x", f"blk.{layer}.attn_norm.weight", c.hidden, "n")
     yield observe(Stage.ATTN_NORM, "n")
     for buffer in "qkv":
         matrix = weight(f"attn_{buffer}.weight", width[buffer], c.hidden)
@@ -55,42 +58,57 @@ def attention(c: ModelConfig, layer: int) -> Iterator[Op]:
     yield observe(Stage.QKV_BIAS, "q", "k", "v")
     if c.qk_norm:
         for buffer in "qk":
-            scale = weight(f"attn_{buffer}_norm.weight", c.head_dim)
-            yield RmsNorm(buffer, scale, c.rms_norm_eps, buffer)
+            yield norm(c, buffer, f"blk.{layer}.attn_{buffer}_norm.weight", c.head_dim, buffer)
+    if c.query_scale != 1.0:
+        yield Scale("q", c.query_scale)
     for buffer in "qk":
-        yield rope(c, buffer, head_rows[buffer])
+        yield rope(c, layer, buffer, head_rows[buffer])
     yield observe(Stage.Q_POST_ROPE, "q")
     yield observe(Stage.K_POST_ROPE, "k")
     yield Remember("k", "v", layer)
-    yield Attend("q", c.heads, c.kv_heads, c.head_dim, layer, "a")
+    sliding = c.window_of(layer)
+    window = None if sliding is None else sliding.tokens
+    yield Attend("q", c.heads, c.kv_heads, c.head_dim, layer, "a", window)
     yield observe(Stage.ATTENTION, "a")
     yield Linear("a", weight("attn_output.weight", c.hidden, width["q"]), "a")
     yield observe(Stage.ATTN_OUT, "a")
+    if c.post_norms:
+        yield norm(c, "a", f"blk.{layer}.post_attention_norm.weight", c.hidden, "a")
 
 
-def rope(c: ModelConfig, buffer: str, heads: int) -> Rope:
+def norm(c: ModelConfig, x: str, name: str, size: int, out: str) -> RmsNorm:
+    """Return the norm of every part of a buffer that is as long as the weight."""
+    return RmsNorm(x, Parameter(name, (size,), c.norm_offset), c.rms_norm_eps, out)
+
+
+def rope(c: ModelConfig, layer: int, buffer: str, heads: int) -> Rope:
     """Return the rotation of a buffer's heads by the token's position."""
     neox = c.rope_type is RopeType.NEOX
+    sliding = c.window_of(layer)
+    if sliding is not None:
+        return Rope(buffer, heads, c.head_dim, sliding.rope_theta, neox)
     divisors = Parameter("rope_freqs.weight", (c.head_dim // 2,)) if c.rope_divisors else None
     return Rope(buffer, heads, c.head_dim, c.rope_theta, neox, c.rope_scaling, divisors)
 
 
 def feed_forward(c: ModelConfig, layer: int) -> Iterator[Op]:
-    """Write into ``f`` what the network adds to ``x``: f = W_down · (silu(W_gate n) * W_up n)."""
+    """Write into ``f`` what the network adds to ``x``: f = W_down · (act(W_gate n) * W_up n)."""
 
     def weight(part: str, *shape: int) -> Parameter:
         return Parameter(f"blk.{layer}.{part}", shape)
 
-    yield RmsNorm("x", weight("ffn_norm.weight", c.hidden), c.rms_norm_eps, "n")
+    yield norm(c, "x", f"blk.{layer}.ffn_norm.weight", c.hidden, "n")
     yield Observe(Stage.FFN_NORM, layer, ("n",))
     yield Linear("n", weight("ffn_gate.weight", c.intermediate, c.hidden), "g")
     yield Observe(Stage.FFN_GATE, layer, ("g",))
     yield Linear("n", weight("ffn_up.weight", c.intermediate, c.hidden), "u")
     yield Observe(Stage.FFN_UP, layer, ("u",))
-    yield SwiGlu("g", "u", layer, "f")
+    yield GATES[c.activation]("g", "u", layer, "f")
     yield Observe(Stage.FFN_SWIGL, layer, ("f",))
     yield Linear("f", weight("ffn_down.weight", c.hidden, c.intermediate), "f")
     yield Observe(Stage.FFN_OUT, layer, ("f",))
+    if c.post_norms:
+        yield norm(c, "f", f"blk.{layer}.post_ffw_norm.weight", c.hidden, "f")
 
 
 def block(c: ModelConfig, layer: int) -> Iterator[Op]:
@@ -104,14 +122,17 @@ def block(c: ModelConfig, layer: int) -> Iterator[Op]:
 
 
 def pre_norm_decoder(c: ModelConfig) -> Program:
-    """Return the program of the llama lineage: pre-norm, rotary, grouped-query, SwiGLU."""
+    """Return the program of the llama lineage: pre-norm, rotary, grouped-query, gated."""
     table = Parameter(EMBEDDING_TABLE, (c.vocab, c.hidden))
     head = table if c.tied_embeddings else Parameter("output.weight", (c.vocab, c.hidden))
-    ops: list[Op] = [Embed(table, "x"), Observe(Stage.EMBEDDING, 0, ("x",))]
+    ops: list[Op] = [Embed(table, "x")]
+    if c.embedding_scale != 1.0:
+        ops.append(Scale("x", c.embedding_scale))
+    ops.append(Observe(Stage.EMBEDDING, 0, ("x",)))
     for layer in range(c.layers):
         ops += block(c, layer)
     ops += [
-        RmsNorm("x", Parameter("output_norm.weight", (c.hidden,)), c.rms_norm_eps, "x"),
+        norm(c, "x", "output_norm.weight", c.hidden, "x"),
         Observe(Stage.FINAL_NORM, None, ("x",)),
         LastRow("x"),
         Linear("x", head, "logits"),

@@ -16,10 +16,14 @@ from inference.trace.stages import Stage
 
 @dataclass(frozen=True, slots=True)
 class Parameter:
-    """A tensor of the model by canonical name, with its shape in NumPy order."""
+    """A tensor of the model by canonical name, with its shape in NumPy order.
+
+    ``offset`` is what the operations need added to every stored value; vectors only.
+    """
 
     name: str
     shape: tuple[int, ...]
+    offset: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +36,7 @@ class Embed:
 
 @dataclass(frozen=True, slots=True)
 class RmsNorm:
-    """out = x / rms(x) * weight, rms² = mean(x²) + eps, for every part of x as long as the weight."""
+    """out = x / rms(x) * weight, rms² = mean(x²) + eps, by parts of x as long as the weight."""
 
     x: str
     weight: Parameter
@@ -55,6 +59,14 @@ class AddBias:
 
     x: str
     bias: Parameter
+
+
+@dataclass(frozen=True, slots=True)
+class Scale:
+    """x = x * factor, in place."""
+
+    x: str
+    factor: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +96,10 @@ class Remember:
 
 @dataclass(frozen=True, slots=True)
 class Attend:
-    """out = causal grouped-query attention of q over all that the layer remembers."""
+    """out = causal grouped-query attention of q over what the layer remembers.
+
+    With a ``window``, a query sees only the last ``window`` keys, that of its own token included.
+    """
 
     q: str
     heads: int
@@ -92,11 +107,22 @@ class Attend:
     head_dim: int
     layer: int
     out: str
+    window: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class SwiGlu:
     """out = silu(gate) * up."""
+
+    gate: str
+    up: str
+    layer: int
+    out: str
+
+
+@dataclass(frozen=True, slots=True)
+class GeGlu:
+    """out = gelu(gate) * up, in the tanh form."""
 
     gate: str
     up: str
@@ -129,7 +155,19 @@ class Observe:
 
 
 Op = (
-    Embed | RmsNorm | Linear | AddBias | Rope | Remember | Attend | SwiGlu | Add | LastRow | Observe
+    Embed
+    | RmsNorm
+    | Linear
+    | AddBias
+    | Scale
+    | Rope
+    | Remember
+    | Attend
+    | SwiGlu
+    | GeGlu
+    | Add
+    | LastRow
+    | Observe
 )
 
 

@@ -46,15 +46,23 @@ class Weight:
     """One tensor: packed rows as they lie in the file, float32 when asked.
 
     ``packed`` is uint8 [rows, bytes per row], a read-only view of the file; a vector is one row.
+    ``offset`` is what is added to a vector's values.
     """
 
-    def __init__(self, info: TensorInfo, raw: NDArray[np.uint8], budget: F32Budget) -> None:
+    def __init__(
+        self,
+        info: TensorInfo,
+        raw: NDArray[np.uint8],
+        budget: F32Budget,
+        offset: float = 0.0,
+    ) -> None:
         self.name = info.name
         self.dtype: GGMLType = info.dtype
         self.shape = info.shape
         self.columns = info.shape[-1]
         self.rows = info.shape[0] if len(info.shape) > 1 else 1
         self.packed = raw.reshape(self.rows, row_bytes(info.dtype, self.columns))
+        self.offset = np.float32(offset)
         self._budget = budget
         self._kept: NDArray[np.float32] | None = None
 
@@ -92,15 +100,15 @@ def resolve(file: ModelFile, program: Program, f32_cache_bytes: int) -> Mapping[
     """Find every parameter of ``program`` in ``file``, whose structure has been checked."""
     budget = F32Budget(f32_cache_bytes)
     return {
-        parameter.name: Weight(file.tensors[parameter.name], file.raw(parameter.name), budget)
-        for parameter in program.parameters()
+        p.name: Weight(file.tensors[p.name], file.raw(p.name), budget, p.offset)
+        for p in program.parameters()
     }
 
 
 def resolve_vectors(weights: Mapping[str, Weight]) -> Mapping[str, NDArray[np.float32]]:
     """Expand the one-dimensional tensors (norms, biases) by name; together they are small."""
     return {
-        name: weight.take(slice(None))[0]
+        name: weight.take(slice(None))[0] + weight.offset
         for name, weight in weights.items()
         if len(weight.shape) == 1
     }

@@ -47,14 +47,18 @@ def scaled(products: Float32, head_dim: int) -> Float32:
     return products
 
 
-def causal_softmax(kernel: str, scores: Float32, start: int | None) -> Float32:
+def causal_softmax(
+    kernel: str, scores: Float32, start: int | None, window: int | None = None
+) -> Float32:
     """Softmax over the keys that each query may see; the others get weight zero.
 
     Shapes:
-        scores: [heads, n, s] float32, C-contiguous; query i sees keys 0..start + i, None: all
+        scores: [heads, n, s] float32, C-contiguous; query i sees keys 0..start + i, None: all;
+            of these the last ``window``, None: all
         returns: [heads, n, s] float32
     Raises:
-        ValueError: there is no key, ``start`` is negative, or keys up to start + n − 1 are missing.
+        ValueError: there is no key, ``start`` is negative, keys up to start + n − 1 are missing, or
+            ``window`` is not positive.
     """
     queries, keys = scores.shape[1:]
     if keys == 0:
@@ -68,15 +72,19 @@ def causal_softmax(kernel: str, scores: Float32, start: int | None) -> Float32:
         )
     else:
         first, step = start + 1, 1
+    if window is not None and window < 1:
+        raise ValueError(f"{kernel}: the window is {window}, but must be positive")
     out = np.empty(scores.shape, np.float32)
-    _softmax_prefixes(scores, first, step, out)
+    _softmax_windows(scores, first, step, keys if window is None else window, out)
     return out
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def _softmax_prefixes(scores, first, step, out):  # type: ignore[no-untyped-def]  # pragma: no cover
+def _softmax_windows(scores, first, step, window, out):  # type: ignore[no-untyped-def]  # pragma: no cover
     for head in range(scores.shape[0]):
         for i in range(scores.shape[1]):
             seen = first + i * step
-            softmax_row(scores[head, i, :seen], out[head, i, :seen])
+            gone = max(0, seen - window)
+            out[head, i, :gone] = np.float32(0.0)
+            softmax_row(scores[head, i, gone:seen], out[head, i, gone:seen])
             out[head, i, seen:] = np.float32(0.0)

@@ -47,15 +47,17 @@ def gqa_scores(q: Float32, k: Float32) -> Float32:
     return scaled(products, d).reshape(heads, n, s)
 
 
-def gqa_softmax(scores: Float32, start: int | None = None) -> Float32:
+def gqa_softmax(scores: Float32, start: int | None = None, window: int | None = None) -> Float32:
     """Return the attention weights: softmax over the keys that each query may see, zero elsewhere.
+
+    With a ``window``, a query sees only the last ``window`` of the keys that it would see.
 
     Shapes:
         scores: [H, n, s]
         returns: [H, n, s] float32
     """
     scores = float32_array("gqa", "scores", scores, ndim=3)
-    return causal_softmax("gqa", np.ascontiguousarray(scores), start)
+    return causal_softmax("gqa", np.ascontiguousarray(scores), start, window)
 
 
 def gqa_mix(weights: Float32, v: Float32) -> Float32:

@@ -13,7 +13,7 @@ import inference
 from inference import Model
 
 GOLDEN = Path(__file__).parents[2] / "golden"
-ARCHITECTURES = ("llama", "qwen2", "qwen3")
+ARCHITECTURES = ("gemma3", "llama", "qwen2", "qwen3")
 
 
 @pytest.fixture(scope="session")

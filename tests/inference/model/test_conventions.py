@@ -39,6 +39,8 @@ def tensors_of_gguf(file: ModelFile, config: dict[str, Any]) -> dict[str, NDArra
             heads = config[f"num_{kind}_heads"]
             rows = values.reshape(heads, 2, -1, values.shape[1])
             values = np.ascontiguousarray(rows.swapaxes(1, 2)).reshape(values.shape)
+        if architecture == "gemma3_text" and name.endswith("norm.weight"):
+            values = values + np.float32(1.0)
         found[name] = values
     if (config.get("rope_scaling") or {}).get("rope_type") == "llama3":
         found["rope_freqs.weight"] = llama3_divisors(config)
@@ -77,6 +79,10 @@ def write_gguf(source: Path, target: Path) -> Path:
     writer.add_value_length(config["head_dim"])
     writer.add_layer_norm_rms_eps(config["rms_norm_eps"])
     writer.add_rope_freq_base(rope.get("full_attention", rope)["rope_theta"])
+    if "layer_types" in config:
+        writer.add_sliding_window(config["sliding_window"])
+        sliding = [kind == "sliding_attention" for kind in config["layer_types"]]
+        writer.add_sliding_window_pattern(sliding)
     writer.add_tokenizer_model("gpt2")
     writer.add_tokenizer_pre("qwen2")
     writer.add_token_list([f"t{i}" for i in range(config["vocab_size"])])
@@ -92,7 +98,7 @@ def write_gguf(source: Path, target: Path) -> Path:
     return target
 
 
-@pytest.fixture(scope="session", params=["llama", "qwen3"])
+@pytest.fixture(scope="session", params=["gemma3", "llama", "qwen3"])
 def converted(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("converted")
     return write_gguf(TINY / request.param, folder / f"{request.param}.gguf")
@@ -117,7 +123,7 @@ def test_apr_of_gguf_gives_the_same_bits(converted: Path, tmp_path: Path) -> Non
         np.testing.assert_array_equal(apr.forward(IDS), source.forward(IDS))
 
 
-@pytest.mark.parametrize("architecture", ["llama", "qwen3"])
+@pytest.mark.parametrize("architecture", ["gemma3", "llama", "qwen3"])
 def test_apr_of_a_directory_gives_the_same_bits(
     architecture: str, tiny_of: Callable[[str], Model], tmp_path: Path
 ) -> None:

@@ -40,6 +40,7 @@ class Golden(NamedTuple):
 GOLDENS = (
     Golden("qwen2.5-coder-0.5b-instruct", "qwen05b", 0.02, 0.3),
     Golden("smollm2-135m-instruct", "smol135m", 0.06, 0.7),
+    Golden("gemma-3-270m", "gemma270m", 0.08, 0.7),
 )
 SHORT, LONG = ("a01_english", "a04_cjk_emoji", "a08_short", "a12_chat"), "a11_long900"
 
