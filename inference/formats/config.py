@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from math import sqrt
 from typing import Any
 
@@ -16,7 +16,6 @@ from inference.formats.validate import check_structure
 from inference.model.architectures import ARCHITECTURES
 from inference.model.config import Activation, ModelConfig, RopeType
 
-GEMMA3_27B_LAYERS = 62
 HF_ACTIVATIONS: Mapping[Activation, tuple[str, ...]] = {
     "silu": ("silu", "swish"),
     "gelu": ("gelu_pytorch_tanh", "gelu_tanh"),
@@ -100,7 +99,7 @@ def model_config(file: ModelFile) -> ModelConfig:
         activation=architecture.activation,
         norm_offset=architecture.hf_norm_offset if read.weights_of == "hf" else 0.0,
         embedding_scale=sqrt(hidden) if architecture.scaled_embedding else 1.0,
-        query_scale=_query_scale(read, head_dim),
+        query_scale=_query_scale(read, head_dim, architecture.gguf_hidden_scalar_depths),
         sliding=sliding_window(read, layers, architecture.sliding_pattern),
         rope_scaling=rope_scaling(read),
         rope_divisors=architecture.rope_divisors and "rope_freqs.weight" in file.tensors,
@@ -130,15 +129,10 @@ def _check(file: ModelFile, config: ModelConfig) -> None:
     check_structure(file, config)
 
 
-def _query_scale(read: Hyperparameters, head_dim: int) -> float:
+def _query_scale(read: Hyperparameters, head_dim: int, depths: Collection[int]) -> float:
     """Return √(head_dim / scalar) for models that divide scores by the root of another scalar."""
-    if read.architecture != "gemma3":
-        return 1.0
-    scalar: float = head_dim
-    if read.dialect == "hf":
-        scalar = read.extra_positive(None, "query_pre_attn_scalar")
-    elif read.size("layers") == GEMMA3_27B_LAYERS:
-        # GGUF files do not state the scalar; llama.cpp knows the one model that needs it by depth.
+    scalar = read.extra_positive(None, "query_pre_attn_scalar", default=head_dim)
+    if read.dialect == "gguf" and read.size("layers") in depths:
         scalar = read.size("hidden") / read.size("heads")
     return sqrt(head_dim / scalar)
 

@@ -6,7 +6,7 @@ What a file states itself (sizes, bases, windows) is not here; names of tensors 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -24,6 +24,8 @@ class Architecture:
     ``scaled_embedding``: embeddings are multiplied by √hidden.
     ``sliding_pattern``: when a file states none, all layers but every n-th have a sliding window.
     ``hf_norm_offset``: Hugging Face's norm weights are short of this; GGUF converters add it.
+    ``gguf_hidden_scalar_depths``: models of this many layers divide scores by √(hidden / heads),
+    which GGUF files do not state; llama.cpp goes by the depth too.
     ``hf_defaults`` holds what config.json may leave out, under its own keys.
     """
 
@@ -35,6 +37,7 @@ class Architecture:
     scaled_embedding: bool = False
     sliding_pattern: int | None = None
     hf_norm_offset: float = 0.0
+    gguf_hidden_scalar_depths: Collection[int] = ()
     hf_defaults: Mapping[str, Any] = field(default_factory=dict)
 
 
@@ -46,6 +49,7 @@ ARCHITECTURES: Mapping[str, Architecture] = {
         scaled_embedding=True,
         sliding_pattern=6,
         hf_norm_offset=1.0,
+        gguf_hidden_scalar_depths=(62,),
         hf_defaults={"head_dim": 256, "rope_theta": 1e6, "query_pre_attn_scalar": 256},
     ),
     "llama": Architecture(

@@ -92,3 +92,21 @@ def test_bad_arguments_are_named(shapes, start, message):
 def test_reference_refuses_a_ratio_that_is_no_integer():
     with pytest.raises(ValueError, match="4 key/value heads do not divide 14"):
         reference.gqa(*draw(1, 2, 14, 4), None)
+
+
+@pytest.mark.parametrize("window", [1, 3, 7, 100])
+def test_a_window_hides_what_lies_before_it(window):
+    scores = np.random.default_rng(0).normal(size=(2, 4, 9)).astype(np.float32)
+    weights = cpu.gqa_softmax(scores, 5, window)
+    for i in range(4):
+        seen = range(max(0, 6 + i - window), 6 + i)
+        expected = np.zeros((2, 9))
+        expected[:, seen] = np.exp(scores[:, i, seen].astype(np.float64))
+        expected /= expected.sum(axis=1, keepdims=True)
+        np.testing.assert_allclose(weights[:, i], expected, rtol=1e-5)
+        assert np.all((weights[:, i] == 0) == (expected == 0))
+
+
+def test_an_empty_window_is_refused():
+    with pytest.raises(ValueError, match="gqa: the window is 0, but must be positive"):
+        cpu.gqa_softmax(np.zeros((1, 1, 1), np.float32), 0, 0)

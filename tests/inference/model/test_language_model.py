@@ -42,6 +42,11 @@ def test_both_paths_agree() -> None:
     assert not np.array_equal(*logits)
 
 
+def test_both_paths_agree_for_every_architecture(of_architecture: Model) -> None:
+    with inference.load(of_architecture.file.path, numerics="fused") as fused:
+        assert cosine(fused.forward(IDS), of_architecture.forward(IDS)) > 0.9999
+
+
 def test_a_byte_budget_changes_nothing_but_memory() -> None:
     results = []
     for budget in (0, 600_000, 1 << 30):
