@@ -61,17 +61,18 @@ def test_too_long_a_prompt_computes_nothing(tiny: Model) -> None:
     assert [d.calls for d in tiny.dispatch] == before
 
 
-def test_long_prompts_go_in_batches(tiny: Model) -> None:
+def test_long_prompts_go_in_batches(of_architecture: Model) -> None:
+    model = of_architecture
     ids = (np.arange(PREFILL_TOKENS + 30) * 7 % 512).tolist()
-    batched = tiny.session().advance(ids, every_row=True)
+    batched = model.session().advance(ids, every_row=True)
     assert batched.shape == (len(ids), 512)
-    last = tiny.session().advance(ids)
+    last = model.session().advance(ids)
     assert last.shape == (1, 512)
-    np.testing.assert_allclose(last[0], batched[-1], rtol=0, atol=1e-5)
-    whole = tiny.trace(ids)
+    np.testing.assert_allclose(last[0], batched[-1], rtol=0, atol=1e-4)
+    whole = model.trace(ids)
     np.testing.assert_allclose(whole.logits, batched[-1], rtol=0, atol=1e-4)
     for layer in whole.forward.layer_activations:
-        assert layer.output_stats.count == len(ids) * tiny.config.hidden
+        assert layer.output_stats.count == len(ids) * model.config.hidden
 
 
 def test_sessions_of_one_model_do_not_mix(tiny: Model) -> None:
