@@ -6,7 +6,7 @@ dialect that the model was first written in, GGUF or Hugging Face: an import to 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any, Literal
 
 from inference.errors import ModelFileError
@@ -124,26 +124,26 @@ class Hyperparameters:
         return self._size(key, section.get(key), REQUIRED, 1 << 40)
 
     def _size(self, key: str, value: Any, default: Any, limit: int) -> int:
-        accept = lambda value: type(value) is int and 0 < value < limit  # noqa: E731
-        what = "a positive integer of a possible size"
-        return int(self._accepted(key, value, default, accept, what))
+        value = self._or_default(key, value, default)
+        if not (type(value) is int and 0 < value < limit):
+            raise self._impossible(key, value, "a positive integer of a possible size")
+        return value
 
     def _positive(self, key: str, value: Any, default: Any) -> float:
-        accept = lambda value: type(value) in (int, float) and 0 < value < MAX_NUMBER  # noqa: E731
-        return float(self._accepted(key, value, default, accept, "a positive finite number"))
+        value = self._or_default(key, value, default)
+        if not (type(value) in (int, float) and 0 < value < MAX_NUMBER):
+            raise self._impossible(key, value, "a positive finite number")
+        return float(value)
 
-    def _accepted(
-        self, key: str, value: Any, default: Any, accept: Callable[[Any], bool], what: str
-    ) -> Any:
-        if value is None:
-            if default is REQUIRED:
-                raise ModelFileError(self.file.path, f"metadata key {key!r} is missing")
-            value = default
-        if not accept(value):
-            raise ModelFileError(
-                self.file.path, f"metadata key {key!r} is {str(value)[:80]!r}; it must be {what}"
-            )
-        return value
+    def _or_default(self, key: str, value: Any, default: Any) -> Any:
+        if value is None and default is REQUIRED:
+            raise ModelFileError(self.file.path, f"metadata key {key!r} is missing")
+        return default if value is None else value
+
+    def _impossible(self, key: str, value: Any, what: str) -> ModelFileError:
+        return ModelFileError(
+            self.file.path, f"metadata key {key!r} is {str(value)[:80]!r}; it must be {what}"
+        )
 
 
 def _original(file: ModelFile) -> tuple[Dialect, Mapping[str, Any]]:
