@@ -65,31 +65,41 @@ def resolve(target: str, *, where: Where | None = None) -> Callable[..., Any]:
         ContractBindingError: there is no such module or function, or importing it failed.
         Unavailable: the module says that this machine lacks what it needs.
     """
-    module_name, colon, attribute = target.partition(":")
-    if not (module_name and colon and attribute):
-        raise ContractBindingError(
-            f"{target!r} is not of the form module:function",
-            where=where,
-            hint="Write for example inference.kernels.softmax.cpu:softmax",
-        )
-    module = _import(module_name, target, where)
-    found: Any = module
-    for part in attribute.split("."):
-        try:
-            found = getattr(found, part)
-        except AttributeError:
-            close = difflib.get_close_matches(part, dir(found), n=1)
-            raise ContractBindingError(
-                f"{module_name} has no function {attribute!r}",
-                where=where,
-                hint=f"Did you mean {close[0]!r}?" if close else None,
-            ) from None
+    found = attribute(target, "function", where=where)
     if not callable(found):
         raise ContractBindingError(
             f"{target} is a {type(found).__name__}, not a function", where=where
         )
     function: Callable[..., Any] = found
     return function
+
+
+def attribute(target: str, what: str = "attribute", *, where: Where | None = None) -> Any:
+    """Import what ``module:attribute`` names, as it is now.
+
+    Raises:
+        ContractBindingError: there is no such module or attribute, or importing it failed.
+        Unavailable: the module says that this machine lacks what it needs.
+    """
+    module_name, colon, path = target.partition(":")
+    if not (module_name and colon and path):
+        raise ContractBindingError(
+            f"{target!r} is not of the form module:{what}",
+            where=where,
+            hint="Write for example inference.kernels.softmax.cpu:softmax",
+        )
+    found: Any = _import(module_name, target, where)
+    for part in path.split("."):
+        try:
+            found = getattr(found, part)
+        except AttributeError:
+            close = difflib.get_close_matches(part, dir(found), n=1)
+            raise ContractBindingError(
+                f"{module_name} has no {what} {path!r}",
+                where=where,
+                hint=f"Did you mean {close[0]!r}?" if close else None,
+            ) from None
+    return found
 
 
 def _import(module_name: str, target: str, where: Where | None) -> object:

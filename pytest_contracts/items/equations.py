@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from inspect import signature
 from typing import Any
 
 import numpy as np
@@ -79,11 +80,14 @@ class Subject:
         equation: Equation,
         implementation: str,
         observation: Observation,
+        *,
+        label: str | None = None,
     ) -> None:
         self.contract = contract
         self.equation = equation
         self.implementation = implementation
         self.observation = observation
+        self.label = label or equation.name
         self._witness: Witness | None = None
         self._arguments: tuple[Argument, ...] = ()
 
@@ -94,17 +98,36 @@ class Subject:
 
     def __call__(self, *values: Any) -> Any:
         """Call the implementation; lists come back as float64 arrays."""
-        if self._witness is None:
-            self.bind()
-        witness = self._witness
-        assert witness is not None
+        return self.run(self.given(values))
+
+    def given(self, values: Sequence[Any]) -> list[Any]:
+        """Return what the implementation is handed for these values; arrays are fresh copies."""
+        self._bound()
         given = [
             argument.cast(value)
             for argument, value in zip(self._padded(len(values)), values, strict=True)
         ]
         if self.implementation == SCALAR:
             given = [value.tolist() if isinstance(value, np.ndarray) else value for value in given]
-        return _array(witness(*given))
+        return given
+
+    def run(self, given: Sequence[Any], **keywords: Any) -> Any:
+        """Call the implementation on what ``given`` returned."""
+        return _array(self._bound()(*given, **keywords))
+
+    def takes(self, keyword: str) -> bool:
+        """Tell whether the implementation has a parameter of that name."""
+        try:
+            parameters = signature(self._bound().function).parameters.values()
+        except (TypeError, ValueError):  # a builtin may have no signature
+            return False
+        return any(p.name == keyword or p.kind is p.VAR_KEYWORD for p in parameters)
+
+    def _bound(self) -> Witness:
+        if self._witness is None:
+            self.bind()
+        assert self._witness is not None
+        return self._witness
 
     def bind(self) -> None:
         """Import the implementation and the others of its equation."""
@@ -124,7 +147,7 @@ class Subject:
         self._arguments = Argument.all_of(
             self.equation, definition.parameters if definition is not None else ()
         )
-        self.observation.ran[self.equation.name] = qualified_name(function)
+        self.observation.ran[self.label] = qualified_name(function)
         self.observation.functions.append(function)
         self._witness = witness
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from typing import Any
 
 from pytest_contracts.contract.model import Claim
 from pytest_contracts.items.case import Case
@@ -33,16 +34,22 @@ def formal_of(claim: Claim) -> Formula | None:
     return Formula.of(claim.formal, claim.formal_where or claim.where)
 
 
-def formula_test(case: Case, formulas: tuple[Formula, ...]) -> Callable[..., None]:
+def formula_test(
+    case: Case,
+    formulas: tuple[Formula, ...],
+    functions: Mapping[str, Callable[..., Any]] | None = None,
+) -> Callable[..., None]:
     """Return the test that judges formulas on the variables they mention.
 
+    ``functions`` are known to the formulas beside the contract's equations.
+
     Raises:
-        Prose: they call no implementation.
+        Prose: the formulas call no implementation.
     """
     mentioned = frozenset().union(*(formula.names for formula in formulas))
     equations = concerned(case.contract, case.claim, mentioned)
     variables = case.variables(equations)
-    known = known_names(case.contract, {**variables, **case.parameters.values})
+    known = known_names(case.contract, {**variables, **case.parameters.values, **(functions or {})})
     for formula in formulas:
         check_names(formula, known)
     check = FormulaCheck(
@@ -52,6 +59,7 @@ def formula_test(case: Case, formulas: tuple[Formula, ...]) -> Callable[..., Non
         implementation=case.implementation,
         parameters=case.parameters.values,
         observation=case.observation,
+        functions=functions,
         equation=equations[0] if len(equations) == 1 else None,
     )
     check.refuse_prose()

@@ -91,6 +91,7 @@ class FormulaCheck:
         implementation: str | None,
         parameters: Mapping[str, Any],
         observation: Observation,
+        functions: Mapping[str, Callable[..., Any]] | None = None,
         equation: Equation | None = None,
     ) -> None:
         self.claim = claim
@@ -102,7 +103,7 @@ class FormulaCheck:
         if noisy and self.tolerance is None:
             self.tolerance = DEFAULT_NOISE_FACTOR
         equations = Equations(contract, implementation, observation)
-        fixed = {**contract.constants, **parameters}
+        fixed = {**contract.constants, **parameters, **(functions or {})}
         self.environment = {**fixed, **equations.environment()}
         self.baseline = {**fixed, **_definitions(equations, np.float32)} if noisy else None
         if equation is not None:
