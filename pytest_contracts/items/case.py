@@ -102,6 +102,7 @@ def implementations_under_test(
     for equation in concerned(contract, claim, mentioned):
         names.update(dict.fromkeys(implementation_names(contract, equation)))
     if "all" in claim.applies_to:
+        names.pop(claim.extra.get("to", ""), None)  # what the others are compared with
         return tuple(names) or (None,)
     for name in claim.applies_to:
         if name not in names:

@@ -124,16 +124,9 @@ def test_monotonicity_follows_the_order_of_the_elements(project):
     assert with_cpu(project, "engine:softmax", falling) == "FALSIFIED"
 
 
-def test_monotonicity_of_scalars_needs_a_formula(project):
-    head = """
-metadata: {version: 1.0.0, kind: kernel, description: A contract about numbers}
-equations:
-  double:
-    formula: double(n) = 2 * n
-    variables: {n: 0..1000}
-    implementations: {cpu: "engine:double"}
-"""
-    project.contract(claim("type: monotonicity"), head=head)
+def test_monotonicity_of_matrices_needs_a_formula(project):
+    path = project.contract(claim("type: monotonicity"))
+    path.write_text(path.read_text().replace("shape: [n]", "shape: [1, n]"))
     result = project.run()
     result.stdout.fnmatch_lines(["*VACUOUS: monotonicity without formal is about vectors*"])
 
@@ -160,7 +153,7 @@ def test_determinism_compares_bits(project):
         assert with_cpu(project, f"dice:{name}", claim("type: determinism")) == "FALSIFIED"
 
 
-@pytest.mark.parametrize("kind", ["soundness", "frame", "liveness", "invariant"])
+@pytest.mark.parametrize("kind", ["soundness", "safety", "liveness", "invariant"])
 def test_types_without_template_are_prose_without_formula(project, kind):
     project.contract(claim(f"type: {kind}"))
     project.run().assert_outcomes(skipped=1)

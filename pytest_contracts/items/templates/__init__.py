@@ -1,0 +1,32 @@
+"""What each obligation type claims where neither ``formal`` nor ``run`` says it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import MappingProxyType
+
+from pytest_contracts.items.templates import algebra, conservation, declared, order, runs
+from pytest_contracts.items.templates.clause import Clause, Template
+
+TEMPLATES: Mapping[str, Template] = MappingProxyType(
+    {
+        "equivalence": declared.equivalence,
+        "bound": declared.bound,
+        "idempotency": algebra.idempotency,
+        "involution": algebra.involution,
+        "roundtrip": algebra.roundtrip,
+        "linearity": algebra.linearity,
+        "additivity": algebra.additivity,
+        "homogeneity": algebra.homogeneity,
+        "symmetry": algebra.commutativity,
+        "commutativity": algebra.commutativity,
+        "associativity": algebra.associativity,
+        "monotonicity": order.monotonicity,
+        "ordering": order.ordering,
+        "conservation": conservation.conservation,
+        "determinism": runs.determinism,
+        "frame": runs.frame,
+    }
+)
+
+__all__ = ["TEMPLATES", "Clause", "Template"]
