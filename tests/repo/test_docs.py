@@ -25,7 +25,7 @@ from pytest_contracts.cli import app as pv
 from pytest_contracts.contract.building import TYPE_CODES
 from pytest_contracts.contract.schema import schema_text
 from pytest_contracts.formula import LIBRARY, parse, same
-from pytest_contracts.items.obligation import TEMPLATES
+from pytest_contracts.items.templates import TEMPLATES
 from pytest_contracts.ledger import Record
 from pytest_contracts.verdict import Level, Verdict, outcome
 
