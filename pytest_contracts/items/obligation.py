@@ -12,7 +12,7 @@ from pytest_contracts.items.falsification import formal_of, formula_test
 from pytest_contracts.items.formulas import Formula
 from pytest_contracts.items.observation import Prose
 from pytest_contracts.items.procedure_claim import procedure_test
-from pytest_contracts.items.templates import TEMPLATES, Clause
+from pytest_contracts.items.templates import KEYS, TEMPLATES, Clause
 from pytest_contracts.items.templates.declared import equivalence
 
 
@@ -23,10 +23,11 @@ def obligation_test(case: Case) -> Callable[..., None]:
 
     Raises:
         Prose: there is neither, and the type has no template.
-        ContractSyntaxError: the template lacks what it needs.
+        ContractSyntaxError: the template lacks what it needs, or a key says what nothing reads.
     """
     claim = case.claim
     assert isinstance(claim, ProofObligation)
+    _refuse_unread(claim)
     if claim.run is not None:
         return procedure_test(case)
     formula = formal_of(claim)
@@ -43,6 +44,19 @@ def obligation_test(case: Case) -> Callable[..., None]:
             hint="Add equation: to the claim.",
         )
     return template(Clause.of(case, claim, equations[0]))
+
+
+def _refuse_unread(claim: ProofObligation) -> None:
+    """Refuse a key that would only seem to strengthen the claim."""
+    templated = claim.run is None and (claim.formal is None or claim.type == "equivalence")
+    read = KEYS.get(claim.type, frozenset()) if templated else frozenset()
+    for key in sorted(frozenset().union(*KEYS.values()) & claim.extra.keys() - read):
+        beside = "" if templated else " that has formal or run"
+        raise ContractSyntaxError(
+            f"{key!r} says nothing in a claim of type {claim.type}{beside}",
+            where=claim.where,
+            hint=f"It is read by the templates of {', '.join(t for t in KEYS if key in KEYS[t])}.",
+        )
 
 
 def _formal_test(case: Case, claim: ProofObligation, formula: Formula) -> Callable[..., None]:

@@ -29,4 +29,19 @@ TEMPLATES: Mapping[str, Template] = MappingProxyType(
     }
 )
 
-__all__ = ["TEMPLATES", "Clause", "Template"]
+_ABOUT_ONE = ("idempotency", "involution", "linearity", "additivity", "homogeneity")
+KEYS: Mapping[str, frozenset[str]] = MappingProxyType(
+    {
+        **dict.fromkeys(_ABOUT_ONE, frozenset({"argument"})),
+        "roundtrip": frozenset({"argument", "inverse"}),
+        "monotonicity": frozenset({"argument", "direction"}),
+        "ordering": frozenset({"argument", "direction"}),
+        "conservation": frozenset({"argument", "measure"}),
+        "equivalence": frozenset({"to"}),
+        "determinism": frozenset({"threads"}),
+        "frame": frozenset({"modifies", "state"}),
+    }
+)
+"""The keys of a claim that the template of its type reads."""
+
+__all__ = ["KEYS", "TEMPLATES", "Clause", "Template"]

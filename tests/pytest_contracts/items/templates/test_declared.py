@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 THREE = 'reference: "maps:reference", good: "maps:good", bad: "maps:bad"'
 CODE = """
 def reference(x):
@@ -36,3 +38,18 @@ def test_what_is_missing_is_said(bench):
         "type equivalence: 'good' would be compared with itself",
         "type: equivalence, to: good, applies_to: good",
     )
+
+
+@pytest.mark.parametrize(
+    ("message", "claim"),
+    [
+        ("'threads' says nothing in a claim of type involution", "type: involution, threads: 2"),
+        (
+            "'threads' says nothing in a claim of type determinism that has formal or run",
+            "type: determinism, threads: 2, formal: f(x) = f(x)",
+        ),
+        ("'inverse' says nothing in a claim of type safety", "type: safety, inverse: f"),
+    ],
+)
+def test_a_key_that_nothing_reads_is_refused(bench, message, claim):
+    bench.refuses(message, claim)
