@@ -179,7 +179,7 @@ BY_HAND: list[tuple[str, Callable[[], Any]]] = [
 
 
 @pytest.mark.parametrize(
-    ("text", "by_hand"), [c for c in BY_HAND if c[1]], ids=lambda c: str(c)[:40]
+    ("text", "by_hand"), [pytest.param(*c, id=c[0][:40]) for c in BY_HAND if c[1]]
 )
 def test_values_agree_with_numpy_by_hand(text: str, by_hand: Callable[[], Any]) -> None:
     found = value(text, tolerance=1e-3)
