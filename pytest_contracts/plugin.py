@@ -44,7 +44,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         "--contracts-backend",
         dest="contracts_backend",
         metavar="NAME",
-        help="backend under judgement, for the hooks of this project to read",
+        help="judge only the implementations of this name, such as cpu or cuda",
     )
     group.addoption(
         "--contracts-model",

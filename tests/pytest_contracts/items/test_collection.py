@@ -277,3 +277,18 @@ def test_file_alone_finds_its_dependencies(project):
     depends(project, "one-v1", "two-v1")
     depends(project, "deeper/two-v1")
     project.run("contracts/one-v1.yaml").assert_outcomes(skipped=1)
+
+
+def test_backend_option_chooses_the_implementation(project):
+    project.contract(
+        """
+        proof_obligations:
+          - {id: A, type: invariant, property: P, formal: softmax(x) >= 0}
+          - {id: B, type: invariant, property: P, run: f}
+        """
+    )
+    project.procedures("def f(): pass")
+    project.run("--contracts-backend=cpu", examples=5).assert_outcomes(passed=2)
+    assert set(project.verdicts()) == {"A[cpu]", "B"}
+    project.run("--contracts-backend=cuda", examples=5).assert_outcomes(passed=1)
+    assert set(project.verdicts()) == {"B"}
