@@ -81,7 +81,7 @@ def apply_top_p(logits: Logits, p: float) -> Logits:
     if p >= 1.0:
         return logits.copy()
     ids, weights = _weights(logits)
-    order = np.argsort(-weights, kind="stable")
+    order = np.argsort(-logits[ids], kind="stable")  # logits tell apart what rounds to one weight
     mass = np.cumsum(weights[order])
     count = int(np.searchsorted(mass, p * mass[-1], side="left")) + 1
     return _keep(logits, ids[order[:count]])

@@ -12,9 +12,12 @@ TOOL = Path(__file__).parents[2] / "tools" / "make_report_picture.py"
 CONTRACT = """
 metadata: {version: 1.0.0, description: Numbers}
 equations:
-  double: {formula: double(n) = 2 * n, variables: {n: 0..9}, implementations: {cpu: "math:fsum"}}
+  negated:
+    formula: negated(n) = 0 - n
+    variables: {n: 0..9}
+    implementations: {cpu: "operator:neg"}
 falsification_tests:
-  - {id: FALSIFY-NM-001, rule: Sum, variables: {x: [1, 2]}, formal: "x + x = 2 * x"}
+  - {id: FALSIFY-NM-001, rule: Sign, prediction: "n + −n = 0", formal: "n + negated(n) = 0"}
 """
 
 
