@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -34,6 +35,32 @@ def float32_array(
             f"{kernel}: {name} has shape {array.shape}, but at least {min_ndim} axes are needed"
         )
     return array
+
+
+def elementwise(kernel: str, loop: Callable[..., None], **operands: Any) -> Float32:
+    """Apply a compiled loop to operands of one shape, element by element.
+
+    Args:
+        kernel: who asks, for the messages.
+        loop: takes the operands flat and contiguous, in the order given, and the flat output last.
+        operands: name -> [...] float32, all of the same shape.
+
+    Shapes:
+        returns: [...] float32
+    Raises:
+        TypeError: an operand is not a float32 array.
+        ValueError: the shapes differ.
+    """
+    arrays = {name: float32_array(kernel, name, value) for name, value in operands.items()}
+    (first, lead), *others = arrays.items()
+    for name, array in others:
+        if array.shape != lead.shape:
+            raise ValueError(
+                f"{kernel}: {first} has shape {lead.shape}, but {name} has {array.shape}"
+            )
+    out = np.empty(lead.shape, np.float32)
+    loop(*(np.ascontiguousarray(array).reshape(-1) for array in arrays.values()), out.reshape(-1))
+    return out
 
 
 def same_size(kernel: str, left: str, left_size: int, right: str, right_size: int) -> None:

@@ -11,7 +11,7 @@ import math
 import numpy as np
 from numba import njit
 
-from inference.kernels.arguments import Float32, float32_array
+from inference.kernels.arguments import Float32, elementwise
 from inference.kernels.exponential import LOWEST, exp_factors
 from pytest_contracts.binding import contract
 
@@ -34,17 +34,7 @@ def geglu(gate: Float32, up: Float32) -> Float32:
         ValueError: their shapes differ.
     Contract: contracts/kernels/geglu-kernel-v1.yaml
     """
-    gate = float32_array("geglu", "gate", gate)
-    up = float32_array("geglu", "up", up)
-    if gate.shape != up.shape:
-        raise ValueError(f"geglu: gate has shape {gate.shape}, but up has {up.shape}")
-    out = np.empty(gate.shape, np.float32)
-    _geglu(
-        np.ascontiguousarray(gate).reshape(-1),
-        np.ascontiguousarray(up).reshape(-1),
-        out.reshape(-1),
-    )
-    return out
+    return elementwise("geglu", _geglu, gate=gate, up=up)
 
 
 @contract("geglu-kernel-v1", equation="gelu", implementation="cpu")
@@ -58,10 +48,7 @@ def gelu(x: Float32) -> Float32:
         TypeError: x is not a float32 array.
     Contract: contracts/kernels/geglu-kernel-v1.yaml
     """
-    x = float32_array("gelu", "x", x)
-    out = np.empty(x.shape, np.float32)
-    _gelu(np.ascontiguousarray(x).reshape(-1), out.reshape(-1))
-    return out
+    return elementwise("gelu", _gelu, x=x)
 
 
 @njit(cache=True, nogil=True, error_model="numpy")

@@ -8,7 +8,7 @@ from __future__ import annotations
 import numpy as np
 from numba import njit
 
-from inference.kernels.arguments import Float32, float32_array
+from inference.kernels.arguments import Float32, elementwise
 from inference.kernels.exponential import LOWEST, exp_factors
 from pytest_contracts.binding import contract
 
@@ -27,10 +27,7 @@ def silu(x: Float32) -> Float32:
         TypeError: x is not a float32 array.
     Contract: contracts/kernels/silu-kernel-v1.yaml
     """
-    x = float32_array("silu", "x", x)
-    out = np.empty(x.shape, np.float32)
-    _silu(np.ascontiguousarray(x).reshape(-1), out.reshape(-1))
-    return out
+    return elementwise("silu", _silu, x=x)
 
 
 @njit(cache=True, nogil=True, error_model="numpy")

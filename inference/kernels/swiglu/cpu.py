@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import numpy as np
 from numba import njit
 
-from inference.kernels.arguments import Float32, float32_array
+from inference.kernels.arguments import Float32, elementwise
 from inference.kernels.silu.cpu import silu_scalar
 from pytest_contracts.binding import contract
 
@@ -22,17 +21,7 @@ def swiglu(gate: Float32, up: Float32) -> Float32:
         ValueError: their shapes differ.
     Contract: contracts/kernels/swiglu-kernel-v1.yaml
     """
-    gate = float32_array("swiglu", "gate", gate)
-    up = float32_array("swiglu", "up", up)
-    if gate.shape != up.shape:
-        raise ValueError(f"swiglu: gate has shape {gate.shape}, but up has {up.shape}")
-    out = np.empty(gate.shape, np.float32)
-    _swiglu(
-        np.ascontiguousarray(gate).reshape(-1),
-        np.ascontiguousarray(up).reshape(-1),
-        out.reshape(-1),
-    )
-    return out
+    return elementwise("swiglu", _swiglu, gate=gate, up=up)
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
