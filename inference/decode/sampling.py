@@ -20,6 +20,7 @@ from inference.decode.transforms import (
     apply_top_p,
     apply_typical,
     log_softmax,
+    probability_weights,
 )
 from inference.errors import EngineError
 
@@ -42,9 +43,9 @@ def sample(logits: Logits, temperature: float, rng: np.random.Generator) -> int:
     if temperature == 0:
         return greedy(logits)
     scaled = apply_temperature(logits.astype(np.float64), temperature)
-    weights = np.exp(scaled - scaled.max())
+    ids, weights = probability_weights(scaled)
     cumulative = np.cumsum(weights)
-    return int(np.searchsorted(cumulative, rng.random() * cumulative[-1], side="right"))
+    return int(ids[np.searchsorted(cumulative, rng.random() * cumulative[-1], side="right")])
 
 
 def shape(logits: Logits, options: SamplingOptions, counts: NDArray[np.integer]) -> Logits:

@@ -66,7 +66,7 @@ def apply_typical(logits: Logits, p: float) -> Logits:
     """
     if p >= 1.0:
         return logits.copy()
-    ids, weights = _weights(logits)
+    ids, weights = probability_weights(logits)
     probabilities = weights / weights.sum()
     surprise = -np.log(np.maximum(probabilities, np.finfo(np.float64).tiny))
     entropy = float((probabilities * surprise).sum())
@@ -80,7 +80,7 @@ def apply_top_p(logits: Logits, p: float) -> Logits:
     """Keep the fewest likeliest tokens whose probabilities reach ``p`` (Holtzman et al. 2020)."""
     if p >= 1.0:
         return logits.copy()
-    ids, weights = _weights(logits)
+    ids, weights = probability_weights(logits)
     order = np.argsort(-logits[ids], kind="stable")  # logits tell apart what rounds to one weight
     mass = np.cumsum(weights[order])
     count = int(np.searchsorted(mass, p * mass[-1], side="left")) + 1
@@ -106,7 +106,7 @@ def log_softmax(logits: Logits) -> NDArray[np.float64]:
     return shifted - math.log(float(np.exp(shifted).sum()))
 
 
-def _weights(logits: Logits) -> tuple[NDArray[np.intp], NDArray[np.float64]]:
+def probability_weights(logits: Logits) -> tuple[NDArray[np.intp], NDArray[np.float64]]:
     """Return the ids that are still in, and their probabilities up to a factor."""
     ids = np.flatnonzero(logits > -np.inf)
     kept = logits[ids].astype(np.float64)
