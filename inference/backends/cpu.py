@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -47,15 +48,36 @@ Array = NDArray[np.float32]
 IntArray = NDArray[np.intp]
 
 
+@dataclass(frozen=True, slots=True)
+class Span:
+    """The rows of a step that go on with one text; its past is ``start`` tokens in ``cache``."""
+
+    rows: slice
+    cache: KVCache
+    start: int
+
+
 class Step:
-    """The state of one run of a program: token ids, positions, named buffers."""
+    """The state of one run of a program: token ids, positions, named buffers.
+
+    ``texts`` are new tokens with the past that they go on with; the tokens of several texts are
+    stacked. ``groups`` are the rows of each text in the buffers.
+    """
 
     def __init__(
-        self, ids: IntArray, cache: KVCache, *, every_row: bool, capture: Capture | None
+        self,
+        texts: Sequence[tuple[IntArray, KVCache]],
+        *,
+        every_row: bool = False,
+        capture: Capture | None = None,
     ) -> None:
-        self.ids = ids
-        self.cache = cache
-        self.start = cache.length
+        self.ids = np.concatenate([ids for ids, _ in texts])
+        ends = np.cumsum([len(ids) for ids, _ in texts]).tolist()
+        self.spans = tuple(
+            Span(slice(end - len(ids), end), cache, cache.length)
+            for end, (ids, cache) in zip(ends, texts, strict=True)
+        )
+        self.groups = tuple(span.rows for span in self.spans)
         self.every_row = every_row
         self.capture = capture
         self.buffers: dict[str, Array] = {}
@@ -66,7 +88,9 @@ class Step:
     ) -> tuple[Array, Array]:
         """Return the cosines and sines of this step's positions; built once for all layers."""
         if key not in self._rotary:
-            positions = np.arange(self.start, self.start + len(self.ids))
+            starts = [span.start - span.rows.start for span in self.spans]
+            counts = [span.rows.stop - span.rows.start for span in self.spans]
+            positions = np.arange(len(self.ids)) + np.repeat(starts, counts)
             self._rotary[key] = rope_table(positions, frequencies())
         return self._rotary[key]
 
@@ -99,10 +123,12 @@ class CpuBackend:
 
         The tokens join the cache only when the whole program has run.
         """
-        step.cache.reserve(len(step.ids))
+        for span in step.spans:
+            span.cache.reserve(span.rows.stop - span.rows.start)
         for op in program.ops:
             self.handlers[type(op)](self, op, step)
-        step.cache.commit(len(step.ids))
+        for span in step.spans:
+            span.cache.commit(span.rows.stop - span.rows.start)
         return step.buffers[program.output]
 
     def _embed(self, op: Embed, step: Step) -> None:
@@ -113,7 +139,7 @@ class CpuBackend:
         step.buffers[op.out] = rmsnorm(x.reshape(-1, weight.size), weight, op.eps).reshape(x.shape)
 
     def _linear_layer(self, op: Linear, step: Step) -> None:
-        step.buffers[op.out] = self._linear(step.buffers[op.x], op.weight.name)
+        step.buffers[op.out] = self._linear(step.buffers[op.x], op.weight.name, step.groups)
 
     def _add_bias(self, op: AddBias, step: Step) -> None:
         step.buffers[op.x] = step.buffers[op.x] + self._vectors[op.bias.name]
@@ -140,18 +166,24 @@ class CpuBackend:
         return frequencies
 
     def _remember(self, op: Remember, step: Step) -> None:
-        step.cache.append(op.layer, step.buffers[op.k], step.buffers[op.v])
+        k, v = step.buffers[op.k], step.buffers[op.v]
+        for span in step.spans:
+            span.cache.append(op.layer, k[span.rows], v[span.rows])
 
     def _attend(self, op: Attend, step: Step) -> None:
         q = step.buffers[op.q]
-        keys, values = step.cache.view(op.layer, len(q))
+        mixed = [self._attend_text(op, step, q[span.rows], span) for span in step.spans]
+        step.buffers[op.out] = mixed[0] if len(mixed) == 1 else np.concatenate(mixed)
+
+    def _attend_text(self, op: Attend, step: Step, q: Array, span: Span) -> Array:
+        keys, values = span.cache.view(op.layer, len(q))
         # What has left the window of the first query has left those of all.
-        gone = 0 if op.window is None else max(0, step.start + 1 - op.window)
+        gone = 0 if op.window is None else max(0, span.start + 1 - op.window)
         scores = gqa_scores(q.reshape(len(q), op.heads, op.head_dim), keys[gone:])
         step.observe(Stage.ATTN_SCORES, op.layer, scores)
-        weights = gqa_softmax(scores, step.start - gone, op.window)
+        weights = gqa_softmax(scores, span.start - gone, op.window)
         step.observe(Stage.ATTN_SOFTMAX, op.layer, weights)
-        step.buffers[op.out] = gqa_mix(weights, values[gone:]).reshape(len(q), -1)
+        return gqa_mix(weights, values[gone:]).reshape(len(q), -1)
 
     def _swiglu(self, op: SwiGlu, step: Step) -> None:
         gate = step.buffers[op.gate]
@@ -170,7 +202,9 @@ class CpuBackend:
 
     def _last_row(self, op: LastRow, step: Step) -> None:
         if not step.every_row:
-            step.buffers[op.x] = step.buffers[op.x][-1:]
+            last = [rows.stop - 1 for rows in step.groups]
+            step.buffers[op.x] = step.buffers[op.x][last]
+            step.groups = tuple(slice(i, i + 1) for i in range(len(last)))
 
     def _observe(self, op: Observe, step: Step) -> None:
         if step.capture is not None and step.capture.wants(op.stage, op.layer):

@@ -7,7 +7,7 @@ loaded; nothing falls back to another kernel.
 from __future__ import annotations
 
 import threading
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -31,6 +31,7 @@ Array = NDArray[np.float32]
 
 FLOAT_TYPES = (GGMLType.F32, GGMLType.F16, GGMLType.BF16)
 FLOAT, INT8 = "f32-matmul", "int8-dot"
+WHOLE = (slice(None),)
 
 PRODUCTS: Mapping[Numerics, Mapping[GGMLType, str]] = {
     "f32": dict.fromkeys(DECODERS, FLOAT),
@@ -84,13 +85,16 @@ class LinearLayers:
             kernel = matmul if product == FLOAT else FUSED_KERNELS[weight.dtype]
             self.log[name] = Dispatch(name, weight.dtype, product, kernel_name(kernel))
 
-    def __call__(self, x: Array, name: str) -> Array:
-        """Return x Wᵀ for the matrix called ``name``; x is [n, in], the result [n, out]."""
+    def __call__(self, x: Array, name: str, groups: Sequence[slice] = WHOLE) -> Array:
+        """Return x Wᵀ for the matrix called ``name``; x is [n, in], the result [n, out].
+
+        ``groups`` are the rows of each text in x; a row's result does not depend on other groups.
+        """
         entry = self.log[name]
         if entry.product == INT8:
             y = multiply(self._pack(name), *self._round(x))
         else:
-            y = float_product(x, self._matrices[name])
+            y = float_product(x, self._matrices[name], groups)
         entry.calls += 1
         return y
 
@@ -114,9 +118,13 @@ class LinearLayers:
         return rounded[1:]
 
 
-def float_product(x: Array, weight: Weight) -> Array:
-    """Return x Wᵀ in float32 from the expanded matrix, strip by strip when it is not kept."""
+def float_product(x: Array, weight: Weight, groups: Sequence[slice] = WHOLE) -> Array:
+    """Return x Wᵀ in float32 from the expanded matrix, strip by strip when it is not kept.
+
+    Each group of rows is a product of its own: how BLAS rounds depends on how many rows it gets.
+    """
     y = np.empty((len(x), weight.rows), np.float32)
-    for rows, values in weight.strips():
-        y[:, rows] = matmul(x, values.T)
+    for columns, values in weight.strips():
+        for rows in groups:
+            y[rows, columns] = matmul(x[rows], values.T)
     return y

@@ -7,6 +7,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
+import numpy as np
+from numpy.typing import NDArray
+
 from inference.decode.options import GenerationOptions
 from inference.decode.sampling import Logprobs, Sampler, logprobs
 from inference.decode.stop import StopFinder
@@ -61,35 +64,60 @@ class Generation:
         return self.text
 
 
-@dataclass(frozen=True, slots=True)
-class Choice:
-    """One generated token; ``logprobs`` when asked for."""
+class Writer:
+    """One text in the making: logits in, pieces out.
 
-    id: int
-    logprobs: Logprobs | None
-
-
-def choices(
-    session: Session, prompt: Sequence[int], options: GenerationOptions, ends: frozenset[int]
-) -> Iterator[Choice]:
-    """Yield new tokens until one of ``ends`` (not yielded), ``max_tokens`` or the context's end.
-
-    ``prompt`` is the whole text so far; what the session has seen of it is not run again.
-
-    Raises:
-        ContextOverflowError: prompt and ``max_tokens`` together exceed the context.
+    ``pending`` are the tokens that the session must run next; once there are none, the text is
+    finished, and ``finish_reason`` is known.
     """
-    count = _room(session, len(prompt), options)
-    sampler = Sampler(options, prompt)
-    ids = session.reuse(prompt)
-    for _ in range(count):
-        logits = session.advance(ids)[-1]
-        token = sampler.choose(logits)
-        if token in ends:
-            return
-        wanted = options.logprobs
-        yield Choice(token, None if wanted is None else logprobs(logits, token, wanted))
-        ids = (token,)
+
+    def __init__(
+        self,
+        session: Session,
+        tokenizer: Tokenizer,
+        prompt: Sequence[int],
+        options: GenerationOptions,
+    ) -> None:
+        """Begin; what the session has seen of ``prompt``, the whole text so far, stays.
+
+        ``ContextOverflowError`` when prompt and ``max_tokens`` together exceed the context.
+        """
+        self._left = _room(session, len(prompt), options)
+        self._options = options
+        self._sampler = Sampler(options, prompt)
+        self._ends = frozenset() if options.ignore_eos else frozenset(tokenizer.eog_ids)
+        self._characters = tokenizer.stream(skip_special=False)
+        self._stop = StopFinder(options.stop)
+        self.finish_reason: FinishReason = "length"
+        self.pending: Sequence[int] = session.reuse(prompt)
+
+    def take(self, logits: NDArray[np.float32]) -> Piece | None:
+        """Choose the token after ``pending`` from its logits [vocab]; None if it ends the text."""
+        token = self._sampler.choose(logits)
+        self._left -= 1
+        if token in self._ends:
+            self._finish("stop")
+            rest = self._flush()
+            return Piece(None, rest) if rest else None
+        text = self._stop.push(self._characters.push(token))
+        self.pending = (token,)
+        if self._stop.found is not None:
+            self._finish("stop")
+        elif self._left == 0:
+            self._finish("length")
+            text += self._flush()
+        wanted = self._options.logprobs
+        return Piece(token, text, None if wanted is None else logprobs(logits, token, wanted))
+
+    def _flush(self) -> str:
+        text = self._stop.push(self._characters.finish()) + self._stop.finish()
+        if self._stop.found is not None:
+            self.finish_reason = "stop"
+        return text
+
+    def _finish(self, reason: FinishReason) -> None:
+        self.pending = ()
+        self.finish_reason = reason
 
 
 def _room(session: Session, prompt: int, options: GenerationOptions) -> int:
@@ -129,45 +157,50 @@ class Continuation(Iterator[Piece]):
         prompt: Sequence[int],
         options: GenerationOptions,
     ) -> Iterator[Piece]:
-        ends = frozenset() if options.ignore_eos else frozenset(tokenizer.eog_ids)
-        characters = tokenizer.stream(skip_special=False)
-        stop = StopFinder(options.stop)
-        count = _room(session, len(prompt), options)
-        for place, choice in enumerate(choices(session, prompt, options, ends), 1):
-            text = stop.push(characters.push(choice.id))
-            if place == count and stop.found is None:
-                text += stop.push(characters.finish()) + stop.finish()
-            if stop.found is not None:
-                self.finish_reason = "stop"
-            yield Piece(choice.id, text, choice.logprobs)
-            if stop.found is not None or place == count:
-                return
-        self.finish_reason = "stop"
-        rest = stop.push(characters.finish()) + stop.finish()
-        if rest:
-            yield Piece(None, rest)
+        writer = Writer(session, tokenizer, prompt, options)
+        while writer.pending:
+            piece = writer.take(session.advance(writer.pending)[-1])
+            self.finish_reason = writer.finish_reason
+            if piece is not None:
+                yield piece
+
+
+class Transcript:
+    """The pieces of one generation with the times of the first and the last."""
+
+    def __init__(self, prompt: Sequence[int]) -> None:
+        self._prompt = tuple(int(i) for i in prompt)
+        self._pieces: list[Piece] = []
+        self._begin = time.perf_counter()
+        self._first: float | None = None
+
+    def add(self, piece: Piece) -> None:
+        """Note a piece that has just come."""
+        if self._first is None:
+            self._first = time.perf_counter()
+        self._pieces.append(piece)
+
+    def finish(self, reason: FinishReason) -> Generation:
+        """Return the generation that has just ended."""
+        end = time.perf_counter()
+        first = end if self._first is None else self._first
+        return Generation(
+            prompt_ids=self._prompt,
+            ids=tuple(piece.id for piece in self._pieces if piece.id is not None),
+            text="".join(piece.text for piece in self._pieces),
+            finish_reason=reason,
+            prefill_s=first - self._begin,
+            decode_s=end - first,
+            logprobs=tuple(p.logprobs for p in self._pieces if p.logprobs is not None),
+        )
 
 
 def generate(
     session: Session, tokenizer: Tokenizer, prompt: Sequence[int], options: GenerationOptions
 ) -> Generation:
     """Run a `Continuation` to its end and time it."""
-    pieces: list[Piece] = []
-    begin = first = time.perf_counter()
+    transcript = Transcript(prompt)
     continuation = Continuation(session, tokenizer, prompt, options)
     for piece in continuation:
-        if not pieces:
-            first = time.perf_counter()
-        pieces.append(piece)
-    end = time.perf_counter()
-    if not pieces:
-        first = end
-    return Generation(
-        prompt_ids=tuple(int(i) for i in prompt),
-        ids=tuple(piece.id for piece in pieces if piece.id is not None),
-        text="".join(piece.text for piece in pieces),
-        finish_reason=continuation.finish_reason,
-        prefill_s=first - begin,
-        decode_s=end - first,
-        logprobs=tuple(piece.logprobs for piece in pieces if piece.logprobs is not None),
-    )
+        transcript.add(piece)
+    return transcript.finish(continuation.finish_reason)

@@ -81,14 +81,39 @@ class Session:
         batch = len(tokens) if capture is not None else PREFILL_TOKENS
         logits = []
         for i in range(0, len(tokens), batch):
-            part = tokens[i : i + batch]
-            # Noted before the run that makes them the past: an interrupt may come between.
-            self._ids[self.length :] = part.tolist()
-            step = Step(part, self.cache, every_row=every_row, capture=capture)
+            step = Step([self._noted(tokens[i : i + batch])], every_row=every_row, capture=capture)
             logits.append(self._backend.run(self._program, step))
         if not every_row:
             return logits[-1]
         return logits[0] if len(logits) == 1 else np.concatenate(logits)
+
+    @staticmethod
+    def advance_together(texts: Sequence[tuple[Session, Sequence[int]]]) -> NDArray[np.float32]:
+        """Run the next tokens of several sessions of one model as one batch.
+
+        Returns the last token's logits of each, [sessions, vocab]. In float32 they are bit for bit
+        what `advance` returns for up to ``PREFILL_TOKENS`` tokens at a time.
+
+        Raises:
+            InputError: an id is not in the vocabulary, or the sessions are not of one model, or
+                one comes twice.
+            ContextOverflowError: tokens do not fit a context; nothing has been computed.
+        """
+        first = texts[0][0]
+        if len({id(session) for session, _ in texts}) < len(texts):
+            raise InputError("a session cannot run twice in one batch")
+        if any(session._backend is not first._backend for session, _ in texts):
+            raise InputError("only sessions of one model can run in one batch")
+        tokens = [token_ids(ids, first._vocab) for _, ids in texts]
+        for (session, _), new in zip(texts, tokens, strict=True):
+            session.cache.reserve(len(new))
+        noted = [session._noted(new) for (session, _), new in zip(texts, tokens, strict=True)]
+        return first._backend.run(first._program, Step(noted))
+
+    def _noted(self, tokens: NDArray[np.intp]) -> tuple[NDArray[np.intp], KVCache]:
+        # Before the run that makes them the past: an interrupt may come between.
+        self._ids[self.length :] = tokens.tolist()
+        return tokens, self.cache
 
     def truncate(self, length: int) -> None:
         """Forget everything after the first ``length`` tokens.

@@ -8,8 +8,6 @@ import pytest
 import inference
 from inference import Model
 from inference.data import TINY_MODEL
-from inference.decode.generate import choices
-from inference.decode.options import GenerationOptions
 from inference.errors import ContextOverflowError, EngineError, InputError
 
 IDS = [335, 309, 220, 17, 10, 17, 30]
@@ -85,10 +83,9 @@ def test_overflow_is_refused_before_work(model: Model) -> None:
     room = model.config.context_length - len(IDS)
     session = model.session()
     with pytest.raises(ContextOverflowError, match=f"at most {room} new tokens"):
-        next(choices(session, IDS, GenerationOptions(max_tokens=room + 1), frozenset()))
+        next(model.stream(IDS, max_tokens=room + 1, session=session))
     assert session.length == 0
-    session = model.session()
-    assert next(choices(session, IDS, GenerationOptions(max_tokens=room), frozenset())).id >= 0
+    assert next(model.stream(IDS, max_tokens=room)).id is not None
 
 
 def test_an_answer_may_end_where_the_context_does(model: Model) -> None:
