@@ -320,7 +320,7 @@ def literal_table(module: ModuleType, name: str) -> set[str]:
         if isinstance(node, ast.AnnAssign) and getattr(node.target, "id", "") == name:
             (table,) = (child for child in ast.walk(node) if isinstance(child, ast.Dict))
             assert all(key is not None for key in table.keys), f"{name} unpacks another table"
-            return {ast.unparse(key).removeprefix("GGMLType.") for key in table.keys if key}
+            return {ast.unparse(key).rpartition(".")[2] for key in table.keys if key}
     raise AssertionError(f"{module.__name__} has no table {name}")
 
 

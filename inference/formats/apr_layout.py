@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import IntFlag
 
-from inference.quant.types import GGMLType
+from inference.quant.types import AprType, GGMLType, TensorType
 
 MAGIC = b"APR\0"
 OLD_MAGICS = (b"APR1", b"APR2")
@@ -49,7 +49,7 @@ class Flag(IntFlag):
 
 
 # The format's own ids. GGML types outside this table go by 160 + their GGML number.
-_NATIVE: Mapping[GGMLType, int] = {
+_NATIVE: Mapping[TensorType, int] = {
     GGMLType.F32: 0,
     GGMLType.F16: 1,
     GGMLType.F64: 3,
@@ -59,33 +59,30 @@ _NATIVE: Mapping[GGMLType, int] = {
     GGMLType.Q4_K: 12,
     GGMLType.Q6_K: 14,
     GGMLType.BF16: 30,
+    AprType.APR_Q4: 128,
+    AprType.APR_Q8: 129,
 }
-_EXTENSION: Mapping[GGMLType, int] = {
+_EXTENSION: Mapping[TensorType, int] = {
     dtype: _EXTENSION_BASE + dtype.value for dtype in GGMLType if dtype not in _NATIVE
 }
 _IDS = {**_NATIVE, **_EXTENSION}
-_TYPES = {number: dtype for dtype, number in _IDS.items()}
-UNSUPPORTED_DTYPES: Mapping[int, str] = {
-    7: "U8",
-    8: "APR-Q4",
-    9: "APR-Q8",
-    128: "APR-Q4",
-    129: "APR-Q8",
-}
+_LEGACY_IDS: Mapping[int, TensorType] = {8: AprType.APR_Q4, 9: AprType.APR_Q8}
+_TYPES = {**_LEGACY_IDS, **{number: dtype for dtype, number in _IDS.items()}}
+UNSUPPORTED_DTYPES: Mapping[int, str] = {7: "U8"}
 """Ids of the format that the engine does not read, with their names."""
 
 
-def dtype_id(dtype: GGMLType) -> int:
+def dtype_id(dtype: TensorType) -> int:
     """Return the id of an element type in the tensor index."""
     return _IDS[dtype]
 
 
-def dtype_of(number: int) -> GGMLType | None:
+def dtype_of(number: int) -> TensorType | None:
     """Return the element type of an id, ``None`` for one that the engine does not read."""
     return _TYPES.get(number)
 
 
-def is_extension(dtype: GGMLType) -> bool:
+def is_extension(dtype: TensorType) -> bool:
     """Tell whether a type's id belongs to the range that ``dtype_extension`` announces."""
     return dtype in _EXTENSION
 

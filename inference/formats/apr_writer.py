@@ -17,7 +17,7 @@ from inference.formats.apr import AprFile
 from inference.formats.apr_layout import Flag, Header
 from inference.formats.jsonfile import dump_object
 from inference.formats.layout import tensor_nbytes
-from inference.quant.types import GGMLType, block_size
+from inference.quant.types import TensorType, is_quantized
 
 Pieces = Iterable[bytes | memoryview]
 
@@ -30,7 +30,7 @@ class TensorSource:
     """
 
     name: str
-    dtype: GGMLType
+    dtype: TensorType
     shape: tuple[int, ...]
     pieces: Callable[[], Pieces]
 
@@ -81,7 +81,7 @@ def _head(target: Path, metadata: Mapping[str, Any], tensors: Sequence[TensorSou
     flags = Flag.ROW_MAJOR
     if any(layout.is_extension(tensor.dtype) for tensor in tensors):
         text[layout.DTYPE_EXTENSION_KEY] = layout.DTYPE_EXTENSION
-    if any(block_size(tensor.dtype) > 1 for tensor in tensors):
+    if any(is_quantized(tensor.dtype) for tensor in tensors):
         flags |= Flag.QUANTIZED
     if "tokenizer" in text:
         flags |= Flag.HAS_VOCABULARY

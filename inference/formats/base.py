@@ -15,7 +15,7 @@ from typing import Any, Protocol, Self, runtime_checkable
 import numpy as np
 from numpy.typing import NDArray
 
-from inference.quant.types import GGMLType
+from inference.quant.types import TensorType
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +29,7 @@ class TensorInfo:
     name: str
     file_name: str
     shape: tuple[int, ...]
-    dtype: GGMLType
+    dtype: TensorType
     offset: int
     nbytes: int
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from math import prod
 
-from inference.quant.types import GGMLType, row_bytes
+from inference.quant.types import TensorType, prefix_bytes, row_bytes
 
 
 def swap(dims: Sequence[int]) -> tuple[int, ...]:
@@ -18,9 +18,9 @@ def swap(dims: Sequence[int]) -> tuple[int, ...]:
     return tuple(dims[::-1])
 
 
-def tensor_nbytes(dtype: GGMLType, shape: Sequence[int]) -> int:
+def tensor_nbytes(dtype: TensorType, shape: Sequence[int]) -> int:
     """Return the packed size in bytes of a tensor with ``shape`` in rows-first order.
 
     ``ValueError`` when the last dimension is not a whole number of blocks.
     """
-    return prod(shape[:-1]) * row_bytes(dtype, shape[-1])
+    return prefix_bytes(dtype) + prod(shape[:-1]) * row_bytes(dtype, shape[-1])

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from inference.formats.base import ModelFile, TensorInfo
 from inference.model.ops import Program
 from inference.quant import dequantize
-from inference.quant.types import GGMLType, row_bytes
+from inference.quant.types import TensorType, prefix_bytes, row_bytes
 
 Numerics = Literal["f32", "fused"]
 
@@ -57,11 +57,13 @@ class Weight:
         offset: float = 0.0,
     ) -> None:
         self.name = info.name
-        self.dtype: GGMLType = info.dtype
+        self.dtype: TensorType = info.dtype
         self.shape = info.shape
         self.columns = info.shape[-1]
         self.rows = info.shape[0] if len(info.shape) > 1 else 1
-        self.packed = raw.reshape(self.rows, row_bytes(info.dtype, self.columns))
+        prefix = prefix_bytes(info.dtype)
+        self._prefix = raw[:prefix]
+        self.packed = raw[prefix:].reshape(self.rows, row_bytes(info.dtype, self.columns))
         self.offset = np.float32(offset)
         self._budget = budget
         self._kept: NDArray[np.float32] | None = None
@@ -69,7 +71,10 @@ class Weight:
     def take(self, rows: NDArray[np.intp] | slice) -> NDArray[np.float32]:
         """Expand the chosen rows only, float32 [chosen, columns]."""
         chosen = self.packed[rows]
-        return dequantize(chosen, self.dtype, (len(chosen), self.columns))
+        shape = len(chosen), self.columns
+        if self._prefix.size:
+            chosen = np.concatenate([self._prefix, chosen.reshape(-1)])
+        return dequantize(chosen, self.dtype, shape)
 
     def strips(self) -> Iterator[tuple[slice, NDArray[np.float32]]]:
         """Yield the matrix as (rows, float32 values): at once if it may be kept, else in strips."""

@@ -15,12 +15,20 @@ from numpy.typing import NDArray
 
 from inference import threads
 from inference.errors import UnsupportedTypeError
-from inference.quant import k_quants, k_search, legacy
-from inference.quant.types import GGMLType, block_size, padded_row_bytes, type_size
+from inference.quant import absmax, i_quants, k_quants, k_search, legacy, small_floats
+from inference.quant.types import (
+    AprType,
+    GGMLType,
+    TensorType,
+    block_size,
+    padded_row_bytes,
+    prefix_bytes,
+    type_size,
+)
 
-__all__ = ["DECODERS", "ENCODERS", "GGMLType", "dequantize", "quantize"]
+__all__ = ["DECODERS", "ENCODERS", "WRITABLE", "GGMLType", "dequantize", "quantize"]
 
-DECODERS: Mapping[GGMLType, Callable[[legacy.Bytes, legacy.Floats], None]] = MappingProxyType(
+DECODERS: Mapping[TensorType, Callable[[legacy.Bytes, legacy.Floats], None]] = MappingProxyType(
     {
         GGMLType.F32: legacy.decode_f32,
         GGMLType.F16: legacy.decode_f16,
@@ -35,10 +43,32 @@ DECODERS: Mapping[GGMLType, Callable[[legacy.Bytes, legacy.Floats], None]] = Map
         GGMLType.Q4_K: k_quants.decode_q4_k,
         GGMLType.Q5_K: k_quants.decode_q5_k,
         GGMLType.Q6_K: k_quants.decode_q6_k,
+        GGMLType.Q8_K: small_floats.decode_q8_k,
+        GGMLType.IQ1_S: i_quants.decode_iq1_s,
+        GGMLType.IQ1_M: i_quants.decode_iq1_m,
+        GGMLType.IQ2_XXS: i_quants.decode_iq2_xxs,
+        GGMLType.IQ2_XS: i_quants.decode_iq2_xs,
+        GGMLType.IQ2_S: i_quants.decode_iq2_s,
+        GGMLType.IQ3_XXS: i_quants.decode_iq3_xxs,
+        GGMLType.IQ3_S: i_quants.decode_iq3_s,
+        GGMLType.IQ4_NL: i_quants.decode_iq4_nl,
+        GGMLType.IQ4_XS: i_quants.decode_iq4_xs,
+        GGMLType.Q1_0: small_floats.decode_q1_0,
+        GGMLType.TQ1_0: small_floats.decode_tq1_0,
+        GGMLType.TQ2_0: small_floats.decode_tq2_0,
+        GGMLType.MXFP4: small_floats.decode_mxfp4,
+        GGMLType.NVFP4: small_floats.decode_nvfp4,
+        GGMLType.F64: legacy.decoder_of("<f8"),
+        GGMLType.I8: legacy.decoder_of("<i1"),
+        GGMLType.I16: legacy.decoder_of("<i2"),
+        GGMLType.I32: legacy.decoder_of("<i4"),
+        GGMLType.I64: legacy.decoder_of("<i8"),
+        AprType.APR_Q4: absmax.decode_apr_q4,
+        AprType.APR_Q8: legacy.decoder_of("<i1"),
     }
 )
 
-ENCODERS: Mapping[GGMLType, Callable[[legacy.Floats], legacy.Bytes]] = MappingProxyType(
+ENCODERS: Mapping[TensorType, Callable[[legacy.Floats], legacy.Bytes]] = MappingProxyType(
     {
         GGMLType.F32: legacy.encode_f32,
         GGMLType.F16: legacy.encode_f16,
@@ -49,9 +79,14 @@ ENCODERS: Mapping[GGMLType, Callable[[legacy.Floats], legacy.Bytes]] = MappingPr
         GGMLType.Q5_1: legacy.encode_q5_1,
         GGMLType.Q8_0: legacy.encode_q8_0,
         GGMLType.Q4_K: k_search.encode_q4_k,
+        GGMLType.Q5_K: k_search.encode_q5_k,
         GGMLType.Q6_K: k_search.encode_q6_k,
+        AprType.APR_Q4: absmax.encode_apr_q4,
     }
 )
+
+WRITABLE = frozenset({*ENCODERS, AprType.APR_Q8})
+"""Types that ``quantize`` packs; APR-Q8 is packed tensor by tensor rather than block by block."""
 
 _Codec = TypeVar("_Codec")
 
@@ -63,12 +98,13 @@ _CHUNK = 1 << 19
 
 
 def dequantize(
-    raw: NDArray[np.uint8], dtype: GGMLType, shape: Sequence[int]
+    raw: NDArray[np.uint8], dtype: TensorType, shape: Sequence[int]
 ) -> NDArray[np.float32]:
     """Expand packed weights to float32.
 
     Shapes:
-        raw: any shape with the bytes of ``shape``, rows along the last axis
+        raw: any shape with the bytes of ``shape``, rows along the last axis; flat for APR-Q8,
+            whose scale comes first
         returns: ``shape``
     Raises:
         UnsupportedTypeError: the type has no decoder.
@@ -78,17 +114,19 @@ def dequantize(
     shape = tuple(shape)
     cols = shape[-1] if shape else 1
     rows = int(np.prod(shape[:-1], dtype=np.int64))
-    needed = rows * padded_row_bytes(dtype, cols)
+    prefix = prefix_bytes(dtype)
+    needed = prefix + rows * padded_row_bytes(dtype, cols)
     if raw.dtype != np.uint8 or raw.size != needed:
         raise ValueError(
             f"dequantize: shape {shape} in {dtype.name} takes {needed} bytes,"
             f" got {raw.size} values of {raw.dtype}"
         )
-    if needed == 0:
+    if needed == prefix:
         return np.zeros(shape, dtype=np.float32)
     # Plain numbers have blocks of 1; runs of 32 keep the inner loops long.
     width = block_size(dtype) if block_size(dtype) > 1 else cols
-    blocks = raw.reshape(-1, type_size(dtype) * (width // block_size(dtype)))
+    body = raw.reshape(-1)[prefix:] if prefix else raw
+    blocks = body.reshape(-1, type_size(dtype) * (width // block_size(dtype)))
     out = np.empty((len(blocks), width), dtype=np.float32)
 
     def decode(first: int, last: int) -> None:
@@ -96,22 +134,26 @@ def dequantize(
             decoder(blocks[first:last], out[first:last])
 
     threads.for_chunks(decode, len(blocks), max(1, _CHUNK // width))
+    if prefix:
+        out *= absmax.tensor_scale(raw.reshape(-1)[:prefix])
     return np.ascontiguousarray(out.reshape(rows, -1)[:, :cols]).reshape(shape)
 
 
-def quantize(x: NDArray[np.float32], dtype: GGMLType) -> NDArray[np.uint8]:
+def quantize(x: NDArray[np.float32], dtype: TensorType) -> NDArray[np.uint8]:
     """Pack float32 weights, rows along the last axis.
 
     Shapes:
         x: [..., cols]
-        returns: [..., bytes of a row]
+        returns: [..., bytes of a row]; flat for APR-Q8, which needs the whole tensor at once
     Raises:
         UnsupportedTypeError: the type has no encoder.
         ValueError: not float32, no axis, or values that the scales cannot express.
     """
-    encoder = _lookup(ENCODERS, dtype, "quantize")
+    encoder = None if dtype == AprType.APR_Q8 else _lookup(ENCODERS, dtype, "quantize")
     if x.dtype != np.float32 or x.ndim == 0:
         raise ValueError(f"quantize: needs a float32 array with an axis, got {x.dtype}{x.shape}")
+    if encoder is None:
+        return absmax.encode_apr_q8(x)
     if block_size(dtype) > 1 and not (np.abs(x) <= MAX_WEIGHT).all():
         raise ValueError(f"quantize: {dtype.name} cannot hold NaN or values beyond ±{MAX_WEIGHT}")
     cols = x.shape[-1]
@@ -127,7 +169,7 @@ def quantize(x: NDArray[np.float32], dtype: GGMLType) -> NDArray[np.uint8]:
     return out.reshape(*x.shape[:-1], padded_row_bytes(dtype, cols))
 
 
-def _lookup(table: Mapping[GGMLType, _Codec], dtype: GGMLType, action: str) -> _Codec:
+def _lookup(table: Mapping[TensorType, _Codec], dtype: TensorType, action: str) -> _Codec:
     try:
         return table[dtype]
     except KeyError:

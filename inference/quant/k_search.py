@@ -1,4 +1,4 @@
-"""Quantizers of Q4_K and Q6_K: a search for scales, then packing.
+"""Quantizers of Q4_K, Q5_K and Q6_K: a search for scales, then packing.
 
 Blocks [n, 256] float32 become [n, bytes] uint8. The search minimizes a weighted squared error over
 a grid of scales, each refined by least squares; large weights count more. The bytes are our own
@@ -18,18 +18,35 @@ _TINY = np.float32(1e-15)
 
 def encode_q4_k(x: Floats) -> Bytes:
     """Quantize to ``d·scale·q − dmin·min``, 8 sub-blocks of 32 with 6-bit scale and min."""
+    head, q = _affine_blocks(x, top=15)
+    return np.concatenate([head, _nibble_pairs(q)], axis=1)
+
+
+def encode_q5_k(x: Floats) -> Bytes:
+    """As Q4_K with 32 levels; the fifth bits of the 8 sub-blocks share bytes."""
+    head, q = _affine_blocks(x, top=31)
+    shifts = np.arange(8, dtype=np.uint8)[None, :, None]
+    fifths = np.bitwise_or.reduce((q >> np.uint8(4)) << shifts, axis=1)
+    return np.concatenate([head, fifths, _nibble_pairs(q & np.uint8(15))], axis=1)
+
+
+def _affine_blocks(x: Floats, top: int) -> tuple[Bytes, Bytes]:
+    """Choose d, dmin, scales and mins [n, 16 bytes] and the levels 0..top [n, 8, 32]."""
     blocks = np.where(np.abs(x) < _TINY, np.float32(0), x).reshape(-1, 8, 32)
     weights = np.abs(blocks) + np.sqrt(np.mean(blocks * blocks, axis=2, keepdims=True))
-    scales, mins = _affine_search(blocks, weights, top=15)
+    scales, mins = _affine_search(blocks, weights, top)
     d, packed_scales = _six_bits(scales)
     dmin, packed_mins = _six_bits(mins)
     step = (_as_half(d) * packed_scales)[:, :, None]
     low = (_as_half(dmin) * packed_mins)[:, :, None]
-    q = np.clip(np.rint((blocks + low) * reciprocal(step)), 0, 15).astype(np.uint8)
-    pairs = q.reshape(-1, 4, 2, 32)
-    nibbles = (pairs[:, :, 0] | (pairs[:, :, 1] << np.uint8(4))).reshape(-1, 128)
+    q = np.clip(np.rint((blocks + low) * reciprocal(step)), 0, top).astype(np.uint8)
     fields = _pack_scales_and_mins(packed_scales.astype(np.uint8), packed_mins.astype(np.uint8))
-    return np.concatenate([half_bytes(d), half_bytes(dmin), fields, nibbles], axis=1)
+    return np.concatenate([half_bytes(d), half_bytes(dmin), fields], axis=1), q
+
+
+def _nibble_pairs(q: Bytes) -> Bytes:
+    pairs = q.reshape(-1, 4, 2, 32)
+    return (pairs[:, :, 0] | (pairs[:, :, 1] << np.uint8(4))).reshape(-1, 128)
 
 
 def encode_q6_k(x: Floats) -> Bytes:

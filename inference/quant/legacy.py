@@ -7,6 +7,8 @@ Source: ggml-quants.c, quantize_row_*_ref and dequantize_row_*.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -58,6 +60,16 @@ def decode_bf16(blocks: Bytes, out: Floats) -> None:
     """Widen bfloat16 values: the upper half of a float32."""
     bits = np.ascontiguousarray(blocks).view("<u2").astype(np.uint32) << np.uint32(16)
     out[...] = bits.view(np.float32)
+
+
+def decoder_of(layout: str) -> Callable[[Bytes, Floats], None]:
+    """Return a decoder that rounds plain numbers of NumPy type ``layout`` to float32."""
+
+    def decode(blocks: Bytes, out: Floats) -> None:
+        with np.errstate(over="ignore"):
+            out[...] = np.ascontiguousarray(blocks).view(layout)
+
+    return decode
 
 
 def encode_bf16(x: Floats) -> Bytes:

@@ -13,8 +13,8 @@ from inference.data import TINY_MODEL
 from inference.formats.base import TensorInfo
 from inference.kernels.qmatmul import FUSED_KERNELS, LAUNCHES
 from inference.model.weights import F32Budget, Weight
-from inference.quant import DECODERS, quantize
-from inference.quant.types import GGMLType, block_size
+from inference.quant import DECODERS, dequantize, quantize
+from inference.quant.types import AprType, GGMLType, block_size
 
 RNG = np.random.default_rng(0)
 
@@ -69,6 +69,16 @@ def test_strips_give_the_whole_product(monkeypatch: pytest.MonkeyPatch) -> None:
     x = RNG.normal(size=(3, 96)).astype(np.float32)
     a, b = (LinearLayers({"w": w}, "f32")(x, "w") for w in (kept, strips))
     np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-5)
+
+
+def test_rows_of_a_tensor_with_one_scale() -> None:
+    x = RNG.normal(size=(6, 32)).astype(np.float32)
+    raw = quantize(x, AprType.APR_Q8)
+    info = TensorInfo("w", "w", x.shape, AprType.APR_Q8, 0, raw.size)
+    weight = Weight(info, raw, F32Budget(0))
+    some = weight.take(np.array([4, 0]))
+    np.testing.assert_array_equal(some, dequantize(raw, AprType.APR_Q8, x.shape)[[4, 0]])
+    assert np.abs(some - x[[4, 0]]).max() < 0.02
 
 
 def test_the_budget_is_respected_and_given_back() -> None:

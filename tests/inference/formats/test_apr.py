@@ -19,7 +19,15 @@ from hypothesis import strategies as st
 from inference.errors import ModelFileError, UnsupportedFormatError
 from inference.formats.apr import AprFile
 from inference.formats.apr_writer import TensorSource, write_apr
-from inference.quant.types import GGMLType, block_size, type_size
+from inference.quant.types import (
+    AprType,
+    GGMLType,
+    TensorType,
+    block_size,
+    is_quantized,
+    prefix_bytes,
+    type_size,
+)
 
 
 def source(name: str, dtype: GGMLType, shape: tuple[int, ...], data: bytes) -> TensorSource:
@@ -138,18 +146,30 @@ def test_the_writer_writes_it_by_the_letter_of_the_format(tmp_path: Path) -> Non
         (GGMLType.Q5_K, 173),
         (GGMLType.Q8_K, 175),
         (GGMLType.IQ4_NL, 180),
+        (AprType.APR_Q4, 128),
+        (AprType.APR_Q8, 129),
     ],
 )
-def test_type_numbers(dtype: GGMLType, number: int, tmp_path: Path) -> None:
+def test_type_numbers(dtype: TensorType, number: int, tmp_path: Path) -> None:
     path = tmp_path / "typed.apr"
-    data = bytes(type_size(dtype))
+    data = bytes(prefix_bytes(dtype) + type_size(dtype))
     write_apr(path, {}, [source("x", dtype, (block_size(dtype),), data)])
     with AprFile(path, verify=True) as file:
         assert file.tensors["x"].dtype is dtype
         assert path.read_bytes()[file.header.index_offset + 3] == number
         announced = {"dtype_extension": "ggml+160"} if number >= 160 else {}
         assert file.metadata == announced
-        assert bool(file.header.flags & 32) == (block_size(dtype) > 1)
+        assert bool(file.header.flags & 32) == is_quantized(dtype)
+
+
+@pytest.mark.parametrize(("number", "size"), [(8, 18), (128, 18), (9, 36), (129, 36)])
+def test_old_numbers_of_the_apr_types(number: int, size: int, tmp_path: Path) -> None:
+    path = tmp_path / "old.apr"
+    entries = [entry(dtype=number, dims=(1, 32), size=size)]
+    path.write_bytes(made(entries=entries))
+    with AprFile(path, verify=True) as file:
+        expected = AprType.APR_Q4 if size == 18 else AprType.APR_Q8
+        assert file.tensors["t"].dtype is expected
 
 
 @st.composite
@@ -245,8 +265,6 @@ _BROKEN: dict[str, tuple[dict[str, Any], str]] = {
         {"entries": [entry(b"lm_head.weight"), entry(b"output.weight", offset=64)]},
         "'output.weight' occurs twice under different names",
     ),
-    "APR-Q4": ({"entries": [entry(dtype=128)]}, "element type 128 .APR-Q4."),
-    "APR-Q8, old id": ({"entries": [entry(dtype=9)]}, "element type 9 .APR-Q8."),
     "U8": ({"entries": [entry(dtype=7)]}, "element type 7 .U8."),
     "unknown type": ({"entries": [entry(dtype=99)]}, "element type 99 .unknown."),
     "extension not announced": (
@@ -275,7 +293,7 @@ def test_broken_files_are_refused(name: str, tmp_path: Path) -> None:
     assert caught.value.offset is not None
 
 
-@pytest.mark.parametrize("name", ["APR1", "version 1", "LZ4", "column-major", "APR-Q4"])
+@pytest.mark.parametrize("name", ["APR1", "version 1", "LZ4", "column-major", "U8"])
 def test_unsupported_is_told_from_damaged(name: str, tmp_path: Path) -> None:
     with pytest.raises(UnsupportedFormatError):
         opened(tmp_path, made(**_BROKEN[name][0]))

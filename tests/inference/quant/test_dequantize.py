@@ -10,11 +10,22 @@ from numpy.typing import NDArray
 from inference import quant
 from inference.errors import UnsupportedTypeError
 from inference.kernels.qmatmul.reference import PARSERS
-from inference.quant import DECODERS, GGMLType, dequantize, k_quants
-from inference.quant.types import block_size, padded_row_bytes, row_bytes, type_size
+from inference.quant import DECODERS, GGMLType, codebooks, dequantize, i_quants, k_quants
+from inference.quant.types import AprType, block_size, padded_row_bytes, row_bytes, type_size
 
 GOLDEN = Path(__file__).parents[2] / "golden" / "quant" / "dequantize.npz"
-TYPES = [pytest.param(dtype, id=dtype.name) for dtype in DECODERS]
+OURS = {GGMLType.Q8_K, GGMLType.Q1_0, AprType.APR_Q4, AprType.APR_Q8}
+PLAIN = {
+    GGMLType.F64: "<f8",
+    GGMLType.I8: "<i1",
+    GGMLType.I16: "<i2",
+    GGMLType.I32: "<i4",
+    GGMLType.I64: "<i8",
+}
+"""Types that the gguf package does not expand."""
+TYPES = [
+    pytest.param(dtype, id=dtype.name) for dtype in DECODERS if dtype not in OURS | PLAIN.keys()
+]
 BLOCK_TYPES = [pytest.param(dtype, id=dtype.name) for dtype in PARSERS]
 
 
@@ -27,6 +38,10 @@ def random_blocks(dtype: GGMLType, *shape: int, seed: int = 0) -> NDArray[np.uin
         "Q6_K": (209,),
         "Q2_K": (81, 83),
         "Q3_K": (109,),
+        "IQ1_M": (55,),
+        "TQ1_0": (53,),
+        "TQ2_0": (65,),
+        "MXFP4": (0,),
     }.get(dtype.name, (1, 3) if dtype.name.endswith("_1") else (1,)):
         raw[..., at] &= 0xBF
     return raw
@@ -98,9 +113,60 @@ def test_bytes_that_do_not_fit_are_refused(size: int) -> None:
         dequantize(np.zeros(size, dtype=np.uint8), GGMLType.Q4_K, (1, 256))
 
 
+def test_every_type_of_the_enumeration_is_expanded_but_one() -> None:
+    assert set(GGMLType) - set(DECODERS) == {GGMLType.Q8_1}  # of activations, never of a file
+
+
 def test_types_without_a_decoder_are_refused() -> None:
-    with pytest.raises(UnsupportedTypeError, match=r"cannot dequantize .*IQ1_S.*supported: .*Q4_K"):
-        dequantize(np.zeros(50, dtype=np.uint8), GGMLType.IQ1_S, (1, 256))
+    with pytest.raises(UnsupportedTypeError, match=r"cannot dequantize .*Q8_1.*supported: .*Q4_K"):
+        dequantize(np.zeros(320, dtype=np.uint8), GGMLType.Q8_1, (1, 256))
+
+
+def test_recorded_activations_are_bit_equal() -> None:
+    with np.load(GOLDEN) as golden:
+        raw, expected = golden["Q8_K.raw"], golden["Q8_K.f32"]
+    assert_same_bits(dequantize(raw, GGMLType.Q8_K, expected.shape), expected)
+
+
+@pytest.mark.parametrize("dtype", PLAIN, ids=lambda dtype: dtype.name)
+def test_plain_numbers_are_rounded_to_float32(dtype: GGMLType) -> None:
+    values = np.array([[-3, 0, 1, 100], [7, 127, -128, 5]], PLAIN[dtype])
+    expected = values.astype(np.float32)
+    assert_same_bits(dequantize(values.view(np.uint8), dtype, (2, 4)), expected)
+
+
+def test_float64_beyond_float32_is_infinite() -> None:
+    raw = np.array([[1e300, -1e300]]).view(np.uint8)
+    np.testing.assert_array_equal(dequantize(raw, GGMLType.F64, (1, 2)), [[np.inf, -np.inf]])
+
+
+def test_single_bits_choose_the_sign() -> None:
+    block = np.zeros((1, 18), np.uint8)
+    block[0, :2] = np.frombuffer(np.float16(0.5).tobytes(), np.uint8)
+    block[0, 2], block[0, 17] = 0b101, 0x80
+    values = dequantize(block, GGMLType.Q1_0, (1, 128))
+    assert set(np.flatnonzero(values[0] > 0)) == {0, 2, 127}
+    assert set(np.abs(values[0])) == {0.5}
+
+
+def test_apr_types_have_neighbours_in_a_byte_and_one_scale_for_all() -> None:
+    block = np.zeros((1, 18), np.uint8)
+    block[0, :2] = np.frombuffer(np.float16(2).tobytes(), np.uint8)
+    block[0, 2] = 0xF1
+    assert dequantize(block, AprType.APR_Q4, (1, 32))[0, :3].tolist() == [-14.0, 14.0, -16.0]
+    raw = np.concatenate([np.array([0.5], "<f4").view(np.uint8), np.array([254, 3], np.uint8)])
+    assert dequantize(raw, AprType.APR_Q8, (2, 1)).tolist() == [[-1.0], [1.5]]
+
+
+@pytest.mark.parametrize("scale", [np.nan, np.inf, -np.inf, 1e-7])
+def test_scales_that_are_no_normal_numbers_count_as_zero(scale: float) -> None:
+    with np.errstate(over="ignore"):
+        half = np.array([scale], np.float16).view(np.uint8)
+    block = np.concatenate([half, np.full(16, 0x35, np.uint8)])
+    assert not dequantize(block, AprType.APR_Q4, (1, 32)).any()
+    stored = np.array([scale * 1e-34], np.float32).view(np.uint8)
+    raw = np.concatenate([stored, np.full(4, 9, np.uint8)])
+    assert not dequantize(raw, AprType.APR_Q8, (1, 4)).any()
 
 
 def test_row_sizes() -> None:
@@ -112,6 +178,22 @@ def test_row_sizes() -> None:
 
 class TestPlantedDefects:
     """The comparison with the gguf package notices what once went wrong in the field."""
+
+    @pytest.mark.parametrize(
+        ("dtype", "table", "planted"),
+        [
+            (GGMLType.IQ2_XXS, "even_signs", lambda: np.ones((128, 8), np.float32)),
+            (GGMLType.IQ3_S, "signs_of_byte", lambda: codebooks.signs_of_byte()[:, ::-1]),
+            (GGMLType.IQ1_S, "grid", lambda dtype: codebooks.grid(dtype)[::-1]),
+            (GGMLType.IQ4_XS, "IQ4_LEVELS", codebooks.E2M1_LEVELS),
+        ],
+    )
+    def test_codebooks(
+        self, dtype: GGMLType, table: str, planted: object, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        assert not self.noticed(dtype)
+        monkeypatch.setattr(i_quants, table, planted)
+        assert self.noticed(dtype)
 
     def noticed(self, dtype: GGMLType) -> bool:
         raw = random_blocks(dtype, 4)

@@ -15,7 +15,7 @@ from inference.quant.types import block_size, padded_row_bytes
 
 GOLDEN = Path(__file__).parents[2] / "golden" / "quant" / "quantize.npz"
 EXACT = ["F16", "BF16", "Q4_0", "Q4_1", "Q5_0", "Q5_1", "Q8_0"]
-SEARCHED = ["Q4_K", "Q6_K"]
+SEARCHED = ["Q4_K", "Q5_K", "Q6_K"]
 BLOCK_TYPES = [dtype for dtype in ENCODERS if block_size(dtype) > 1]
 
 # Half a step of a uniform quantizer with so many levels over [-1, 1], with room for the rounding
