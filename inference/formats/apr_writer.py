@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import os
 import struct
-import tempfile
 import zlib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
 
@@ -16,23 +13,9 @@ from inference.formats import apr_layout as layout
 from inference.formats.apr import AprFile
 from inference.formats.apr_layout import Flag, Header
 from inference.formats.jsonfile import dump_object
-from inference.formats.layout import tensor_nbytes
-from inference.quant.types import TensorType, is_quantized
-
-Pieces = Iterable[bytes | memoryview]
-
-
-@dataclass(frozen=True, slots=True)
-class TensorSource:
-    """A tensor to be written: ``name`` as the file shall have it, ``shape`` rows first.
-
-    ``pieces`` yields the packed bytes in order, in pieces of any size.
-    """
-
-    name: str
-    dtype: TensorType
-    shape: tuple[int, ...]
-    pieces: Callable[[], Pieces]
+from inference.formats.staging import staged_file
+from inference.formats.writing import TensorSource, checked_pieces
+from inference.quant.types import is_quantized
 
 
 def write_apr(
@@ -50,29 +33,12 @@ def write_apr(
     target = Path(target)
     ordered = sorted(tensors, key=lambda tensor: tensor.name.encode())
     head = _head(target, metadata, ordered)
-    try:
-        descriptor, temporary = tempfile.mkstemp(prefix=f".{target.name}.", dir=target.parent)
-    except OSError as error:
-        raise ModelFileError(target, f"cannot be written: {error.strerror or error}") from error
-    try:
-        with os.fdopen(descriptor, "wb") as file:
+    with staged_file(target) as temporary:
+        with temporary.open("wb") as file:
             _write(file, target, head, ordered)
-            file.flush()
-            os.fsync(file.fileno())
-        written = AprFile(temporary, verify=True)
-        try:
+        with AprFile(temporary, verify=True) as written:
             if check is not None:
                 check(written)
-        finally:
-            written.close()
-        os.chmod(temporary, 0o666 & ~_umask())
-        os.replace(temporary, target)
-        _sync_directory(target.parent)
-    except BaseException as error:
-        Path(temporary).unlink(missing_ok=True)
-        if isinstance(error, OSError):
-            raise ModelFileError(target, f"cannot be written: {error.strerror or error}") from error
-        raise
 
 
 def _head(target: Path, metadata: Mapping[str, Any], tensors: Sequence[TensorSource]) -> bytes:
@@ -120,7 +86,7 @@ def _index(target: Path, tensors: Sequence[TensorSource]) -> Iterator[bytes]:
                 target, f"tensor name {tensor.name[:300]!r} is empty, too long or occurs twice"
             )
         before = name
-        nbytes = tensor_nbytes(tensor.dtype, tensor.shape)
+        nbytes = tensor.nbytes
         yield struct.pack(
             f"<H{len(name)}sBB{len(tensor.shape)}QQQ",
             len(name),
@@ -138,31 +104,10 @@ def _write(file: IO[bytes], target: Path, head: bytes, tensors: Sequence[TensorS
     crc = zlib.crc32(head)
     file.write(head)
     for tensor in tensors:
-        written = 0
-        for piece in tensor.pieces():
+        for piece in checked_pieces(target, tensor):
             file.write(piece)
             crc = zlib.crc32(piece, crc)
-            written += len(piece)
-        nbytes = tensor_nbytes(tensor.dtype, tensor.shape)
-        if written != nbytes:
-            raise ModelFileError(
-                target, f"tensor {tensor.name!r} came as {written:,} bytes, not {nbytes:,}"
-            )
-        padding = bytes(layout.aligned(nbytes) - nbytes)
+        padding = bytes(layout.aligned(tensor.nbytes) - tensor.nbytes)
         file.write(padding)
         crc = zlib.crc32(padding, crc)
     file.write(struct.pack("<I", crc))
-
-
-def _umask() -> int:
-    mask = os.umask(0o077)
-    os.umask(mask)
-    return mask
-
-
-def _sync_directory(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -7,9 +7,7 @@ file's name alone.
 
 from __future__ import annotations
 
-import os
 import struct
-import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from inference.errors import ModelFileError
+from inference.formats.staging import staged_file
 
 MAGIC = b"APRT"
 WHOLE_MODEL = 0xFFFF_FFFF
@@ -57,15 +56,9 @@ def write_aprt(path: str | Path, layer: int | None, values: NDArray[np.float32])
     data = np.ascontiguousarray(values, dtype="<f4").reshape(-1)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        descriptor, temporary = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
-        try:
-            with os.fdopen(descriptor, "wb") as file:
-                file.write(header)
-                file.write(data.data)
-            os.replace(temporary, path)
-        except BaseException:
-            Path(temporary).unlink(missing_ok=True)
-            raise
+        with staged_file(path, durable=False) as temporary, temporary.open("wb") as file:
+            file.write(header)
+            file.write(data.data)
     except OSError as error:
         raise ModelFileError(path, f"cannot be written: {error.strerror or error}") from error
 

@@ -31,7 +31,7 @@ MAX_KEYS = 1 << 16
 MAX_TENSORS = 1 << 20
 MAX_ELEMENTS = (1 << 63) - 1
 
-_SCALARS: Mapping[GGUFValueType, struct.Struct] = {
+SCALARS: Mapping[GGUFValueType, struct.Struct] = {
     GGUFValueType.UINT8: struct.Struct("<B"),
     GGUFValueType.INT8: struct.Struct("<b"),
     GGUFValueType.UINT16: struct.Struct("<H"),
@@ -44,6 +44,7 @@ _SCALARS: Mapping[GGUFValueType, struct.Struct] = {
     GGUFValueType.INT64: struct.Struct("<q"),
     GGUFValueType.FLOAT64: struct.Struct("<d"),
 }
+"""How the values of each type lie in the file."""
 
 
 class GgufFile(Closing):
@@ -134,10 +135,10 @@ class _Parser:
         return layout.unpack(data)[0]
 
     def _u32(self, what: str) -> int:
-        return int(self._number(_SCALARS[GGUFValueType.UINT32], what))
+        return int(self._number(SCALARS[GGUFValueType.UINT32], what))
 
     def _u64(self, what: str) -> int:
-        return int(self._number(_SCALARS[GGUFValueType.UINT64], what))
+        return int(self._number(SCALARS[GGUFValueType.UINT64], what))
 
     def _count(self, what: str, limit: int, *, smallest: int) -> int:
         """Read a u64 count of things that take at least ``smallest`` bytes each."""
@@ -197,7 +198,7 @@ class _Parser:
     def _scalar(self, key: str, kind: GGUFValueType) -> Any:
         if kind == GGUFValueType.STRING:
             return self._bytes(f"the value of {key!r}", MAX_STRING).decode(errors="surrogateescape")
-        return self._number(_SCALARS[kind], f"the value of {key!r}")
+        return self._number(SCALARS[kind], f"the value of {key!r}")
 
     def _array(self, key: str, element: GGUFValueType) -> Any:
         if element == GGUFValueType.ARRAY:
@@ -206,7 +207,7 @@ class _Parser:
             )
         if element == GGUFValueType.STRING:
             return self._strings(key, self._count(f"strings in {key!r}", MAX_STRINGS, smallest=8))
-        layout = _SCALARS[element]
+        layout = SCALARS[element]
         count = self._count(f"elements in {key!r}", self.file.size, smallest=layout.size)
         if count * layout.size > self.file.size - self.offset:
             raise self._fail(f"the elements of {key!r} pass the end of the file", self.offset)
@@ -218,7 +219,7 @@ class _Parser:
         # A vocabulary has some 300,000 strings: this loop is the whole load time, so it is spelled
         # out, and its bounds are checked once per string.
         data, size, offset = self.file.map, self.file.size, self.offset
-        length_at = _SCALARS[GGUFValueType.UINT64].unpack_from
+        length_at = SCALARS[GGUFValueType.UINT64].unpack_from
         strings: list[str] = []
         add = strings.append
         try:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -43,13 +44,19 @@ def read_object(path: Path) -> dict[str, Any]:
     return parse_object(data, path, "the file")
 
 
-def dump_object(value: dict[str, Any]) -> bytes:
-    """Return compact UTF-8 JSON; lone surrogates are kept as escapes.
+def dump_object(value: Mapping[str, Any], *, indent: int | None = None) -> bytes:
+    """Return UTF-8 JSON, compact unless indented; lone surrogates are kept as escapes.
 
     ``ValueError`` for floats that JSON lacks and for values nested too deeply.
     """
     try:
-        text = json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+        text = json.dumps(
+            value,
+            ensure_ascii=False,
+            allow_nan=False,
+            indent=indent,
+            separators=(",", ":") if indent is None else None,
+        )
     except RecursionError as error:
         raise ValueError("values are nested too deeply") from error
     return _SURROGATE.sub(lambda match: f"\\u{ord(match[0]):04x}", text).encode()

@@ -13,7 +13,7 @@ from typing import Any
 from inference.errors import EngineError, ModelFileError, TokenizerError, UnsupportedFormatError
 from inference.formats import ModelFile, open_model
 from inference.formats.apr import AprFile
-from inference.formats.apr_writer import Pieces, TensorSource, write_apr
+from inference.formats.apr_writer import write_apr
 from inference.formats.base import TensorInfo
 from inference.formats.config import (
     architecture_of,
@@ -26,6 +26,7 @@ from inference.formats.hf_tokenizer import UNKNOWN_PRE
 from inference.formats.names import to_hf
 from inference.formats.origin import keep_gguf
 from inference.formats.tokenizer_spec import TokenizerSpec, tokenizer_spec
+from inference.formats.writing import Pieces, TensorSource
 from inference.model.architectures import ARCHITECTURES
 
 PIECE = 1 << 22

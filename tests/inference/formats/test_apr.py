@@ -18,7 +18,8 @@ from hypothesis import strategies as st
 
 from inference.errors import ModelFileError, UnsupportedFormatError
 from inference.formats.apr import AprFile
-from inference.formats.apr_writer import TensorSource, write_apr
+from inference.formats.apr_writer import write_apr
+from inference.formats.writing import TensorSource
 from inference.quant.types import (
     AprType,
     GGMLType,
