@@ -137,6 +137,17 @@ def pytest_contracts_resources(config: pytest.Config) -> Mapping[str, Callable[[
     return {"cuda": _translated(cuda), "nvrtc": _translated(nvrtc)}
 
 
+def pytest_contracts_device(config: pytest.Config) -> str | None:
+    """Name the GPU, where there is one."""
+    from inference.errors import DeviceUnavailableError
+    from inference.kernels.cuda_support import device_name
+
+    try:
+        return device_name()
+    except DeviceUnavailableError:
+        return None
+
+
 @pytest.fixture
 def gguf_path(request: pytest.FixtureRequest) -> Path:
     """Return the GGUF file of the contract item's ``model`` parameter."""

@@ -122,18 +122,18 @@ def _import(module_name: str, target: str, where: Where | None) -> object:
 
 def qualified_name(function: Callable[..., Any]) -> str:
     """Return ``module:qualname`` of what would really run."""
-    inner = _unwrapped(function)
+    inner = unwrapped(function)
     name = getattr(inner, "__qualname__", type(inner).__qualname__)
     return f"{getattr(inner, '__module__', '?')}:{name}"
 
 
 def code_of(function: Callable[..., Any]) -> CodeType | None:
     """Return the code object behind a function, None for what has none (a builtin)."""
-    code = getattr(_unwrapped(function), "__code__", None)
+    code = getattr(unwrapped(function), "__code__", None)
     return code if isinstance(code, CodeType) else None
 
 
-def _unwrapped(function: Any) -> Any:
+def unwrapped(function: Any) -> Any:
     """Look through partials, bound methods, ``functools.wraps`` and Numba's dispatchers."""
     while True:
         if isinstance(function, functools.partial):

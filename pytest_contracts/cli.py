@@ -85,6 +85,37 @@ def schema() -> None:
     typer.echo(schema_text().rstrip())
 
 
+@app.command()
+def evidence(
+    ledger: Annotated[Path, typer.Argument(help="The ledger of a run: --contracts-report=FILE.")],
+    output: Annotated[Path, typer.Option("--output", "-o", help="The file to write.")],
+    device: Annotated[
+        str | None, typer.Option(help="Where it ran, if the run did not say.")
+    ] = None,
+    commit: Annotated[str | None, typer.Option(help="The commit, if the run did not say.")] = None,
+) -> None:
+    """Keep what held in a run as evidence for machines that cannot run it.
+
+    Exit codes: 0 written, 1 the ledger holds no evidence, 2 wrong usage.
+    """
+    from pytest_contracts.evidence import EvidenceError, extract
+    from pytest_contracts.ledger import write_json
+
+    try:
+        document, refused = extract(ledger, device=device, commit=commit)
+        write_json(document, output)
+    except EvidenceError as error:
+        typer.echo(str(error), err=True)
+        raise typer.Exit(1) from None
+    except OSError as error:
+        typer.echo(f"cannot write {output}: {error.strerror}", err=True)
+        raise typer.Exit(1) from None
+    for reason in refused:
+        typer.echo(f"left out: {reason}")
+    noun = "item" if len(document["items"]) == 1 else "items"
+    typer.echo(f"{output}: {len(document['items'])} {noun} on {document['device']}")
+
+
 def _print(report: Report) -> None:
     if report.errors or report.contract is None:
         for error in report.errors:

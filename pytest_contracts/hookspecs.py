@@ -44,3 +44,12 @@ def pytest_contracts_resources(config: pytest.Config) -> Mapping[str, Callable[[
     missing.
     """
     raise NotImplementedError
+
+
+@pytest.hookspec(firstresult=True)
+def pytest_contracts_device(config: pytest.Config) -> str | None:
+    """Return the name of the device that claims run on here, such as a GPU's; None for none.
+
+    Called once, after the run. The ledger records it, and evidence taken from the ledger names it.
+    """
+    raise NotImplementedError

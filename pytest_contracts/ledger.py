@@ -9,9 +9,8 @@ import platform
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields
-from functools import lru_cache
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -26,7 +25,8 @@ class Record:
     """One item's line in the ledger; plain values only, so that it travels between processes.
 
     ``where`` is ``path:line:column`` of the claim; ``examples`` and ``compared`` count inputs and
-    elements; ``sources`` are SHA-256 digests of the formula and of the implementation's file.
+    elements; ``sources`` are SHA-256 digests of what the claim says and of the ``files`` that its
+    verdict rests on; ``evidence`` says where and when an EVIDENCED or STALE item held.
     """
 
     nodeid: str
@@ -47,6 +47,8 @@ class Record:
     ill_conditioned: int = 0
     ran: Mapping[str, str] = field(default_factory=dict)
     sources: Mapping[str, str] = field(default_factory=dict)
+    files: Sequence[str] = ()
+    evidence: Mapping[str, str] = field(default_factory=dict)
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> Record:
@@ -65,9 +67,16 @@ class Record:
 
 
 class Ledger:
-    """The records of one run, by node id, in the order in which they came."""
+    """The records of one run, by node id, in the order in which they came.
+
+    ``device`` and ``commit`` say where and on what it ran, ``files`` are the SHA-256 digests of the
+    files that the records name.
+    """
 
     def __init__(self) -> None:
+        self.device: str | None = None
+        self.commit: str | None = None
+        self.files: Mapping[str, str] = {}
         self._records: dict[str, Record] = {}
         self._started = time.time()
 
@@ -95,10 +104,13 @@ class Ledger:
                 "started": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(self._started)),
                 "duration_s": round(time.time() - self._started, 3),
                 "machine": f"{platform.system()} {platform.machine()}",
+                "device": self.device,
+                "commit": self.commit,
                 "python": platform.python_version(),
                 "versions": _versions(),
                 "arguments": sys.argv[1:],
             },
+            "files": dict(self.files),
             "items": [record.as_dict() for record in self.records],
         }
 
@@ -106,11 +118,9 @@ class Ledger:
 def claim_level(records: Iterable[Record]) -> Level:
     """Return the level a claim reached: the lowest among its items that could run here.
 
-    An item that is unavailable on this machine says nothing either way.
+    An item that cannot run on this machine says nothing either way.
     """
-    levels = [
-        Level(record.level) for record in records if record.verdict != Verdict.UNAVAILABLE.value
-    ]
+    levels = [Level(record.level) for record in records if not Verdict(record.verdict).absent]
     return min(levels, default=Level.TYPED)
 
 
@@ -132,21 +142,6 @@ def write_json(data: Any, path: Path) -> None:
 def text_digest(texts: Sequence[str | None]) -> str:
     """Return the SHA-256 of some texts, order and absence included."""
     return hashlib.sha256(json.dumps(list(texts)).encode()).hexdigest()
-
-
-def source_digest(function: Callable[..., Any]) -> str | None:
-    """Return the SHA-256 of the file that a function's module was loaded from."""
-    module = sys.modules.get(getattr(function, "__module__", ""))
-    path = getattr(module, "__file__", None)
-    try:
-        return None if path is None else _file_digest(path, os.stat(path).st_mtime_ns)
-    except OSError:
-        return None
-
-
-@lru_cache(maxsize=512)
-def _file_digest(path: str, modified_ns: int) -> str:
-    return hashlib.sha256(Path(path).read_bytes()).hexdigest()
 
 
 def _versions() -> dict[str, str]:

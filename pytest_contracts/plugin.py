@@ -12,9 +12,10 @@ from pytest_contracts import __version__, hookspecs
 
 if TYPE_CHECKING:
     from pytest_contracts.items.observation import Compared
+    from pytest_contracts.items.registry import Registry
 
 _directories_key = pytest.StashKey[tuple[Path, ...]]()
-_registry_key = pytest.StashKey[Any]()
+_registry_key = pytest.StashKey["Registry"]()
 _recorder_key = pytest.StashKey[Any]()
 _bad_files_key = pytest.StashKey[set[Path]]()
 
@@ -72,6 +73,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         help="inconclusive proofs and claims that cannot be executed fail",
     )
     parser.addini("contracts", "directories of contract files", type="paths", default=[])
+    parser.addini("contracts_evidence", "directories of evidence", type="paths", default=[])
 
 
 def _positive(text: str) -> int:
@@ -128,6 +130,31 @@ def pytest_report_header(config: pytest.Config) -> str | None:
     return f"contracts: {__version__}, {', '.join(words)}"
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection(session: pytest.Session) -> None:
+    """Refuse damaged evidence once, before the contracts that could rest on it are collected."""
+    config = session.config
+    if hasattr(config, "workerinput"):
+        return
+    start = config.invocation_params.dir
+    given = [(start / str(word).partition("::")[0]).resolve() for word in config.args]
+    if any(
+        path.is_relative_to(directory) or directory.is_relative_to(path)
+        for directory in config.stash.get(_directories_key, ())
+        for path in given
+    ):
+        _registry(config).check_evidence()
+
+
+def _registry(config: pytest.Config) -> Registry:
+    from pytest_contracts.items.registry import Registry
+
+    if _registry_key not in config.stash:
+        directories = config.stash[_directories_key]
+        config.stash[_registry_key] = Registry(config, directories)
+    return config.stash[_registry_key]
+
+
 def pytest_collect_file(file_path: Path, parent: pytest.Collector) -> pytest.Collector | None:
     """Collect ``*.yaml`` files below a contract directory, and no others."""
     if file_path.suffix != ".yaml":
@@ -137,11 +164,9 @@ def pytest_collect_file(file_path: Path, parent: pytest.Collector) -> pytest.Col
     if not any(resolved.is_relative_to(directory) for directory in directories):
         return None
     from pytest_contracts.items.file import ContractFile
-    from pytest_contracts.items.registry import Registry
 
-    registry = parent.config.stash.setdefault(_registry_key, Registry(parent.config, directories))
     collector: pytest.Collector = ContractFile.from_parent(
-        parent, path=file_path, registry=registry
+        parent, path=file_path, registry=_registry(parent.config)
     )
     return collector
 
@@ -194,6 +219,19 @@ def pytest_runtest_makereport(
     if attach is not None:
         attach(report)
     return report
+
+
+def pytest_report_teststatus(
+    report: pytest.CollectReport | pytest.TestReport,
+) -> tuple[str, str, str | tuple[str, Mapping[str, bool]]] | None:
+    """Show that an item passed on evidence from another machine, and on which."""
+    record: Mapping[str, Any] = getattr(report, "contracts_record", {})
+    if record.get("verdict") != "EVIDENCED" or not report.passed or report.when != "call":
+        return None
+    if hasattr(report, "wasxfail"):
+        return None
+    seen = record["evidence"]
+    return "passed", "e", (f"EVIDENCED ({seen['device']}, {seen['date'][:10]})", {"green": True})
 
 
 @pytest.fixture

@@ -24,13 +24,22 @@ class Verdict(StrEnum):
     """A symbolic engine ran out of time or met what it cannot model, or a gate lacks results."""
     UNAVAILABLE = "UNAVAILABLE"
     """This machine lacks what the claim needs; the message says how to get it."""
+    EVIDENCED = "EVIDENCED"
+    """It cannot run here, but it held on another machine, and nothing has changed since."""
+    STALE = "STALE"
+    """It held on another machine, but what it rests on has changed since."""
     PROSE = "PROSE"
     """There is nothing to execute."""
 
     @property
     def verified(self) -> bool:
         """Whether the claim counts as verified."""
-        return self in (Verdict.HELD, Verdict.CONFIRMED)
+        return self in (Verdict.HELD, Verdict.CONFIRMED, Verdict.EVIDENCED)
+
+    @property
+    def absent(self) -> bool:
+        """Whether the item could not run here, so that it says nothing either way."""
+        return self in (Verdict.UNAVAILABLE, Verdict.STALE)
 
 
 class Outcome(StrEnum):
@@ -61,6 +70,8 @@ _PLAIN = {
     Verdict.VACUOUS: Outcome.FAILED,
     Verdict.INCONCLUSIVE: Outcome.XFAILED,
     Verdict.UNAVAILABLE: Outcome.SKIPPED,
+    Verdict.EVIDENCED: Outcome.PASSED,
+    Verdict.STALE: Outcome.SKIPPED,
     Verdict.PROSE: Outcome.SKIPPED,
 }
 _STRICT = {**_PLAIN, Verdict.INCONCLUSIVE: Outcome.FAILED, Verdict.PROSE: Outcome.FAILED}

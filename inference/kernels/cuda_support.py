@@ -50,6 +50,17 @@ def require_device() -> Any:
     return cupy
 
 
+def device_name() -> str:
+    """Return what the driver calls the current device, such as ``NVIDIA H100 80GB HBM3``.
+
+    Raises:
+        DeviceUnavailableError: as `require_device`.
+    """
+    runtime = require_device().cuda.runtime
+    name: bytes = runtime.getDeviceProperties(runtime.getDevice())["name"]
+    return name.decode()
+
+
 def launches() -> Mapping[str, int]:
     """Return how often each kernel was launched in this process: the witness of a GPU check."""
     with _lock:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import textwrap
 import unittest
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -12,12 +12,15 @@ from typing import Any
 import pytest
 from _pytest._code.code import ExceptionInfo, TerminalRepr, Traceback
 
+from pytest_contracts.contract.meaning import claim_digest
 from pytest_contracts.contract.model import Claim, Contract, FalsificationTest, Status
 from pytest_contracts.contract.where import Where
 from pytest_contracts.errors import ContractError, Falsified, VacuousError
+from pytest_contracts.evidence import Evidence
 from pytest_contracts.items.case import Case
 from pytest_contracts.items.observation import Inconclusive, Observation, Prose, is_unavailable
-from pytest_contracts.ledger import Record, source_digest, text_digest
+from pytest_contracts.items.standin import stand_in
+from pytest_contracts.ledger import Record, text_digest
 from pytest_contracts.report.failure import (
     counterexample_yaml,
     failure_repr,
@@ -44,6 +47,7 @@ class ContractItem(pytest.Function):
         self.case = case
         self.verdict: Verdict | None = None
         self.message = ""
+        self.evidence: Evidence | None = None
         self._raised: BaseException | None = None
         self._seconds = 0.0
         for name in _markers(case):
@@ -92,10 +96,10 @@ class ContractItem(pytest.Function):
             if self.case.parameters.unavailable is not None:
                 raise self.case.parameters.unavailable
             super().setup()
-        except Exception as error:
-            if not is_unavailable(error):
+        except (Exception, pytest.skip.Exception) as error:
+            if verdict_of(error) is not Verdict.UNAVAILABLE:
                 raise
-            self.settle(Verdict.UNAVAILABLE, str(error))
+            self.settle(Verdict.UNAVAILABLE, message_of(error, Verdict.UNAVAILABLE))
 
     def runtest(self) -> None:
         """Run the check and tell pytest what its verdict means."""
@@ -133,6 +137,8 @@ class ContractItem(pytest.Function):
     def settle(self, verdict: Verdict, message: str, error: BaseException | None = None) -> None:
         """Fix the verdict and leave by the exit that pytest has for it."""
         __tracebackhide__ = True
+        if verdict is Verdict.UNAVAILABLE:
+            verdict, message, self.evidence = stand_in(self.case, message)
         self.verdict, self.message = verdict, message
         strict = bool(self.config.getoption("contracts_strict"))
         match outcome(verdict, status=self.status, strict=strict):
@@ -260,7 +266,15 @@ class ContractItem(pytest.Function):
         report.contracts_record = self._record(report, verdict, decided).as_dict()  # type: ignore[attr-defined]
 
     def _record(self, report: pytest.TestReport, verdict: Verdict, decided: Outcome) -> Record:
-        claim, seen = self.claim, self.observation
+        claim, seen, evidence = self.claim, self.observation, self.evidence
+        earned = level(claim.kind, verdict, examples=seen.examples, bounded=seen.bounded)
+        if verdict is Verdict.EVIDENCED and evidence is not None:
+            earned = evidence.level
+        tree = self.case.registry.sources
+        files = tree.files(seen.functions, self._fixture_functions())
+        sources = {"formula": claim_digest(self.contract, claim, self.case.implementation)}
+        if files:
+            sources["implementation"] = text_digest([*files, *map(tree.digest, files)])
         message = self.message or (
             str(getattr(report.longrepr, "reprcrash", "") or "") if report.failed else ""
         )
@@ -272,7 +286,7 @@ class ContractItem(pytest.Function):
             implementation=self.case.implementation,
             parameters=dict(self.case.parameters.labels),
             verdict=verdict.value,
-            level=level(claim.kind, verdict, examples=seen.examples, bounded=seen.bounded).value,
+            level=earned.value,
             examples=seen.examples,
             duration_s=round(self._seconds, 6),
             where=self.where_text,
@@ -282,16 +296,14 @@ class ContractItem(pytest.Function):
             compared=seen.compared.total,
             ill_conditioned=seen.ill_conditioned,
             ran=dict(seen.ran),
-            sources=self._sources(),
+            sources=sources,
+            files=files,
+            evidence={} if evidence is None else evidence.as_dict(),
         )
 
-    def _sources(self) -> dict[str, str]:
-        equations = [equation.formula for equation in self.contract.equations]
-        found = {"formula": text_digest([self.claim.formal, self.claim.run, *equations])}
-        files = [digest for f in self.observation.functions if (digest := source_digest(f))]
-        if files:
-            found["implementation"] = files[0] if len(files) == 1 else text_digest(files)
-        return found
+    def _fixture_functions(self) -> list[Callable[..., Any]]:
+        known = self._fixtureinfo.name2fixturedefs
+        return [definition.func for definitions in known.values() for definition in definitions]
 
 
 class UnexpectedlyHeld(Exception):

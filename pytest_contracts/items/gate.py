@@ -156,6 +156,7 @@ def _judge(
         Verdict.VACUOUS,
         Verdict.PROSE,
         Verdict.INCONCLUSIVE,
+        Verdict.STALE,
         Verdict.UNAVAILABLE,
     ):
         if verdict in worst:
@@ -169,8 +170,12 @@ _WORDS = {
     Verdict.VACUOUS: "vacuous",
     Verdict.PROSE: "not executable",
     Verdict.INCONCLUSIVE: "undecided or not run here",
+    Verdict.STALE: "stale: what its evidence rests on has changed",
     Verdict.UNAVAILABLE: "unavailable on this machine",
 }
+
+
+_ABSENT = (Verdict.STALE, Verdict.UNAVAILABLE)
 
 
 def _check(nodeids: list[str], records: Mapping[str, Record]) -> tuple[Verdict, str]:
@@ -187,11 +192,15 @@ def _check(nodeids: list[str], records: Mapping[str, Record]) -> tuple[Verdict, 
     for verdict in (Verdict.PROSE, Verdict.INCONCLUSIVE):
         if verdict in verdicts:
             return verdict, ""
-    if verdicts == {Verdict.UNAVAILABLE}:
-        return Verdict.UNAVAILABLE, found[0].message
-    away = [_label(r.nodeid) for r in found if r.verdict == Verdict.UNAVAILABLE.value]
-    verdict = Verdict.CONFIRMED if verdicts == {Verdict.CONFIRMED} else Verdict.HELD
-    return verdict, f"without {', '.join(away)}" if away else ""
+    if all(verdict.absent for verdict in verdicts):
+        return min(verdicts, key=_ABSENT.index), found[0].message
+    notes = [
+        f"{word} {', '.join(labels)}"
+        for word, which in (("without", _ABSENT), ("evidenced", (Verdict.EVIDENCED,)))
+        if (labels := [_label(r.nodeid) for r in found if r.verdict in which])
+    ]
+    verdict = verdicts.pop() if len(verdicts) == 1 else Verdict.HELD
+    return verdict, "; ".join(notes)
 
 
 def _label(nodeid: str) -> str:

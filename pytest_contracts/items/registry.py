@@ -13,6 +13,8 @@ import pytest
 from pytest_contracts.contract import Contract, Where, find_contracts, load
 from pytest_contracts.contract.schema import suggestion
 from pytest_contracts.errors import ContractBindingError, ContractError, ContractSyntaxError
+from pytest_contracts.evidence import EvidenceError, EvidenceStore
+from pytest_contracts.sources import SourceTree
 
 
 class Registry:
@@ -37,6 +39,23 @@ class Registry:
     def resources(self) -> Mapping[str, Callable[[], None]]:
         """What ``requires`` may list."""
         return self._merged("pytest_contracts_resources")
+
+    @cached_property
+    def sources(self) -> SourceTree:
+        """The files of the project."""
+        return SourceTree(self._config.rootpath)
+
+    @cached_property
+    def evidence(self) -> EvidenceStore:
+        """What held on other machines."""
+        return EvidenceStore(evidence_folders(self._config))
+
+    def check_evidence(self) -> None:
+        """Read the evidence now; UsageError where a file of it is damaged."""
+        try:
+            _ = self.evidence
+        except EvidenceError as error:
+            raise pytest.UsageError(str(error)) from None
 
     def resource(self, name: str, where: Where) -> Callable[[], None]:
         """Return the function behind a name in ``requires``; it raises where that is missing.
@@ -97,6 +116,12 @@ class Registry:
                 if merged.setdefault(name, function) is not function:
                     raise ContractBindingError(f"two plugins give {name!r} through {hook}")
         return merged
+
+
+def evidence_folders(config: pytest.Config) -> list[Path]:
+    """Return the folders of the ini key ``contracts_evidence``; by default ``evidence``."""
+    given: list[Path] = config.getini("contracts_evidence")
+    return given or [config.rootpath / "evidence"]
 
 
 def _cycle(name: str, contracts: Mapping[str, Contract]) -> list[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 from collections.abc import Generator
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,9 @@ import pytest
 
 from pytest_contracts.ledger import Ledger, Record, write_json
 from pytest_contracts.report.terminal import write_summary
+from pytest_contracts.sources import SourceTree
 
+_NAME_COMMIT = ("describe", "--always", "--dirty", "--abbrev=40", "--exclude=*")
 LEDGER_PATH = Path(".contracts") / "ledger.json"
 
 
@@ -60,6 +63,7 @@ class Recorder:
         """Write the ledger."""
         if not len(self.ledger):
             return
+        self._describe_run()
         data = self.ledger.as_dict()
         paths = [self.config.rootpath / LEDGER_PATH]
         given = self.config.getoption("contracts_report")
@@ -71,7 +75,28 @@ class Recorder:
             except OSError as error:
                 raise pytest.UsageError(f"cannot write the ledger to {path}: {error}") from error
 
+    def _describe_run(self) -> None:
+        """Note where the run took place and on which files its verdicts rest."""
+        self.ledger.device = self.config.hook.pytest_contracts_device(config=self.config)
+        self.ledger.commit = _commit(self.config.rootpath)
+        tree = SourceTree(self.config.rootpath)
+        names = sorted({name for record in self.ledger.records for name in record.files})
+        digests = {name: tree.digest(name) for name in names}
+        self.ledger.files = {name: digest for name, digest in digests.items() if digest}
+
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
         """Show the contracts, one line each."""
         if len(self.ledger):
             write_summary(terminalreporter, self.ledger)
+
+
+def _commit(root: Path) -> str | None:
+    """Return the commit that is checked out, ``-dirty`` where files differ; None without Git."""
+    if not (root / ".git").exists():
+        return None
+    command = ["git", "-C", str(root), *_NAME_COMMIT]
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, timeout=10, check=False)
+    except (OSError, subprocess.TimeoutExpired):
+        return None
+    return done.stdout.strip() or None

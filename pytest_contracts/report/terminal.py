@@ -17,6 +17,8 @@ _COLORS: dict[Verdict, dict[str, bool]] = {
     Verdict.VACUOUS: {"red": True},
     Verdict.INCONCLUSIVE: {"yellow": True},
     Verdict.UNAVAILABLE: {"yellow": True},
+    Verdict.EVIDENCED: {"green": True},
+    Verdict.STALE: {"yellow": True},
     Verdict.PROSE: {"yellow": True},
 }
 
@@ -30,7 +32,7 @@ def contract_level(records: Iterable[Record]) -> Level:
     judged = [
         held
         for held in claims.values()
-        if any(record.verdict != Verdict.UNAVAILABLE.value for record in held)
+        if not all(Verdict(record.verdict).absent for record in held)
     ]
     return min((claim_level(held) for held in judged), default=Level.TYPED)
 
@@ -82,12 +84,14 @@ def _totals(reporter: pytest.TerminalReporter, ledger: Ledger) -> None:
 
 
 def _missing(reporter: pytest.TerminalReporter, ledger: Ledger) -> None:
-    """Write what this machine lacks, each thing once, and how to get it."""
-    reasons = Counter(
-        record.message
-        for record in ledger.records
-        if record.verdict == Verdict.UNAVAILABLE.value and record.kind != "gate"
-    )
-    for reason, items in reasons.most_common():
-        noun = "item" if items == 1 else "items"
-        reporter.write_line(f"{items} {noun} unavailable: {reason}", yellow=True)
+    """Write what this machine lacks, each thing once, and how to get it; then what stands in."""
+    for verdict in (Verdict.UNAVAILABLE, Verdict.STALE, Verdict.EVIDENCED):
+        reasons = Counter(
+            record.message
+            for record in ledger.records
+            if record.verdict == verdict.value and record.kind != "gate"
+        )
+        for reason, items in reasons.most_common():
+            noun = "item" if items == 1 else "items"
+            line = f"{items} {noun} {verdict.lower()}: {reason}"
+            reporter.write_line(line, yellow=verdict.absent, green=verdict.verified)

@@ -12,7 +12,6 @@ from pytest_contracts.ledger import (
     Ledger,
     Record,
     claim_level,
-    source_digest,
     text_digest,
     write_json,
 )
@@ -41,7 +40,7 @@ def record(**changes):
 def test_records_survive_a_round_trip():
     original = record(parameters={"layer": "3"}, ran={"f": "m:f"}, sources={"formula": "00"})
     data = json.loads(json.dumps(original.as_dict()))
-    assert Record.from_dict({**data, "of_a_later_version": 1}) == original
+    assert Record.from_dict({**data, "of_a_later_version": 1}).as_dict() == data
 
 
 def test_ledger_keeps_the_last_record_of_an_item_and_their_order():
@@ -61,9 +60,11 @@ def test_document_has_schema_run_and_items():
     ledger = Ledger()
     ledger.add(record())
     document = ledger.as_dict()
-    assert list(document) == ["schema", "run", "items"]
+    assert list(document) == ["schema", "run", "files", "items"]
     assert document["schema"] == SCHEMA
-    assert {"started", "duration_s", "python", "versions", "machine"} <= document["run"].keys()
+    assert {"started", "python", "versions", "machine", "device", "commit"} <= document[
+        "run"
+    ].keys()
     assert list(document["items"][0])[:12] == [
         "nodeid",
         "contract",
@@ -90,11 +91,9 @@ def test_file_is_replaced_whole_or_not_at_all(tmp_path):
     assert os.listdir(path.parent) == ["ledger.json"]
 
 
-def test_digests_follow_the_sources(tmp_path, monkeypatch):
+def test_digests_tell_texts_apart():
     assert text_digest(["a", None]) != text_digest(["a", ""]) != text_digest(["", "a"])
     assert text_digest(["a"]) == text_digest(["a"])
-    assert source_digest(record) is not None
-    assert source_digest(len) is None
 
 
 def test_level_of_a_claim_is_its_weakest_item_that_ran():

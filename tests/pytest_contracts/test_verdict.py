@@ -13,6 +13,8 @@ PLAIN = {
     Verdict.VACUOUS: Outcome.FAILED,
     Verdict.INCONCLUSIVE: Outcome.XFAILED,
     Verdict.UNAVAILABLE: Outcome.SKIPPED,
+    Verdict.EVIDENCED: Outcome.PASSED,
+    Verdict.STALE: Outcome.SKIPPED,
     Verdict.PROSE: Outcome.SKIPPED,
 }
 
@@ -40,10 +42,11 @@ def test_expected_breaches(status, verdict):
     assert outcome(verdict, status=status) is expected
 
 
-def test_only_held_and_confirmed_count():
+def test_only_what_held_here_or_on_fresh_evidence_counts():
     assert {verdict for verdict in Verdict if verdict.verified} == {
         Verdict.HELD,
         Verdict.CONFIRMED,
+        Verdict.EVIDENCED,
     }
 
 

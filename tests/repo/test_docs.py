@@ -194,7 +194,13 @@ def test_every_level_is_documented() -> None:
 def test_every_field_of_a_record_is_documented() -> None:
     ledger = section(page("reference/verdicts.md"), "The ledger")
     documented = words([row[0] for row in rows(ledger)])
-    assert documented == ["schema", "run", "items", *(field.name for field in fields(Record))]
+    assert documented == [
+        "schema",
+        "run",
+        "files",
+        "items",
+        *(field.name for field in fields(Record)),
+    ]
 
 
 # -- the plugin ----------------------------------------------------------------------------------
