@@ -53,7 +53,7 @@ def test_counterexamples_read_back_as_the_same_inputs():
 def test_counterexamples_that_no_one_would_read_are_described():
     text = counterexample_yaml({"x": np.zeros((100, 10), np.float32), "model": Path})
     assert "float32 array of shape [100, 10]" in text
-    assert "pathlib.Path" in text
+    assert "Path'>" in text
 
 
 @pytest.mark.parametrize(
