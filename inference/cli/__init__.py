@@ -25,6 +25,8 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "chat": ("chat", "Talk with a model."),
     "tokenize": ("tokenize", "Show how a text becomes tokens."),
     "import": ("import_", "Convert a model file to APR."),
+    "export": ("export", "Write a model as GGUF, APR or a Hugging Face directory."),
+    "convert": ("convert", "Write a model with other tensor types, in any format."),
     "inspect": ("inspect", "Show what a model file contains."),
     "trace": ("trace", "Record the forward pass stage by stage."),
     "diff": ("diff", "Compare two traces."),

@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-import sys
-import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from inference.cli.common import JsonOption, ModelArgument, model_path, print_json
-from inference.surgery.importing import Progress, import_model
+from inference.cli.common import JsonOption, ModelArgument, model_path
+from inference.cli.writing import Stopwatch, progress_bar, show_report
 
 EXAMPLES = """
 apr import model.gguf -o model.apr
@@ -33,41 +29,11 @@ def app_command(
     Every tensor keeps its bytes; tokenizer and metadata are embedded. The new file is verified
     before it takes the place of an old one.
     """
+    from inference.surgery.importing import import_model
+
     source = model_path(model)
     target = output or Path(f"{source.resolve().name.removesuffix('.gguf')}.apr")
-    begin = time.perf_counter()
-    with _progress(source, shown=not as_json and sys.stderr.isatty()) as advance:
+    watch = Stopwatch()
+    with progress_bar(source.name, shown=not as_json) as advance:
         report = import_model(source, target, progress=advance)
-    seconds = time.perf_counter() - begin
-    if as_json:
-        print_json(
-            {
-                "source": str(source),
-                "target": str(target),
-                "architecture": report.architecture,
-                "tensors": report.tensors,
-                "bytes": report.nbytes,
-                "seconds": round(seconds, 3),
-                "sha256": report.digests,
-            }
-        )
-    else:
-        typer.echo(
-            f"{target}: {report.tensors} tensors, {report.nbytes:,} bytes, every digest equal "
-            f"({seconds:.1f} s)"
-        )
-
-
-@contextmanager
-def _progress(source: Path, *, shown: bool) -> Iterator[Progress | None]:
-    """Draw a bar on standard error while the import runs."""
-    if not shown:
-        yield None
-        return
-    from rich.console import Console
-    from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TransferSpeedColumn
-
-    columns = (TextColumn(source.name), BarColumn(), DownloadColumn(), TransferSpeedColumn())
-    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
-        task = bar.add_task("import", total=None)
-        yield lambda _, done, total: bar.update(task, completed=done, total=total)
+    show_report(report, watch.seconds, as_json=as_json)

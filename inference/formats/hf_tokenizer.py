@@ -167,6 +167,23 @@ class _Reader:
         return template if isinstance(template, str) else None
 
 
+def pre_tokenizer_steps(pre: str) -> list[dict[str, Any]] | None:
+    """Return tokenizer.json's steps for llama.cpp's name of a pre-tokenizer; ``None``: unknown.
+
+    The inverse of what ``read_hf_tokenizer`` recognizes.
+    """
+    byte_level = {"type": "ByteLevel", "add_prefix_space": False, "trim_offsets": True}
+    if pre in ("gpt-2", "smollm"):
+        digits = [{"type": "Digits", "individual_digits": True}] if pre == "smollm" else []
+        return [*digits, {**byte_level, "use_regex": True}]
+    patterns = {name: pattern for pattern, name in _PATTERNS.items()}
+    pattern = patterns.get("llama-bpe" if pre == "llama3" else pre)
+    if pattern is None:
+        return None
+    split = {"type": "Split", "behavior": "Isolated", "invert": False}
+    return [{**split, "pattern": {"Regex": pattern}}, {**byte_level, "use_regex": False}]
+
+
 def _pre(steps: list[dict[str, Any]]) -> str:
     """Return llama.cpp's name of a byte-level pre-tokenizer."""
     kinds = [step.get("type") for step in steps]

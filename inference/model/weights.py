@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator, Mapping
+from math import prod
 from typing import Literal
 
 import numpy as np
@@ -60,7 +61,7 @@ class Weight:
         self.dtype: TensorType = info.dtype
         self.shape = info.shape
         self.columns = info.shape[-1]
-        self.rows = info.shape[0] if len(info.shape) > 1 else 1
+        self.rows = prod(info.shape[:-1])
         prefix = prefix_bytes(info.dtype)
         self._prefix = raw[:prefix]
         self.packed = raw[prefix:].reshape(self.rows, row_bytes(info.dtype, self.columns))

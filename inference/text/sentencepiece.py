@@ -6,7 +6,7 @@ may merge, the best score first (Kudo & Richardson 2018, and llama.cpp's reading
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING
 
 from inference.errors import TokenizerError
@@ -59,7 +59,7 @@ def _build(spec: TokenizerSpec) -> tokenizers.Tokenizer:
             "the vocabulary has neither all 256 byte tokens nor an unknown token, "
             "so that some characters have no id"
         )
-    merges = pairs(spec.merges) or list(_merges_by_score(spec, vocabulary))
+    merges = list(merges_of(spec))
     try:
         model = models.BPE(
             vocabulary,
@@ -71,6 +71,13 @@ def _build(spec: TokenizerSpec) -> tokenizers.Tokenizer:
     except Exception as error:  # the library raises its base class for every bad vocabulary
         raise TokenizerError(f"the vocabulary and its merges disagree: {error}") from error
     return Tokenizer(model)
+
+
+def merges_of(spec: TokenizerSpec) -> Iterable[tuple[str, str]]:
+    """Return the pairs that may merge, the best first: as listed, else by score."""
+    if spec.merges:
+        return pairs(spec.merges)
+    return _merges_by_score(spec, {text: token for token, text in enumerate(spec.tokens)})
 
 
 def _merges_by_score(spec: TokenizerSpec, vocabulary: dict[str, int]) -> Iterator[tuple[str, str]]:

@@ -15,14 +15,14 @@ from gguf import GGUFReader
 from gguf import GGUFValueType as Kind
 
 from inference.errors import EngineError, ModelFileError, TokenizerError, UnsupportedFormatError
-from inference.formats import open_model
+from inference.formats import apr_writer, open_model
 from inference.formats.apr import AprFile
 from inference.formats.apr_writer import write_apr
 from inference.formats.config import model_config
 from inference.formats.gguf import GgufFile
 from inference.formats.origin import gguf_origin
 from inference.formats.tokenizer_spec import tokenizer_spec
-from inference.surgery import importing
+from inference.surgery import importing, tensors
 from inference.surgery.importing import import_model
 
 
@@ -209,28 +209,25 @@ def test_a_killed_import_leaves_the_old_file(tiny_gguf: Path, tmp_path: Path) ->
 def test_a_tensor_written_wrong_is_noticed(
     tiny_gguf: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    right = importing._pieces
+    right = apr_writer.checked_pieces
 
-    def wrong(file: Any, info: Any) -> Any:
-        for piece in right(file, info):
-            yield bytes(piece) if info.name != "output.weight" else bytes(len(piece))
+    def wrong(target: Path, tensor: Any) -> Any:
+        for piece in right(target, tensor):
+            yield bytes(piece) if tensor.name != "lm_head.weight" else bytes(len(piece))
 
-    def honest(file: Any, info: Any) -> str:
-        return hashlib.sha256(file.raw(info.name).data).hexdigest()
+    monkeypatch.setattr(apr_writer, "checked_pieces", wrong)
+    with pytest.raises(EngineError, match=r"'output\.weight' is not what"):
+        import_model(tiny_gguf, tmp_path / "x.apr")
+    assert not list(tmp_path.iterdir())
 
-    monkeypatch.setattr(importing, "_pieces", wrong)
-    with GgufFile(tiny_gguf) as source:
-        digests = {name: honest(source, info) for name, info in source.tensors.items()}
-        write_apr(
-            tmp_path / "x.apr",
-            {"architecture": "qwen2"},
-            importing._sources(source, "qwen2", {}, None),
-        )
-        with (
-            AprFile(tmp_path / "x.apr") as written,
-            pytest.raises(EngineError, match=r"'output\.weight' is not what"),
-        ):
-            importing._compare(source, written, digests)
+
+def test_a_tensor_left_out_is_noticed(
+    tiny_gguf: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    everything = tensors.Conversion.sources
+    monkeypatch.setattr(tensors.Conversion, "sources", lambda self: list(everything(self))[1:])
+    with pytest.raises(EngineError, match="the tensors written are not those of"):
+        import_model(tiny_gguf, tmp_path / "x.apr")
 
 
 def test_an_import_without_tokenizer_is_refused(

@@ -1,0 +1,49 @@
+"""`apr export`: a model leaves for another format, its values kept."""
+
+from __future__ import annotations
+
+from inference.cli.common import JsonOption, ModelArgument, model_path
+from inference.cli.writing import (
+    FormatOption,
+    OutputOption,
+    ShardOption,
+    Stopwatch,
+    format_of,
+    progress_bar,
+    show_report,
+    size_in_bytes,
+)
+
+EXAMPLES = """
+apr export model.apr -o model.gguf
+apr export model.apr -o hf-directory --max-shard-size 2GB
+apr export smollm2-135m-instruct -o out --format hf --json
+"""
+
+
+def app_command(
+    model: ModelArgument,
+    output: OutputOption,
+    format: FormatOption = None,
+    max_shard_size: ShardOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Write a model as GGUF, as APR, or as a Hugging Face directory, without quantizing anew.
+
+    Tensors keep their bytes where the format holds their type; the rest are expanded to float32.
+    Tokenizer, chat template and metadata go along. What was written is read back and compared
+    before it takes the place of an old file.
+    """
+    from inference.surgery.converting import convert_model
+
+    source, wanted, shard = (
+        model_path(model),
+        format_of(output, format),
+        size_in_bytes(max_shard_size),
+    )
+    watch = Stopwatch()
+    with progress_bar(source.name, shown=not as_json) as advance:
+        report = convert_model(
+            source, output, format=wanted, max_shard_size=shard, progress=advance
+        )
+    show_report(report, watch.seconds, as_json=as_json)

@@ -1,0 +1,86 @@
+"""Whether two descriptions say the same model: hyper-parameters and tokenizers."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, fields, replace
+from math import isclose
+from pathlib import Path
+from typing import Any
+
+from inference.errors import TokenizerError, UnsupportedFormatError
+from inference.formats.tokenizer_spec import TokenizerSpec
+from inference.model.config import ModelConfig
+
+_DIALECT = {"rope_type", "norm_offset", "rope_scaling", "rope_divisors"}
+"""Fields in which the same model differs between GGUF and Hugging Face."""
+
+_PROBES = (
+    "What is 2+2?",
+    "def f(x):\n\treturn x ** 2  # größer, 日本語, 🙂\n\n",
+    "  two  spaces, I'll don't 1234567 \r\n",
+)
+
+
+def differing_fields(one: ModelConfig, other: ModelConfig) -> list[str]:
+    """Return the fields in which two configurations say different models.
+
+    Numbers may differ by what float32 makes of them. How scaled frequencies are stated is a matter
+    of the format; that they are scaled is not.
+    """
+    lost = [
+        field.name
+        for field in fields(one)
+        if field.name not in _DIALECT
+        and not _same(getattr(one, field.name), getattr(other, field.name))
+    ]
+    scaled = [bool(config.rope_scaling or config.rope_divisors) for config in (one, other)]
+    return lost if scaled[0] == scaled[1] else [*lost, "rope_scaling"]
+
+
+def _same(one: Any, other: Any) -> bool:
+    if isinstance(one, float) and isinstance(other, float):
+        return isclose(one, other, rel_tol=1e-6)
+    if hasattr(one, "__dataclass_fields__") and type(one) is type(other):
+        ours, theirs = asdict(one), asdict(other)
+        return all(_same(value, theirs[name]) for name, value in ours.items())
+    return bool(one == other)
+
+
+def compare_tokenizers(path: Path, source: TokenizerSpec, written: TokenizerSpec) -> None:
+    """Refuse a written tokenizer that makes other ids of a few texts than the source's.
+
+    ``UnsupportedFormatError`` names the text. Equal specifications need no trial.
+    """
+    if replace(source, tokenizer_json=None) == replace(written, tokenizer_json=None):
+        return
+    from inference.text.tokenizer import Tokenizer
+
+    if source.tokens != written.tokens:
+        raise UnsupportedFormatError(path, "the target cannot express this model's vocabulary")
+    ours, theirs = Tokenizer.from_spec(source), Tokenizer.from_spec(written)
+    for text in (*_PROBES, source.chat_template or ""):
+        if ours.encode(text) != theirs.encode(text):
+            raise UnsupportedFormatError(
+                path, f"the written tokenizer makes other ids of {text[:40]!r}"
+            )
+    if source.chat_template != written.chat_template:
+        raise UnsupportedFormatError(path, "the target cannot express this model's chat template")
+
+
+def check_library_tokenizer(document: bytes, spec: TokenizerSpec) -> None:
+    """Refuse a tokenizer.json that the ``tokenizers`` library reads otherwise than we do.
+
+    ``TokenizerError`` names the text.
+    """
+    from tokenizers import Tokenizer as Library
+
+    from inference.text.tokenizer import Tokenizer
+
+    try:
+        theirs = Library.from_str(document.decode())
+    except Exception as error:  # the library raises its base class for every bad file
+        raise TokenizerError(f"the tokenizer cannot be told to Hugging Face's: {error}") from error
+    ours = Tokenizer.from_spec(spec)
+    for text in _PROBES:
+        if theirs.encode(text).ids != ours.encode(text):
+            raise TokenizerError(f"the tokenizer.json made for it makes other ids of {text!r}")

@@ -1,0 +1,328 @@
+"""Conversion between GGUF, APR and Hugging Face directories.
+
+One plan per target: which tensors, under which names and types, with which metadata. The writers
+stream, and what they wrote is read back and compared before it takes the target's place: bytes by
+digest, hyper-parameters field by field, the tokenizer by what it makes of a few texts.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+from inference.errors import (
+    InputError,
+    ModelFileError,
+    UnsupportedArchitectureError,
+    UnsupportedFormatError,
+)
+from inference.formats import ModelFile, open_model
+from inference.formats.apr_writer import write_apr
+from inference.formats.base import TensorInfo
+from inference.formats.config import architecture_of, model_config
+from inference.formats.gguf_writer import write_gguf
+from inference.formats.hf_origin import CONFIG, SETTINGS, TOKENIZER, hf_files_of
+from inference.formats.hyperparameters import Dialect, Hyperparameters
+from inference.formats.jsonfile import dump_object
+from inference.formats.names import to_hf
+from inference.formats.safetensors_writer import SAFETENSORS_TYPES, write_hf_directory
+from inference.formats.tokenizer_spec import tokenizer_spec
+from inference.formats.writing import TensorSource
+from inference.model.architectures import ARCHITECTURES
+from inference.model.config import ModelConfig
+from inference.quant.types import AprType, GGMLType, TensorType
+from inference.surgery.apr_metadata import apr_metadata, quantization_section
+from inference.surgery.comparing import (
+    check_library_tokenizer,
+    compare_tokenizers,
+    differing_fields,
+)
+from inference.surgery.dialects import (
+    DIVISORS,
+    norm_shift,
+    rope_divisors,
+    row_order,
+    scaling_of_divisors,
+)
+from inference.surgery.gguf_metadata import made_origin, origin_of, with_file_type
+from inference.surgery.hf_config import made_config
+from inference.surgery.hf_tokenizer_files import made_tokenizer, made_tokenizer_config
+from inference.surgery.tensors import (
+    Conversion,
+    Progress,
+    Recipe,
+    check_quantizable,
+    fitting_type,
+)
+
+Format = Literal["gguf", "apr", "hf"]
+FLOATS = (GGMLType.F32, GGMLType.F16, GGMLType.BF16)
+_TORCH_NAMES = {GGMLType.F32: "float32", GGMLType.F16: "float16", GGMLType.BF16: "bfloat16"}
+
+
+@dataclass(frozen=True, slots=True)
+class ConversionReport:
+    """What a conversion wrote.
+
+    ``digests`` maps canonical names to SHA-256 of the packed bytes, ``kept`` counts the tensors
+    whose bytes are those of the source, ``types`` how many tensors have each type.
+    """
+
+    source: Path
+    target: Path
+    format: Format
+    architecture: str
+    tensors: int
+    kept: int
+    nbytes: int
+    types: dict[str, int]
+    digests: dict[str, str] = field(repr=False)
+
+
+def convert_model(
+    source: str | Path,
+    target: str | Path,
+    *,
+    format: Format,
+    quantize: TensorType | None = None,
+    max_shard_size: int | None = None,
+    progress: Progress | None = None,
+) -> ConversionReport:
+    """Write a model in another format or with other types.
+
+    Tensors keep their bytes where the target can hold them; others are expanded to float32. With
+    ``quantize`` matrices get that type, or the nearest whose blocks divide a row; vectors stay as
+    they are. Between GGUF and Hugging Face the values change as llama.cpp's converter changes them.
+
+    Raises:
+        ModelFileError, TokenizerError: the source is damaged or has no tokenizer, or the target
+            cannot be written; it is then as it was.
+        UnsupportedFormatError: the target cannot express what the source says.
+        UnsupportedArchitectureError: tensors would change dialect, and nobody knows how.
+        InputError: no quantizer for the type, or a type that the target does not hold.
+    """
+    source, target = Path(source), Path(target)
+    with open_model(source) as file:
+        _check_target(source, target, format)
+        _check_options(format, quantize, max_shard_size)
+        architecture = architecture_of(file)
+        # Damage and contradictions are to show before anything is written.
+        config = model_config(file) if architecture in ARCHITECTURES else None
+        plan = {"gguf": _to_gguf, "apr": _to_apr, "hf": _to_hf}[format]
+        job = _Job(file, target, config, quantize, max_shard_size, progress)
+        conversion = plan(job)
+        return ConversionReport(
+            source,
+            target,
+            format,
+            architecture,
+            len(conversion.recipes) + len(conversion.added),
+            sum(recipe.keeps_bytes for recipe in conversion.recipes),
+            _size(target),
+            conversion.types(),
+            conversion.digests,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class _Job:
+    file: ModelFile
+    target: Path
+    config: ModelConfig | None
+    quantize: TensorType | None
+    max_shard_size: int | None
+    progress: Progress | None
+
+    @property
+    def architecture(self) -> str:
+        return architecture_of(self.file)
+
+    @property
+    def dialect(self) -> Dialect:
+        """Whose conventions the values of the tensors follow."""
+        return Hyperparameters(self.file, self.architecture).weights_of
+
+    def crossing(self, to: Dialect) -> ModelConfig | None:
+        """Return the configuration when tensors change dialect, ``None`` when they do not.
+
+        ``UnsupportedArchitectureError`` when they would, and the architecture is not known.
+        """
+        if self.dialect == to:
+            return None
+        if self.config is None:
+            raise UnsupportedArchitectureError(
+                f"{self.file.path}: architecture {self.architecture!r} cannot be converted between "
+                f"GGUF and Hugging Face; supported: {', '.join(sorted(ARCHITECTURES))}"
+            )
+        return self.config
+
+
+def _to_apr(job: _Job) -> Conversion:
+    names = {name: to_hf(name, job.architecture) for name in job.file.tensors}
+    recipes = [
+        Recipe(info, names[info.name], _kept_or_packed(job, info)) for info in _tensors(job.file)
+    ]
+    conversion = Conversion(job.file, recipes, progress=job.progress)
+    metadata = apr_metadata(job.file)
+    if job.quantize is not None:
+        metadata["quantization"] = quantization_section(job.quantize)
+        metadata["total_size"] = sum(tensor.nbytes for tensor in conversion.sources())
+    write_apr(
+        job.target, metadata, conversion.sources(), check=lambda f: _compare(job, conversion, f)
+    )
+    return conversion
+
+
+def _to_gguf(job: _Job) -> Conversion:
+    config = job.crossing("gguf")
+    recipes, added = [], {}
+    for info in _tensors(job.file):
+        dtype = _kept_or_packed(job, info)
+        order, shift = None, 0.0
+        if config is not None:
+            order = row_order(info.name, config, "gguf")
+            shift = norm_shift(info.name, config, "gguf")
+        if isinstance(dtype, AprType) or (
+            config is not None and len(info.shape) == 1 and dtype in FLOATS
+        ):
+            dtype = GGMLType.F32  # GGUF lacks APR's types, and llama.cpp wants float32 vectors
+        recipes.append(Recipe(info, info.name, dtype, order, shift))
+    if config is not None and (divisors := rope_divisors(config)) is not None:
+        data = divisors.astype("<f4").tobytes()
+        shape = divisors.shape
+        added[DIVISORS] = TensorSource(DIVISORS, GGMLType.F32, shape, lambda: [data])
+    origin = origin_of(job.file)
+    if origin is None:
+        config = job.config
+        if config is None:
+            raise UnsupportedArchitectureError(
+                f"{job.file.path}: architecture {job.architecture!r} has no GGUF metadata; "
+                f"supported: {', '.join(sorted(ARCHITECTURES))}"
+            )
+        names = [recipe.target_name for recipe in recipes]
+        origin = made_origin(job.file, config, tokenizer_spec(job.file), names)
+    if job.quantize is not None:
+        origin = with_file_type(origin, job.quantize.name)
+    recipes = _in_order(recipes, origin.tensor_order)
+    conversion = Conversion(job.file, recipes, added=added, progress=job.progress)
+    write_gguf(
+        job.target,
+        origin.metadata,
+        origin.types,
+        conversion.sources(),
+        alignment=origin.alignment,
+        check=lambda f: _compare(job, conversion, f),
+    )
+    return conversion
+
+
+def _to_hf(job: _Job) -> Conversion:
+    config = job.crossing("hf")
+    recipes = []
+    dropped = {DIVISORS} & job.file.tensors.keys() if config is not None else set()
+    for info in _tensors(job.file):
+        if info.name in dropped:
+            continue
+        order, shift = None, 0.0
+        if config is not None:
+            order = row_order(info.name, config, "hf")
+            shift = norm_shift(info.name, config, "hf")
+        dtype = job.quantize or info.dtype
+        if dtype not in SAFETENSORS_TYPES or (shift and dtype not in FLOATS):
+            dtype = GGMLType.F32
+        recipes.append(Recipe(info, to_hf(info.name, job.architecture), dtype, order, shift))
+    conversion = Conversion(job.file, recipes, dropped=dropped, progress=job.progress)
+    write_hf_directory(
+        job.target,
+        _hf_files(job, recipes),
+        conversion.sources(),
+        max_shard_size=job.max_shard_size,
+        check=lambda f: _compare(job, conversion, f),
+    )
+    return conversion
+
+
+def _tensors(file: ModelFile) -> list[TensorInfo]:
+    return list(file.tensors.values())
+
+
+def _kept_or_packed(job: _Job, info: TensorInfo) -> TensorType:
+    """Return the type of a tensor in a file that holds packed ones: vectors are never packed."""
+    if job.quantize is None or len(info.shape) == 1:
+        return info.dtype
+    return fitting_type(job.quantize, info)
+
+
+def _in_order(recipes: list[Recipe], names: list[str]) -> list[Recipe]:
+    """Return the recipes as the names are ordered; those that it does not list come last."""
+    place = {name: number for number, name in enumerate(names)}
+    return sorted(recipes, key=lambda recipe: place.get(recipe.target_name, len(place)))
+
+
+def _hf_files(job: _Job, recipes: list[Recipe]) -> dict[str, dict[str, Any]]:
+    """Return the JSON files of a directory: the source's own, or made from what it says."""
+    spec = tokenizer_spec(job.file)
+    kept = hf_files_of(job.file)
+    if kept is None:
+        config = job.config
+        assert config is not None, "only known architectures leave GGUF"
+        scaling = scaling_of_divisors(job.file, config) or config.rope_scaling
+        kept = {CONFIG: made_config(config, spec, scaling, _torch_name(recipes))}
+    elif job.quantize is not None:
+        kept[CONFIG] = {**kept[CONFIG], "torch_dtype": _torch_name(recipes)}
+        kept[CONFIG].pop("dtype", None)
+    if TOKENIZER not in kept:
+        kept[TOKENIZER] = made_tokenizer(spec)
+        check_library_tokenizer(dump_object(kept[TOKENIZER]), spec)
+    if SETTINGS not in kept:
+        kept[SETTINGS] = made_tokenizer_config(spec)
+    elif spec.chat_template is not None:
+        kept[SETTINGS] = {"chat_template": spec.chat_template, **kept[SETTINGS]}
+    return kept
+
+
+def _torch_name(recipes: list[Recipe]) -> str:
+    """Return PyTorch's name of the type that most bytes have."""
+    sizes = dict.fromkeys(_TORCH_NAMES, 0)
+    for recipe in recipes:
+        if recipe.dtype in sizes:
+            sizes[recipe.dtype] += recipe.info.nbytes
+    return _TORCH_NAMES[max(sizes, key=lambda dtype: sizes[dtype])]
+
+
+def _compare(job: _Job, conversion: Conversion, written: ModelFile) -> None:
+    """Refuse a written model that is not the source: tensors, hyper-parameters, tokenizer."""
+    conversion.compare(written)
+    if job.config is not None:
+        lost = differing_fields(job.config, model_config(written))
+        if lost:
+            raise UnsupportedFormatError(
+                job.file.path,
+                f"{written.format} files cannot express this model's {', '.join(lost)}",
+            )
+    compare_tokenizers(job.file.path, tokenizer_spec(job.file), tokenizer_spec(written))
+
+
+def _check_target(source: Path, target: Path, format: Format) -> None:
+    if format != "hf" and target.is_dir():
+        raise ModelFileError(target, "cannot be the target: it is a directory")
+    inside = source.is_dir() and target.resolve().parent == source.resolve()
+    if (inside and target.suffix != f".{format}") or target.resolve() == source.resolve():
+        raise ModelFileError(target, "cannot be the target: it is a part of the source")
+
+
+def _check_options(format: Format, quantize: TensorType | None, max_shard_size: int | None) -> None:
+    if quantize is not None:
+        check_quantizable(quantize)
+        if format == "hf" and quantize not in FLOATS:
+            raise InputError(f"safetensors files hold F32, F16 or BF16, not {quantize.name}")
+        if format == "gguf" and isinstance(quantize, AprType):
+            raise InputError(f"{quantize.name} is a type of APR files alone")
+    if max_shard_size is not None and format != "hf":
+        raise InputError("only Hugging Face directories are written in shards")
+
+
+def _size(target: Path) -> int:
+    files = target.iterdir() if target.is_dir() else [target]
+    return sum(path.stat().st_size for path in files)

@@ -1,0 +1,155 @@
+"""GGUF metadata for models that did not come from GGUF: hyper-parameters and tokenizer."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import fields
+from typing import Any
+
+from gguf.constants import GGUFValueType as Kind
+from gguf.constants import LlamaFileType
+
+from inference.errors import TokenizerError
+from inference.formats.base import ModelFile
+from inference.formats.gguf import GgufFile
+from inference.formats.hf_tokenizer import UNKNOWN_PRE
+from inference.formats.hyperparameters import KEYS
+from inference.formats.origin import GgufOrigin, gguf_origin
+from inference.formats.sliding import LOCAL_THETA
+from inference.formats.tokenizer_spec import GGUF_KEYS, LISTS, TokenizerSpec
+from inference.model.architectures import ARCHITECTURES
+from inference.model.config import LinearScaling, ModelConfig
+
+Entry = tuple[str, Any, tuple[Kind, ...]]
+
+_FIELDS = {
+    "layers": "layers",
+    "context_length": "context_length",
+    "hidden": "hidden",
+    "intermediate": "intermediate",
+    "heads": "heads",
+    "kv_heads": "kv_heads",
+    "head_dim": "head_dim",
+    "vocab": "vocab",
+}
+_QUANTIZATION_VERSION = 2
+
+
+def origin_of(file: ModelFile) -> GgufOrigin | None:
+    """Return the GGUF metadata that a file is or keeps, ``None`` when it came from elsewhere."""
+    if isinstance(file, GgufFile):
+        return GgufOrigin(
+            file.version,
+            file.alignment,
+            file.metadata,
+            file.metadata_types,
+            list(file.tensors),
+        )
+    return gguf_origin(file) if file.format == "apr" else None
+
+
+def made_origin(
+    file: ModelFile, config: ModelConfig, spec: TokenizerSpec, tensor_order: Sequence[str]
+) -> GgufOrigin:
+    """Return GGUF metadata for a model of any other origin.
+
+    ``TokenizerError`` when llama.cpp has no name for the pre-tokenizer.
+    """
+    entries = [*_general(file, config), *_hyperparameters(config), *_tokenizer(file, spec)]
+    return GgufOrigin(
+        version=3,
+        alignment=32,
+        metadata={key: value for key, value, _ in entries},
+        types={key: kind for key, _, kind in entries},
+        tensor_order=list(tensor_order),
+    )
+
+
+def with_file_type(origin: GgufOrigin, type_name: str) -> GgufOrigin:
+    """Return the metadata with the file type that most tensors now have, where GGUF names it."""
+    names = f"MOSTLY_{type_name}", f"MOSTLY_{type_name}_S", f"ALL_{type_name}"
+    number = next(
+        (LlamaFileType[name] for name in names if name in LlamaFileType.__members__), None
+    )
+    metadata, types = dict(origin.metadata), dict(origin.types)
+    metadata.pop("general.file_type", None)
+    types.pop("general.file_type", None)
+    stated: list[Entry] = [
+        ("general.quantization_version", _QUANTIZATION_VERSION, (Kind.UINT32,)),
+    ]
+    if number is not None:
+        stated.append(("general.file_type", int(number), (Kind.UINT32,)))
+    for key, value, kind in stated:
+        metadata[key], types[key] = value, kind
+    return GgufOrigin(origin.version, origin.alignment, metadata, types, origin.tensor_order)
+
+
+def _general(file: ModelFile, config: ModelConfig) -> Iterator[Entry]:
+    name = file.metadata.get("name") if file.format == "apr" else None
+    yield "general.architecture", config.architecture, (Kind.STRING,)
+    yield "general.type", "model", (Kind.STRING,)
+    yield "general.name", name if isinstance(name, str) else file.path.name, (Kind.STRING,)
+
+
+def _hyperparameters(config: ModelConfig) -> Iterator[Entry]:
+    prefix = config.architecture
+    for attribute, field in _FIELDS.items():
+        yield f"{prefix}.{KEYS[field][0]}", getattr(config, attribute), (Kind.UINT32,)
+    yield f"{prefix}.attention.value_length", config.head_dim, (Kind.UINT32,)
+    yield f"{prefix}.rope.dimension_count", config.head_dim, (Kind.UINT32,)
+    for attribute in ("rope_theta", "rms_norm_eps"):
+        yield f"{prefix}.{KEYS[attribute][0]}", getattr(config, attribute), (Kind.FLOAT32,)
+    if isinstance(config.rope_scaling, LinearScaling):
+        yield f"{prefix}.rope.scaling.type", "linear", (Kind.STRING,)
+        yield f"{prefix}.rope.scaling.factor", config.rope_scaling.factor, (Kind.FLOAT32,)
+    if config.sliding is None:
+        return
+    yield f"{prefix}.attention.sliding_window", config.sliding.tokens, (Kind.UINT32,)
+    if config.sliding.rope_theta != LOCAL_THETA:
+        yield f"{prefix}.rope.freq_base_swa", config.sliding.rope_theta, (Kind.FLOAT32,)
+    slides = [layer in config.sliding.layers for layer in range(config.layers)]
+    pattern = ARCHITECTURES[config.architecture].sliding_pattern or 1
+    if slides != [(layer + 1) % pattern != 0 for layer in range(config.layers)]:
+        key = f"{prefix}.attention.sliding_window_pattern"
+        yield key, slides, (Kind.ARRAY, Kind.BOOL)
+
+
+_KINDS: dict[str, tuple[Kind, ...]] = {
+    "model": (Kind.STRING,),
+    "pre": (Kind.STRING,),
+    "tokens": (Kind.ARRAY, Kind.STRING),
+    "scores": (Kind.ARRAY, Kind.FLOAT32),
+    "token_types": (Kind.ARRAY, Kind.INT32),
+    "merges": (Kind.ARRAY, Kind.STRING),
+    "bos_id": (Kind.UINT32,),
+    "eos_id": (Kind.UINT32,),
+    "unk_id": (Kind.UINT32,),
+    "pad_id": (Kind.UINT32,),
+    "add_bos": (Kind.BOOL,),
+    "add_eos": (Kind.BOOL,),
+    "add_space_prefix": (Kind.BOOL,),
+    "chat_template": (Kind.STRING,),
+}
+
+
+def _tokenizer(file: ModelFile, spec: TokenizerSpec) -> Iterator[Entry]:
+    if spec.pre == UNKNOWN_PRE:
+        raise TokenizerError(f"{file.path}: its pre-tokenizer is not one that GGUF can name")
+    for field in fields(spec):
+        if field.name not in GGUF_KEYS:
+            continue
+        value = getattr(spec, field.name)
+        if field.name == "scores" and not value and spec.model == "llama":
+            value = _scores(spec)
+        if value is None or (field.name in LISTS and not value):
+            continue
+        yield GGUF_KEYS[field.name], value, _KINDS[field.name]
+
+
+def _scores(spec: TokenizerSpec) -> list[float]:
+    """Return scores that rank merges as their list does: SentencePiece readers go by them."""
+    rank: dict[str, int] = {}
+    for number, merge in enumerate(spec.merges):
+        rank.setdefault(merge.replace(" ", "", 1), number)
+    last = len(spec.merges)
+    return [-float(rank.get(token, last)) for token in spec.tokens]

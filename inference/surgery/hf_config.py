@@ -1,0 +1,79 @@
+"""config.json for models that did not come from Hugging Face."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from inference.formats.config import HF_ACTIVATIONS
+from inference.formats.hyperparameters import KEYS
+from inference.formats.names import ALIASES
+from inference.formats.tokenizer_spec import TokenizerSpec
+from inference.model.config import LinearScaling, Llama3Scaling, ModelConfig
+
+CLASSES: Mapping[str, str] = {
+    "gemma3": "Gemma3ForCausalLM",
+    "llama": "LlamaForCausalLM",
+    "qwen2": "Qwen2ForCausalLM",
+    "qwen3": "Qwen3ForCausalLM",
+}
+"""GGUF's name of the architecture -> the class of Transformers that runs it."""
+
+_MODEL_TYPES = {gguf: hf for hf, gguf in ALIASES.items()}
+
+
+def made_config(
+    config: ModelConfig,
+    spec: TokenizerSpec,
+    scaling: LinearScaling | Llama3Scaling | None,
+    dtype: str,
+) -> dict[str, Any]:
+    """Return config.json for a model; ``dtype`` is the type of most tensors, in PyTorch's words."""
+    activation = "hidden_activation" if config.architecture == "gemma3" else "hidden_act"
+    document: dict[str, Any] = {
+        "architectures": [CLASSES[config.architecture]],
+        "model_type": _MODEL_TYPES.get(config.architecture, config.architecture),
+        **{keys[2]: _plain(getattr(config, field)) for field, keys in KEYS.items()},
+        activation: HF_ACTIVATIONS[config.activation][0],
+        "tie_word_embeddings": config.tied_embeddings,
+        "attention_bias": config.qkv_bias,
+        "torch_dtype": dtype,
+        "use_cache": True,
+        "bos_token_id": spec.bos_id,
+        "eos_token_id": spec.eos_id,
+        "pad_token_id": spec.pad_id,
+    }
+    if scaling is not None:
+        document["rope_scaling"] = _scaling(scaling)
+    if config.sliding is not None:
+        document |= {
+            "sliding_window": config.sliding.tokens,
+            "rope_local_base_freq": _plain(config.sliding.rope_theta),
+            "layer_types": [
+                "sliding_attention" if layer in config.sliding.layers else "full_attention"
+                for layer in range(config.layers)
+            ],
+            "query_pre_attn_scalar": round(config.head_dim / config.query_scale**2, 6),
+        }
+    return document
+
+
+def _scaling(scaling: LinearScaling | Llama3Scaling) -> dict[str, Any]:
+    if isinstance(scaling, LinearScaling):
+        return {"rope_type": "linear", "factor": _plain(scaling.factor)}
+    return {
+        "rope_type": "llama3",
+        "factor": _plain(scaling.factor),
+        "low_freq_factor": scaling.low_freq_factor,
+        "high_freq_factor": scaling.high_freq_factor,
+        "original_max_position_embeddings": scaling.original_context,
+    }
+
+
+def _plain(value: float) -> float:
+    """Return the shortest number that is the same float32: GGUF keeps 1e-6 as 9.99999997e-07."""
+    if isinstance(value, int) or float(np.float32(value)) != value:
+        return value
+    return float(str(np.float32(value)))
