@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import asdict
+from pathlib import Path
 
 import typer
 
 from inference.cli.common import ExitCode, JsonOption, ModelArgument, model_path, print_json
+from inference.errors import ModelFileError
 
 EXAMPLES = """
 apr check model.gguf
@@ -17,9 +19,11 @@ _COLOURS = {"OK": "green", "FAILED": "red", "SKIPPED": "yellow"}
 
 
 def app_command(model: ModelArgument, json: JsonOption = False) -> int:
-    """Open a model, look at every tensor, tokenize, run both numeric paths and compare them.
+    """Judge a model in ten stages, from its file to the tokens that it draws.
 
-    The exit code is 0 when every stage is OK and 1 otherwise.
+    file, tensors, tokenizer, embedding, rope, attention, layers, logits, numerics (both paths
+    agree), decoding (token by token equals one batch). The first that fails ends the work. The
+    exit code is 0 when every stage is OK and 1 otherwise.
     """
     from inference.model.check import check_model
 
@@ -32,5 +36,23 @@ def app_command(model: ModelArgument, json: JsonOption = False) -> int:
             typer.echo(f"{verdict} {result.stage}: {result.detail} ({result.seconds:.2f} s)")
     sound = all(result.verdict == "OK" for result in results)
     if json:
-        print_json({"model": str(path), "ok": sound, "stages": [asdict(r) for r in results]})
+        print_json(
+            {
+                "model": str(path),
+                "architecture": _architecture(path),
+                "ok": sound,
+                "stages": [asdict(r) for r in results],
+            }
+        )
     return ExitCode.OK if sound else ExitCode.FAILED
+
+
+def _architecture(path: Path) -> str | None:
+    from inference.formats import open_model
+    from inference.formats.config import architecture_of
+
+    try:
+        with open_model(path) as file:
+            return architecture_of(file)
+    except ModelFileError:
+        return None

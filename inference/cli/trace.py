@@ -48,7 +48,10 @@ def app_command(
     ] = "",
     save_tensor_dir: Annotated[
         Path | None,
-        typer.Option(metavar="DIR", help="Where to; default <model>-trace beside the model."),
+        typer.Option(
+            metavar="DIR",
+            help="Where to; default MODEL-trace beside the model, such as m.gguf-trace.",
+        ),
     ] = None,
     save_tensor_layers: Annotated[
         str, typer.Option(metavar="START..END", help="Layers to save, END excluded.")
@@ -72,7 +75,7 @@ def app_command(
         if tokens is None:
             tokens = lm.tokenizer.encode(prompt)
         trace = lm.trace(tokens, plan)
-        folder = save_tensor_dir or path.resolve().with_name(f"{path.resolve().stem}-trace")
+        folder = save_tensor_dir or path.resolve().with_name(f"{path.resolve().name}-trace")
         saved = save_stages(trace, folder)
         if json:
             print_json(_document(lm, trace, saved))

@@ -1,14 +1,16 @@
-"""Is a model file sound, and does the engine answer sensibly with it? Stages with verdicts."""
+"""Is a model file sound, and does the engine answer sensibly with it? Ten stages with verdicts."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Literal
 
 import numpy as np
+from numpy.typing import NDArray
 
 from inference.errors import EngineError
 from inference.formats import ModelFile, open_model
@@ -16,12 +18,20 @@ from inference.formats.config import model_config
 from inference.formats.validate import ValidatedEmbedding, ValidatedVector, ValidatedWeight
 from inference.model.language_model import Model
 from inference.quant import dequantize
+from inference.trace.activations import Trace
 from inference.trace.diff import cosine
+from inference.trace.plan import TracePlan
+from inference.trace.stages import Stage
 
 PROMPT = "What is 2+2?"
 FALLBACK_IDS = (1, 2, 3, 4, 5, 6, 7)
+DECODED = 8
 MIN_COSINE = 0.99
 """Lowest cosine of the two numeric paths' logits; rounding activations to int8 costs under 1e-3."""
+MAX_ERROR = 1e-3
+"""How far float32 may carry a sum of weights from 1, or a rotated vector's length from its own."""
+_WATCHED = (Stage.EMBEDDING, Stage.ATTN_SOFTMAX, Stage.FFN_OUT, Stage.POST_FFN_RESIDUAL)
+_ROTATED = {Stage.Q_POST_ROPE: "queries", Stage.K_POST_ROPE: "keys"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,14 +52,16 @@ def check_model(path: str | Path) -> Iterator[CheckResult]:
     """Yield the result of each stage as it is known; the first failure ends the work."""
     subject = _Subject(Path(path))
     stages: tuple[tuple[str, Callable[[], str]], ...] = (
-        ("open", subject.open),
-        ("config", subject.config),
+        ("file", subject.file_itself),
         ("tensors", subject.tensors),
         ("tokenizer", subject.tokenizer),
-        ("forward f32", subject.forward_f32),
-        ("forward fused", subject.forward_fused),
-        ("paths agree", subject.paths_agree),
-        ("cache", subject.cache),
+        ("embedding", subject.embedding),
+        ("rope", subject.rope),
+        ("attention", subject.attention),
+        ("layers", subject.layers),
+        ("logits", subject.logits),
+        ("numerics", subject.numerics),
+        ("decoding", subject.decoding),
     )
     failed = False
     try:
@@ -75,22 +87,25 @@ class _Subject:
         self.path = path
         self._file: ModelFile | None = None
         self._ids: list[int] = list(FALLBACK_IDS)
-        self._logits: dict[str, np.ndarray] = {}
 
     @property
     def file(self) -> ModelFile:
         assert self._file is not None
         return self._file
 
-    def open(self) -> str:
-        self._file = open_model(self.path)
-        return f"{self.file.format}, {len(self.file.tensors)} tensors"
+    @cached_property
+    def exact(self) -> Trace:
+        """The prompt in float32, with what the stages look at of every layer."""
+        with self._model("f32") as model:
+            return model.trace(self._ids, TracePlan(_WATCHED))
 
-    def config(self) -> str:
+    def file_itself(self) -> str:
+        self._file = open_model(self.path)
         c = model_config(self.file)
         return (
-            f"{c.architecture}, {c.layers} layers, hidden {c.hidden}, {c.heads} heads, "
-            f"{c.kv_heads} kv heads, vocab {c.vocab}"
+            f"{self.file.format}, {len(self.file.tensors)} tensors; {c.architecture}, "
+            f"{c.layers} layers, hidden {c.hidden}, {c.heads} heads, {c.kv_heads} kv heads, "
+            f"vocab {c.vocab}"
         )
 
     def tensors(self) -> str:
@@ -115,41 +130,107 @@ class _Subject:
             raise Failed(f"{PROMPT!r} comes back as {back!r} from {self._ids}")
         return f"{PROMPT!r} is {self._ids} and back"
 
-    def forward_f32(self) -> str:
-        return self._forward("f32")
+    def embedding(self) -> str:
+        rows = dict(zip(self._ids, self.exact.values[Stage.EMBEDDING, 0], strict=True))
+        table = np.stack(list(rows.values()))
+        _require_finite(table, "the embeddings")
+        if len(np.unique(table, axis=0)) < len(table):
+            raise Failed(f"two of the tokens {list(rows)} have the same embedding")
+        return f"{len(table)} tokens, {len(table)} vectors, RMS {_rms(table):.3g}"
 
-    def forward_fused(self) -> str:
-        return self._forward("fused")
+    def rope(self) -> str:
+        with self._model("fused") as model:
+            same = [self._ids[0]] * 5
+            plan = TracePlan(tuple(_ROTATED), range(1))
+            values = model.trace(same, plan).values
+            heads = model.config.head_dim
+        for stage, what in _ROTATED.items():
+            rotated = values[stage, 0].reshape(len(same), -1, heads).astype(np.float64)
+            lengths = np.linalg.norm(rotated, axis=-1)
+            change = float(np.max(np.abs(lengths - lengths[0])) / lengths.max())
+            if not change <= MAX_ERROR:
+                raise Failed(f"rotation changes the length of {what} by {change:.2e}")
+            if np.allclose(rotated[0], rotated[1:], rtol=MAX_ERROR, atol=0):
+                raise Failed(f"{what} of one token are the same at positions 0 to 4")
+        return "positions turn queries and keys, and keep their length"
 
-    def paths_agree(self) -> str:
-        agreement = cosine(self._logits["f32"], self._logits["fused"])
+    def attention(self) -> str:
+        n = len(self._ids)
+        for layer, weights in self._of_layers(Stage.ATTN_SOFTMAX):
+            _require_finite(weights, f"the attention weights of layer {layer}")
+            error = float(np.max(np.abs(weights.sum(axis=-1, dtype=np.float64) - 1)))
+            if not error <= MAX_ERROR or weights.min() < 0:
+                raise Failed(f"attention weights of layer {layer} miss a sum of 1 by {error:.2e}")
+            if np.any(np.triu(weights.reshape(-1, n, n), 1)):
+                raise Failed(f"a token of layer {layer} attends to one that comes later")
+        return "weights of every head sum to 1, none on a later token"
+
+    def layers(self) -> str:
+        before = self.exact.values[Stage.EMBEDDING, 0]
+        sizes = []
+        for layer, after in self._of_layers(Stage.POST_FFN_RESIDUAL):
+            _require_finite(after, f"the output of layer {layer}")
+            added = self.exact.values[Stage.FFN_OUT, layer]
+            if np.array_equal(before, after) or not np.any(added):
+                raise Failed(f"layer {layer} adds nothing to what it is given")
+            before = after
+            sizes.append(_rms(after))
+        return f"{len(sizes)} layers, RMS of their outputs {min(sizes):.3g} to {max(sizes):.3g}"
+
+    def logits(self) -> str:
+        logits = self.exact.logits
+        _require_finite(logits, "the logits")
+        if logits.min() == logits.max():
+            raise Failed(f"every logit is {logits[0]:.6g}")
+        return f"best token {int(np.argmax(logits))}, logit {logits.max():.3f}"
+
+    def numerics(self) -> str:
+        agreement = cosine(self.exact.logits, self._fused)
         if not agreement >= MIN_COSINE:
             raise Failed(f"cosine of the f32 and fused logits is {agreement:.6f} < {MIN_COSINE}")
         return f"cosine of the f32 and fused logits is {agreement:.6f}"
 
-    def cache(self) -> str:
+    @cached_property
+    def _fused(self) -> NDArray[np.float32]:
+        with self._model("fused") as model:
+            last: NDArray[np.float32] = model.session().advance(self._ids)[-1]
+        return last
+
+    def decoding(self) -> str:
         with self._model("fused") as model:
             session = model.session()
             for token in self._ids:
                 step = session.advance([token])
-        agreement = cosine(step, self._logits["fused"])
-        if not agreement >= MIN_COSINE:
-            raise Failed(f"token by token and in one batch differ: cosine {agreement:.6f}")
-        return f"token by token equals one batch: cosine {agreement:.6f}"
+            agreement = cosine(step[-1], self._fused)
+            if not agreement >= MIN_COSINE:
+                raise Failed(f"token by token and in one batch differ: cosine {agreement:.6f}")
+            drawn = [
+                model.generate(
+                    self._ids, max_tokens=DECODED, temperature=1.0, seed=7, ignore_eos=True
+                ).ids
+                for _ in range(2)
+            ]
+        if drawn[0] != drawn[1]:
+            raise Failed(f"one seed draws {list(drawn[0])} and then {list(drawn[1])}")
+        return f"token by token equals one batch: cosine {agreement:.6f}; a seed repeats its draws"
+
+    def _of_layers(self, stage: Stage) -> Iterator[tuple[int, NDArray[np.float32]]]:
+        found = ((key[1], value) for key, value in self.exact.values.items() if key[0] is stage)
+        return ((layer, value) for layer, value in found if layer is not None)
 
     def _model(self, numerics: Literal["f32", "fused"]) -> Model:
         return Model(open_model(self.path), numerics=numerics, f32_cache_bytes=0)
 
-    def _forward(self, numerics: Literal["f32", "fused"]) -> str:
-        with self._model(numerics) as model:
-            logits = model.session().advance(self._ids)[-1]
-        if not np.isfinite(logits).all():
-            raise Failed(f"{np.count_nonzero(~np.isfinite(logits))} logits are not finite")
-        if logits.min() == logits.max():
-            raise Failed(f"every logit is {logits[0]:.6g}")
-        self._logits[numerics] = logits
-        return f"best token {int(np.argmax(logits))}, logit {logits.max():.3f}"
-
     def close(self) -> None:
         if self._file is not None:
             self._file.close()
+
+
+def _require_finite(values: NDArray[np.float32], what: str) -> None:
+    bad = int(np.count_nonzero(~np.isfinite(values)))
+    if bad:
+        raise Failed(f"{bad} of {values.size} values of {what} are not finite")
+
+
+def _rms(values: NDArray[np.float32]) -> float:
+    return float(np.sqrt(np.mean(np.square(values, dtype=np.float64))))

@@ -152,9 +152,11 @@ def test_trace_saves_beside_the_model_by_default(
 ) -> None:
     model = tmp_path / "small.gguf"
     model.write_bytes(TINY_MODEL.read_bytes())
-    assert main(["trace", str(model), "--save-tensor", "embedding"]) == 0
-    assert (tmp_path / "small-trace" / "layer-0" / "embedding.bin").is_file()
-    assert "SAVED STAGES:" in capsys.readouterr().out
+    import_model(model, tmp_path / "small.apr")
+    for name in ("small.gguf", "small.apr"):
+        assert main(["trace", str(tmp_path / name), "--save-tensor", "embedding"]) == 0
+        assert (tmp_path / f"{name}-trace" / "layer-0" / "embedding.bin").is_file()
+        assert "SAVED STAGES:" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(
@@ -235,12 +237,13 @@ def test_check(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["check", TINY, "--json"]) == 0
     found = document(capsys)
     assert found["ok"]
-    assert [stage["verdict"] for stage in found["stages"]] == ["OK"] * 8
+    assert [stage["verdict"] for stage in found["stages"]] == ["OK"] * 10
+    assert found["architecture"] == "qwen2"
     broken = tmp_path / "broken.gguf"
     broken.write_bytes(TINY_MODEL.read_bytes()[:5000])
     assert main(["check", str(broken)]) == 1
     out = capsys.readouterr().out
-    assert out.startswith("FAILED  open:")
+    assert out.startswith("FAILED  file:")
     assert "SKIPPED" in out
 
 

@@ -9,7 +9,6 @@ import pytest
 
 import inference
 from inference import Model
-from inference.backends import cpu
 from inference.data import TINY_MODEL
 from inference.errors import (
     DeviceUnavailableError,
@@ -19,11 +18,8 @@ from inference.errors import (
     UnsupportedTypeError,
 )
 from inference.formats import open_model
-from inference.model.check import check_model
 from inference.model.comparison import ModelDiff, compare_models
-from inference.model.kv_cache import KVCache
 from inference.model.overlay import Overlay, tensor_values
-from inference.text.tokenizer import Tokenizer
 from inference.trace.diff import cosine
 from inference.trace.plan import TracePlan
 from inference.trace.stages import Stage
@@ -133,67 +129,6 @@ def test_dispatch_log_counts_what_ran() -> None:
         assert ran["blk.0.attn_q.weight"] == 3
         assert ran["output.weight" if "output.weight" in ran else "token_embd.weight"] == 3
         assert {d.product for d in model.dispatch} == {"int8-dot"}
-
-
-def test_check_passes_the_shipped_model() -> None:
-    results = list(check_model(TINY_MODEL))
-    assert [result.verdict for result in results] == ["OK"] * 8
-    assert "cosine" in results[-1].detail
-
-
-def test_check_stops_at_the_first_failure(tmp_path: Path) -> None:
-    broken = tmp_path / "model.gguf"
-    broken.write_bytes(TINY_MODEL.read_bytes()[:-1000])
-    results = list(check_model(broken))
-    assert results[0].verdict == "FAILED"
-    assert {result.verdict for result in results[1:]} == {"SKIPPED"}
-
-
-def test_check_sees_nan_in_a_tensor(tmp_path: Path) -> None:
-    file = open_model(TINY_MODEL)
-    place = file.tensors["blk.2.attn_norm.weight"].offset
-    data = bytearray(TINY_MODEL.read_bytes())
-    data[place + 40 : place + 44] = b"\x00\x00\xc0\x7f"
-    broken = tmp_path / "model.gguf"
-    broken.write_bytes(data)
-    results = {result.stage: result for result in check_model(broken)}
-    assert results["tensors"].verdict == "FAILED"
-    assert "NON-FINITE" in results["tensors"].detail
-    assert results["cache"].verdict == "SKIPPED"
-
-
-def test_check_sees_a_defect_in_one_numeric_path(monkeypatch: pytest.MonkeyPatch) -> None:
-    from inference.backends import cpu_linear
-
-    original = cpu_linear.multiply
-    monkeypatch.setattr(cpu_linear, "multiply", lambda w, q, s: original(w, q, s)[:, ::-1].copy())
-    results = {result.stage: result for result in check_model(TINY_MODEL)}
-    assert results["forward fused"].verdict == "OK"
-    assert results["paths agree"].verdict == "FAILED"
-
-
-def test_check_sees_a_cache_that_forgets(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(KVCache, "commit", lambda self, tokens: None)
-    results = {result.stage: result for result in check_model(TINY_MODEL)}
-    assert results["paths agree"].verdict == "OK"
-    assert results["cache"].verdict == "FAILED"
-
-
-@pytest.mark.parametrize(("value", "message"), [(np.nan, "not finite"), (1.0, "every logit is 1")])
-def test_check_sees_dead_logits(
-    monkeypatch: pytest.MonkeyPatch, value: float, message: str
-) -> None:
-    monkeypatch.setattr(cpu.CpuBackend, "run", lambda *_: np.full((1, 512), value, np.float32))
-    results = {result.stage: result for result in check_model(TINY_MODEL)}
-    assert results["forward f32"].verdict == "FAILED"
-    assert message in results["forward f32"].detail
-
-
-def test_check_sees_a_tokenizer_that_loses_text(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(Tokenizer, "decode", lambda *_, **__: "What is 22?")
-    results = {result.stage: result for result in check_model(TINY_MODEL)}
-    assert results["tokenizer"].verdict == "FAILED"
-    assert "What is 22?" in results["tokenizer"].detail
 
 
 def test_the_same_values_in_another_type_are_no_difference() -> None:
