@@ -70,13 +70,14 @@ class Ledger:
     """The records of one run, by node id, in the order in which they came.
 
     ``device`` and ``commit`` say where and on what it ran, ``files`` are the SHA-256 digests of the
-    files that the records name.
+    files that the records name; ``retired`` are contract and claim of what is not collected.
     """
 
     def __init__(self) -> None:
         self.device: str | None = None
         self.commit: str | None = None
         self.files: Mapping[str, str] = {}
+        self.retired: Sequence[tuple[str, str]] = ()
         self._records: dict[str, Record] = {}
         self._started = time.time()
 
@@ -111,6 +112,7 @@ class Ledger:
                 "arguments": sys.argv[1:],
             },
             "files": dict(self.files),
+            "retired": [{"contract": name, "claim": claim} for name, claim in self.retired],
             "items": [record.as_dict() for record in self.records],
         }
 

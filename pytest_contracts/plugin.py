@@ -19,6 +19,7 @@ _registry_key = pytest.StashKey["Registry"]()
 _recorder_key = pytest.StashKey[Any]()
 _bad_files_key = pytest.StashKey[set[Path]]()
 
+RETIRED = "contracts_retired"
 MARKERS = (
     "falsification: a falsification test of a contract",
     "obligation: a proof obligation of a contract",
@@ -173,8 +174,8 @@ def pytest_collect_file(file_path: Path, parent: pytest.Collector) -> pytest.Col
 
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Put the gates last, since the whole run decides them."""
-    items.sort(key=lambda item: hasattr(item, "announce"))
+    """Put last what the whole run decides: claims of completeness, then gates."""
+    items.sort(key=lambda item: getattr(item, "turn", 0) if hasattr(item, "announce") else 0)
 
 
 @pytest.hookimpl(wrapper=True)
@@ -195,9 +196,23 @@ def pytest_collection_finish(session: pytest.Session) -> None:
         session.config.option.continue_on_collection_errors = True
 
 
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """Tell the controlling process of xdist which claims are retired."""
+    output = getattr(session.config, "workeroutput", None)
+    registry = session.config.stash.get(_registry_key, None)
+    if output is not None and registry is not None:
+        output[RETIRED] = list(registry.retired)
+
+
+def retired(config: pytest.Config) -> Mapping[tuple[str, str], None]:
+    """Return contract and claim of what this process did not collect, since it is retired."""
+    registry = config.stash.get(_registry_key, None)
+    return {} if registry is None else registry.retired
+
+
 @pytest.hookimpl(tryfirst=True)
 def pytest_runtest_protocol(item: pytest.Item) -> bool | None:
-    """Let a gate announce itself instead of running."""
+    """Let what the whole run decides announce itself instead of running."""
     announce = getattr(item, "announce", None)
     if announce is None:
         return None

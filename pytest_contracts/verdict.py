@@ -80,10 +80,10 @@ _STRICT = {**_PLAIN, Verdict.INCONCLUSIVE: Outcome.FAILED, Verdict.PROSE: Outcom
 def outcome(verdict: Verdict, *, status: Status = "ACTIVE", strict: bool = False) -> Outcome:
     """Return what pytest is told of a verdict on a claim of the given status.
 
-    A PROPOSED or BLOCKED claim may be false until the work is done, a VIOLATED one is a known
-    breach: both are expected to be falsified, and the second must be.
+    A PROPOSED claim may be false until the work is done, a VIOLATED one is a known breach: both are
+    expected to be falsified, and the second must be. A BLOCKED one does not run.
     """
-    if status in ("PROPOSED", "BLOCKED", "VIOLATED"):
+    if status in ("PROPOSED", "VIOLATED"):
         if verdict is Verdict.FALSIFIED:
             return Outcome.XFAILED
         if verdict.verified:

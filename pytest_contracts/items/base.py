@@ -89,7 +89,9 @@ class ContractItem(pytest.Function):
         return self.path, self.claim.where.line - 1, f"{self.contract.name}::{self.name}"
 
     def setup(self) -> None:
-        """Ask for the required resources, then set up the fixtures."""
+        """Ask for the required resources, then set up the fixtures; not for a blocked claim."""
+        if self.status == "BLOCKED":
+            self.settle(Verdict.UNAVAILABLE, blocked_message(self.contract, self.claim))
         try:
             for name in self.claim.requires if self.case.error is None else ():
                 self.case.registry.resource(name, self.claim.where)()
@@ -137,7 +139,7 @@ class ContractItem(pytest.Function):
     def settle(self, verdict: Verdict, message: str, error: BaseException | None = None) -> None:
         """Fix the verdict and leave by the exit that pytest has for it."""
         __tracebackhide__ = True
-        if verdict is Verdict.UNAVAILABLE:
+        if verdict is Verdict.UNAVAILABLE and self.status != "BLOCKED":
             verdict, message, self.evidence = stand_in(self.case, message)
         self.verdict, self.message = verdict, message
         strict = bool(self.config.getoption("contracts_strict"))
@@ -316,6 +318,12 @@ class UnexpectedlyHeld(Exception):
 def effective_status(contract: Contract, claim: Claim) -> Status:
     """Return the claim's own status unless it is plain ACTIVE, else its contract's."""
     return claim.status if claim.status != "ACTIVE" else contract.metadata.status
+
+
+def blocked_message(contract: Contract, claim: Claim) -> str:
+    """Return what a blocked claim waits for."""
+    waits = claim.extra.get("blocked_by") or contract.metadata.extra.get("blocked_by")
+    return f"BLOCKED, waits for {waits}" if waits else "BLOCKED; blocked_by: would say by what"
 
 
 def place(where: Where, root: Path) -> str:

@@ -14,8 +14,9 @@ from pytest_contracts.contract.model import Claim, Contract
 from pytest_contracts.errors import ContractError, ContractSyntaxError, Unavailable
 from pytest_contracts.items.base import ContractItem, effective_status
 from pytest_contracts.items.case import Case, implementations_under_test, item_name
+from pytest_contracts.items.completeness import CompletenessItem, over
 from pytest_contracts.items.falsification import falsification_test, formal_of
-from pytest_contracts.items.gate import GateItem
+from pytest_contracts.items.gate import DecidedLast, GateItem
 from pytest_contracts.items.harness import harness_test
 from pytest_contracts.items.obligation import obligation_test
 from pytest_contracts.items.observation import Prose
@@ -58,8 +59,7 @@ class ContractFile(pytest.Module):
         except ContractError as error:
             raise self.CollectError(error) from None
         items = list(self._items(contract))
-        backend = self.config.getoption("contracts_backend")
-        if not items and contract.metadata.status != "RETIRED" and backend is None:
+        if not (items or contract.claims) and contract.metadata.status != "RETIRED":
             raise self.CollectError(
                 ContractSyntaxError("the contract claims nothing", where=contract.where)
             )
@@ -77,22 +77,32 @@ class ContractFile(pytest.Module):
         shown = Where(relative(where.path, self.config), where.line, where.column)
         return failure_repr(shown, error.message, textwrap.indent(error.hint or "", "  "))
 
-    def _items(self, contract: Contract) -> Iterator[ContractItem | GateItem]:
+    def _items(self, contract: Contract) -> Iterator[ContractItem | DecidedLast]:
         by_claim: dict[str, list[str]] = {}
         for claim in contract.claims:
             if effective_status(contract, claim) == "RETIRED":
+                self.registry.retired[contract.name, claim.id] = None
                 continue
+            collected = by_claim.setdefault(claim.id, [])
+            self.registry.collected[contract.name, claim.id] = collected
             for item in self._claim_items(contract, claim):
-                by_claim.setdefault(claim.id, []).append(item.nodeid)
+                collected.append(item.nodeid)
                 yield item
         gate = contract.qa_gate
-        if gate is not None and by_claim:
+        if gate is not None and any(by_claim.values()):
             yield GateItem.from_parent(
                 self, name=gate.id, contract=contract, gate=gate, by_claim=by_claim
             )
 
-    def _claim_items(self, contract: Contract, claim: Claim) -> Iterator[ContractItem]:
+    def _claim_items(
+        self, contract: Contract, claim: Claim
+    ) -> Iterator[ContractItem | CompletenessItem]:
         """Yield a claim's items; one alone where the clause itself is at fault."""
+        if over(claim):
+            yield CompletenessItem.from_parent(
+                self, name=claim.id, contract=contract, claim=claim, registry=self.registry
+            )
+            return
         try:
             for name in claim.requires:
                 self.registry.resource(name, claim.where)
@@ -150,8 +160,8 @@ class ContractFile(pytest.Module):
         missing = case.parameters.unavailable
         return BUILDERS[case.claim.kind](case) if missing is None else as_failure(missing)
 
-    def _refuse_duplicates(self, items: list[ContractItem | GateItem]) -> None:
-        seen: dict[str, ContractItem | GateItem] = {}
+    def _refuse_duplicates(self, items: list[ContractItem | DecidedLast]) -> None:
+        seen: dict[str, ContractItem | DecidedLast] = {}
         for item in items:
             first = seen.setdefault(item.nodeid, item)
             if first is not item:
@@ -163,5 +173,5 @@ class ContractFile(pytest.Module):
                 )
 
 
-def _where(item: ContractItem | GateItem) -> Where:
-    return item.claim.where if isinstance(item, ContractItem) else item.gate.where
+def _where(item: ContractItem | DecidedLast) -> Where:
+    return item.claim.where if isinstance(item, ContractItem) else item.where

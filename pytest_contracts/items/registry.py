@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -24,6 +24,10 @@ class Registry:
         self._config = config
         self._directories = directories
         self._loaded: dict[str, Contract | None] = {}
+        self.collected: dict[tuple[str, str], list[str]] = {}
+        """Contract and claim, and the node ids of its items, whether or not they are selected."""
+        self.retired: dict[tuple[str, str], None] = {}
+        """Contract and claim of what is not collected any more."""
 
     @cached_property
     def strategies(self) -> Mapping[str, Callable[..., Any]]:
@@ -79,7 +83,7 @@ class Registry:
         waiting = [contract]
         while waiting:
             for name in waiting.pop().metadata.depends_on:
-                if name not in known and (found := self._contract(name)) is not None:
+                if name not in known and (found := self.contract(name)) is not None:
                     known[name] = found
                     waiting.append(found)
         for name in contract.metadata.depends_on:
@@ -98,9 +102,20 @@ class Registry:
 
     @cached_property
     def _contract_files(self) -> Mapping[str, Path]:
-        return {path.stem: path for folder in self._directories for path in find_contracts(folder)}
+        # The configured directories say what exists, --contracts which part of it is judged.
+        configured = [Path(path) for path in self._config.getini("contracts")]
+        found: dict[str, Path] = {}
+        for folder in (*self._directories, *configured):
+            for path in find_contracts(folder):
+                found.setdefault(path.stem, path)
+        return found
 
-    def _contract(self, name: str) -> Contract | None:
+    @property
+    def contract_names(self) -> Iterable[str]:
+        """The names of all contracts that exist, whether or not they are judged."""
+        return self._contract_files
+
+    def contract(self, name: str) -> Contract | None:
         """Return another contract, None where there is none or it cannot be loaded."""
         if name not in self._loaded:
             try:

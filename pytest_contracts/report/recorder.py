@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from pytest_contracts import plugin
 from pytest_contracts.ledger import Ledger, Record, write_json
 from pytest_contracts.report.terminal import write_summary
 from pytest_contracts.sources import SourceTree
@@ -24,6 +25,7 @@ class Recorder:
         self.config = config
         self.ledger = Ledger()
         self._gates: dict[str, dict[str, Any]] = {}
+        self._retired: dict[tuple[str, str], None] = {}
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
@@ -51,7 +53,8 @@ class Recorder:
         reporter = self.config.pluginmanager.getplugin("terminalreporter")
         if reporter is not None and reporter.showfspath and not reporter.showlongtestinfo:
             reporter.write_fspath_result(str(self.config.invocation_params.dir / "gates"), "")
-        for gate in self._gates.values():
+        # A gate may check a claim of completeness, so these come first.
+        for gate in sorted(self._gates.values(), key=lambda gate: bool(gate["kind"] == "gate")):
             found = {record.nodeid: record for record in self.ledger.records}
             record, reports = decide(GateNotice(**gate), found, strict=strict)
             self.ledger.add(record)
@@ -61,6 +64,8 @@ class Recorder:
     @pytest.hookimpl(trylast=True)
     def pytest_sessionfinish(self, session: pytest.Session) -> None:
         """Write the ledger."""
+        self._retired |= plugin.retired(self.config)
+        self.ledger.retired = tuple(self._retired)
         if not len(self.ledger):
             return
         self._describe_run()
@@ -75,6 +80,12 @@ class Recorder:
             except OSError as error:
                 raise pytest.UsageError(f"cannot write the ledger to {path}: {error}") from error
 
+    @pytest.hookimpl(optionalhook=True)
+    def pytest_testnodedown(self, node: Any) -> None:
+        """Hear from a worker of xdist which claims it did not collect."""
+        told = getattr(node, "workeroutput", {}).get(plugin.RETIRED, ())
+        self._retired |= dict.fromkeys(told)
+
     def _describe_run(self) -> None:
         """Note where the run took place and on which files its verdicts rest."""
         self.ledger.device = self.config.hook.pytest_contracts_device(config=self.config)
@@ -86,7 +97,7 @@ class Recorder:
 
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
         """Show the contracts, one line each."""
-        if len(self.ledger):
+        if len(self.ledger) or self.ledger.retired:
             write_summary(terminalreporter, self.ledger)
 
 

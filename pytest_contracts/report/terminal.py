@@ -43,7 +43,7 @@ def write_summary(reporter: pytest.TerminalReporter, ledger: Ledger) -> None:
     for record in ledger.records:
         contracts.setdefault(record.contract, []).append(record)
     reporter.write_sep("=", "contracts")
-    width = max(map(len, contracts))
+    width = max(map(len, contracts), default=0)
     present = [v for v in Verdict if any(r.verdict == v.value for r in ledger.records)]
     for name in sorted(contracts):
         records = contracts[name]
@@ -57,6 +57,9 @@ def write_summary(reporter: pytest.TerminalReporter, ledger: Ledger) -> None:
         reporter.write_line("")
     _totals(reporter, ledger)
     _missing(reporter, ledger)
+    if ledger.retired:
+        noun = "claim is" if len(ledger.retired) == 1 else "claims are"
+        reporter.write_line(f"{len(ledger.retired)} {noun} retired and not collected")
     for record in ledger.records:
         if record.outcome == Outcome.XPASSED.value:
             reporter.write_line(

@@ -40,6 +40,7 @@ KEYS: Mapping[str, frozenset[str]] = MappingProxyType(
         "equivalence": frozenset({"to"}),
         "determinism": frozenset({"threads"}),
         "frame": frozenset({"modifies", "state"}),
+        "completeness": frozenset({"over", "require"}),
     }
 )
 """The keys of a claim that the template of its type reads."""

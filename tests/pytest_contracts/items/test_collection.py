@@ -292,3 +292,22 @@ def test_backend_option_chooses_the_implementation(project):
     assert set(project.verdicts()) == {"A[cpu]", "B"}
     project.run("--contracts-backend=cuda", examples=5).assert_outcomes(passed=1)
     assert set(project.verdicts()) == {"B"}
+
+
+def test_part_of_the_contracts_finds_its_dependencies_among_the_configured(project):
+    depends(project, "model/one-v1", "two-v1")
+    depends(project, "kernels/two-v1")
+    arguments = ("--contracts=contracts/model",)
+    assert project.run(*arguments, contracts=False).ret == pytest.ExitCode.TESTS_FAILED
+    project.pytester.makeini("[pytest]\ncontracts = contracts\n")
+    result = project.run(*arguments, contracts=False)
+    result.assert_outcomes(skipped=1)
+    assert list(project.ledger()) == ["A"]
+    (project.pytester.path / "contracts/kernels/two-v1.yaml").unlink()
+    project.run(*arguments, contracts=False).assert_outcomes(errors=1)
+
+
+def test_wrong_backend_name_runs_what_concerns_no_implementation(project):
+    project.contract(TWO_CLAIMS)
+    result = project.run("--contracts-backend=gpu", examples=3)
+    assert result.ret == pytest.ExitCode.NO_TESTS_COLLECTED

@@ -1,0 +1,73 @@
+"""Claims about the whole run: every claim of some contracts held, or ran, or is bound to code."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from fnmatch import fnmatchcase
+from typing import Any
+
+from pytest_contracts.contract.model import Claim, Contract
+from pytest_contracts.items.base import blocked_message, effective_status
+from pytest_contracts.items.equations import implementation_names
+from pytest_contracts.items.gate import DecidedLast, GateNotice
+from pytest_contracts.items.registry import Registry
+
+
+def over(claim: Claim) -> tuple[str, ...]:
+    """Return the contracts that a claim of completeness is about; () for any other claim."""
+    if getattr(claim, "type", None) != "completeness" or claim.formal or claim.run:
+        return ()
+    named = claim.extra.get("over", ())
+    return (named,) if isinstance(named, str) else tuple(named)
+
+
+class CompletenessItem(DecidedLast):
+    """A claim of type ``completeness`` with ``over:``.
+
+    It counts the claims that the contracts state, not the items that happened to be selected, so
+    that a part of a run is never complete.
+    """
+
+    def __init__(
+        self, *, contract: Contract, claim: Claim, registry: Registry, **kwargs: Any
+    ) -> None:
+        super().__init__(contract=contract, where=claim.where, marker="obligation", **kwargs)
+        self.claim = claim
+        self.registry = registry
+
+    def notice(self) -> GateNotice:
+        """Return the demand with every claim, or equation, that it is about."""
+        require = self.claim.extra.get("require", "held")
+        checks: dict[str, list[str]] = {}
+        unmet: list[str] = []
+        for pattern in over(self.claim):
+            names = [name for name in self.registry.contract_names if fnmatchcase(name, pattern)]
+            if not names:
+                unmet.append(f"no contract is called {pattern}")
+            for name in names:
+                known = self.registry.contract(name)
+                if known is None:
+                    unmet.append(f"{name} cannot be loaded")
+                elif require == "bound":
+                    for equation in known.equations:
+                        checks[f"{name}::{equation.name}"] = []
+                        if not implementation_names(known, equation):
+                            unmet.append(f"{name}::{equation.name} has no implementation")
+                else:
+                    checks.update(self._claims(known))
+        status = effective_status(self.contract, self.claim)
+        return self.described(
+            checks,
+            kind="obligation",
+            require=require,
+            status=status,
+            blocked=blocked_message(self.contract, self.claim) if status == "BLOCKED" else "",
+            unmet=tuple(dict.fromkeys(unmet)),
+        )
+
+    def _claims(self, contract: Contract) -> Iterator[tuple[str, list[str]]]:
+        for claim in contract.claims:
+            if effective_status(contract, claim) == "RETIRED" or over(claim):
+                continue
+            collected = self.registry.collected.get((contract.name, claim.id), [])
+            yield f"{contract.name}::{claim.id}", list(collected)
