@@ -148,6 +148,25 @@ def pytest_contracts_device(config: pytest.Config) -> str | None:
         return None
 
 
+def pytest_contracts_vocabularies(
+    config: pytest.Config,
+) -> Mapping[str, Callable[[Mapping[str, Any]], int]]:
+    """Give meaning to ``tokens: model``: the vocabulary of the item's model."""
+
+    @cache
+    def tokens(model: str) -> int:
+        from inference.formats import open_model
+        from inference.formats.config import model_config
+
+        file = open_model(gguf_of(model))
+        try:
+            return model_config(file).vocab
+        finally:
+            file.close()
+
+    return {"model": lambda known: tokens(known.get("model", TINY))}
+
+
 @pytest.fixture
 def gguf_path(request: pytest.FixtureRequest) -> Path:
     """Return the GGUF file of the contract item's ``model`` parameter."""

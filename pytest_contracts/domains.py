@@ -9,8 +9,10 @@ A domain, as written in YAML:
 ``{dtype: float32, shape: [n, 2*h]}``           an array; ``range``, ``specials``, ``unique``,
                                                 ``nonzero``, ``exclude``
 ``{block: Q4_K, count: n, valid: true}``        raw blocks, uint8 ``[count, bytes per block]``
-``{tokens: 151936, length: 1..64}``             token ids below a vocabulary size
-``{text: true, length: 0..40}``                 a string
+``{tokens: model, length: 1..64}``              token ids below a vocabulary size: a number, a
+                                                variable, or one of
+                                                ``pytest_contracts_vocabularies``
+``{text: true, length: 0..40}``                 a string; ``alphabet`` or ``categories``
 ``{strategy: name, key: value}``, ``name``      a strategy of ``pytest_contracts_strategies``
 ==============================================  =================================================
 
@@ -27,17 +29,22 @@ from functools import lru_cache
 from typing import Any
 
 import hypothesis.strategies as st
+from hypothesis.errors import InvalidArgument
 
 from pytest_contracts.arrays import ArraySpec, draw_array, scalar_strategy
-from pytest_contracts.contract.model import Variable
+from pytest_contracts.contract.model import EMPTY, Variable
 from pytest_contracts.contract.where import Where
 from pytest_contracts.errors import ContractBindingError, ContractError, ContractSyntaxError
-from pytest_contracts.quantities import Environment, Quantity, number
+from pytest_contracts.quantities import Environment, Quantity, number, range_ends
+from pytest_contracts.sequences import characters, length_of, sizes, text, token_ids
 
 Draw = Callable[[st.SearchStrategy[Any]], Any]
 Strategies = Mapping[str, Callable[..., st.SearchStrategy[Any]]]
+Vocabularies = Mapping[str, Callable[[Environment], int]]
 
-_RANGE = re.compile(r"^\s*(?P<low>.+?)\s*\.\.\s*(?P<high>.+?)\s*$")
+MAX_AXES = 8
+MAX_DRAWN = 1 << 25
+"""Elements of all inputs of one example; 256 MiB of float64."""
 _SET = re.compile(r"^\s*\{(?P<items>.*)\}\s*$")
 _SCALAR_KEYS = {"dtype", "range", "exclude", "nonzero", "specials"}
 _ARRAY_KEYS = _SCALAR_KEYS | {"shape", "unique"}
@@ -54,15 +61,17 @@ class Domain:
     dtype: str | None = None
 
 
-def parse_domain(variable: Variable, strategies: Strategies) -> Domain:
-    """Give a variable's spec its meaning.
+def parse_domain(
+    variable: Variable, strategies: Strategies, vocabularies: Vocabularies = EMPTY
+) -> Domain:
+    """Give a variable's spec its meaning; plugins provide the strategies and vocabularies.
 
     Raises:
         ContractSyntaxError: the spec is none of the forms in the module's table.
         ContractBindingError: it names a strategy that no plugin provides.
     """
     try:
-        domain = _Reader(variable, strategies).read()
+        domain = _Reader(variable, strategies, vocabularies).read()
     except ContractError as error:
         if error.where is None:
             error.where = variable.where
@@ -84,9 +93,14 @@ def inputs_strategy(
     def inputs(draw: Draw) -> dict[str, Any]:
         drawn: dict[str, Any] = {}
         environment = dict(fixed)
+        elements = 0
         for domain in ordered:
             try:
-                environment[domain.name] = drawn[domain.name] = domain.draw(draw, environment)
+                value = domain.draw(draw, environment)
+                elements += getattr(value, "size", 1)
+                if elements > MAX_DRAWN:
+                    raise ContractSyntaxError(f"the inputs have more than {MAX_DRAWN} elements")
+                environment[domain.name] = drawn[domain.name] = value
             except ContractError as error:
                 if error.where is None:
                     error.where = domain.where
@@ -120,11 +134,14 @@ def _ordered(domains: dict[str, Domain], given: set[str]) -> list[Domain]:
 class _Reader:
     """Reads one variable's spec."""
 
-    def __init__(self, variable: Variable, strategies: Strategies) -> None:
+    def __init__(
+        self, variable: Variable, strategies: Strategies, vocabularies: Vocabularies
+    ) -> None:
         self.name = variable.name
         self.where = variable.where
         self.spec = variable.spec
         self.strategies = strategies
+        self.vocabularies = vocabularies
 
     def read(self) -> Domain:
         spec = self.spec
@@ -145,8 +162,8 @@ class _Reader:
             return self.enumeration(
                 [part.strip() for part in match["items"].split(",") if part.strip()]
             )
-        if match := _RANGE.match(text):
-            return self.between(Quantity.of(match["low"]), Quantity.of(match["high"]))
+        if ends := range_ends(text):
+            return self.between(Quantity.of(ends[0]), Quantity.of(ends[1]))
         if text == "text":
             return self.text({})
         if text == "bool":
@@ -200,12 +217,14 @@ class _Reader:
         shape = spec["shape"]
         if isinstance(shape, str | int):
             shape = [shape]
-        sizes = tuple(Quantity.of(size) for size in shape)
+        if not isinstance(shape, Sequence) or len(shape) > MAX_AXES:
+            raise self.refusal(f"shape must be a size or a list of at most {MAX_AXES} sizes")
+        lengths = tuple(Quantity.of(size) for size in shape)
 
         def draw_it(draw: Draw, env: Environment) -> Any:
-            return draw_array(draw, tuple(size.size(env) for size in sizes), array(env))
+            return draw_array(draw, tuple(length.size(env) for length in lengths), array(env))
 
-        domain = self.domain((*quantities, *sizes), draw_it)
+        domain = self.domain((*quantities, *lengths), draw_it)
         return replace(domain, dtype=str(spec["dtype"]))
 
     def array_spec(
@@ -213,16 +232,18 @@ class _Reader:
     ) -> tuple[Callable[[Environment], ArraySpec], tuple[Quantity, ...]]:
         self.check_keys(spec, known)
         bounds = spec.get("range")
-        if isinstance(bounds, str) and (match := _RANGE.match(bounds)):
-            bounds = [match["low"], match["high"]]
-        if bounds is not None and (not isinstance(bounds, Sequence) or len(bounds) != 2):
+        if isinstance(bounds, str):
+            bounds = range_ends(bounds) or bounds
+        listed = isinstance(bounds, Sequence) and not isinstance(bounds, str)
+        if bounds is not None and (not listed or len(bounds) != 2):
             raise self.refusal(f"range must be [low, high], not {bounds!r}")
         quantities = tuple(Quantity.of(bound) for bound in bounds or ())
-        exclude = tuple(spec.get("exclude", ())) + ((0,) if spec.get("nonzero") else ())
+        exclude = self.listed(spec, "exclude", int | float)
+        exclude += (0,) if spec.get("nonzero") else ()
         plain = ArraySpec.of(
             str(spec["dtype"]),
             exclude=exclude,
-            specials=tuple(str(s) for s in spec.get("specials", ())),
+            specials=self.listed(spec, "specials", str | float),
             unique=bool(spec.get("unique", False)),
         )
 
@@ -252,32 +273,43 @@ class _Reader:
 
     def tokens(self, spec: Mapping[str, Any]) -> Domain:
         self.check_keys(spec, {"tokens", "length"})
-        if isinstance(spec["tokens"], str) and spec["tokens"] in self.strategies:
-            rest = {key: value for key, value in spec.items() if key != "tokens"}
-            return self.named(spec["tokens"], rest)
-        vocabulary = Quantity.of(spec["tokens"])
-        low, high = self.length(spec)
+        named = spec["tokens"]
+        low, high = length_of(spec)
+        vocabulary = self.vocabularies.get(named) if isinstance(named, str) else None
+        if vocabulary is not None:
+            known = vocabulary
+
+            def of_model(draw: Draw, env: Environment) -> Any:
+                return draw(token_ids(known(env), *sizes(low, high, env)))
+
+            return self.domain((low, high), of_model)
+        if isinstance(named, str) and named in self.strategies:
+            return self.named(named, {key: value for key, value in spec.items() if key != "tokens"})
+        size = Quantity.of(named)
 
         def strategy(env: Environment) -> st.SearchStrategy[Any]:
-            token = st.integers(0, vocabulary.size(env) - 1)
-            return st.lists(token, min_size=low.size(env), max_size=high.size(env))
+            return token_ids(size.size(env), *sizes(low, high, env))
 
-        return self.dependent((vocabulary, low, high), strategy)
+        return self.dependent((size, low, high), strategy)
 
     def text(self, spec: Mapping[str, Any]) -> Domain:
-        self.check_keys(spec, {"text", "length"})
-        low, high = self.length(spec)
+        self.check_keys(spec, {"text", "length", "alphabet", "categories"})
+        if spec.get("text", True) is not True:
+            raise self.refusal("text is true or left out; alphabet and categories say which")
+        low, high = length_of(spec)
+        alphabet = characters(spec)
 
         def strategy(env: Environment) -> st.SearchStrategy[Any]:
-            return st.text(min_size=low.size(env), max_size=high.size(env))
+            return text(alphabet, *sizes(low, high, env))
 
         return self.dependent((low, high), strategy)
 
-    def length(self, spec: Mapping[str, Any]) -> tuple[Quantity, Quantity]:
-        text = spec.get("length", "0..64")
-        match = _RANGE.match(str(text))
-        ends = (match["low"], match["high"]) if match else (text, text)
-        return Quantity.of(ends[0]), Quantity.of(ends[1])
+    def listed(self, spec: Mapping[str, Any], key: str, kind: Any) -> tuple[Any, ...]:
+        """Return the values of a key that holds a list of numbers or words."""
+        values = spec.get(key, ())
+        if not isinstance(values, tuple | list) or not all(isinstance(v, kind) for v in values):
+            raise self.refusal(f"{key} must be a list, not {values!r}")
+        return tuple(values)
 
     def named(self, name: str, arguments: Mapping[str, Any]) -> Domain:
         factory = self.strategies.get(name)
@@ -293,7 +325,7 @@ class _Reader:
             )
         try:
             return self.drawn(factory(**arguments))
-        except TypeError as error:
+        except (TypeError, InvalidArgument) as error:
             raise ContractBindingError(f"strategy {name!r}: {error}", where=self.where) from error
 
     def dependent(

@@ -11,11 +11,27 @@ Unavailable                    what the claim needs is not on this machine; says
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from pytest_contracts.contract.where import Where
+
+
+# Control characters, and those that turn the direction of the text around them.
+_UNSAFE = re.compile(
+    "[^\n\t\x20-\x7e\xa0-\ud7ff\ue000-\U0010ffff]|[\u2028\u2029\u200e\u200f]"
+    "|[\u202a-\u202e\u2066-\u2069\ufffe\uffff]"
+)
+_MAX_SHOWN = 2000
+
+
+def showable(text: str) -> str:
+    """Return text from a file as a terminal can show it: no control characters, no novel."""
+    if len(text) > _MAX_SHOWN:
+        text = f"{text[:_MAX_SHOWN]}…"
+    return _UNSAFE.sub("\N{REPLACEMENT CHARACTER}", text)
 
 
 class ContractError(Exception):
@@ -32,10 +48,11 @@ class ContractError(Exception):
         hint: str | None = None,
         excerpt: str | None = None,
     ) -> None:
+        message = showable(message)
         super().__init__(message)
         self.message = message
         self.where = where
-        self.hint = hint
+        self.hint = None if hint is None else showable(hint)
         self.excerpt = excerpt
 
     def __str__(self) -> str:

@@ -26,6 +26,18 @@ def pytest_contracts_strategies(
     raise NotImplementedError
 
 
+def pytest_contracts_vocabularies(
+    config: pytest.Config,
+) -> Mapping[str, Callable[[Mapping[str, Any]], int]]:
+    """Return the vocabularies that ``variables: {ids: {tokens: model}}`` may name.
+
+    Each value is called with what has been chosen before the draw (the item's parameters, the
+    contract's constants, other variables) and returns the number of tokens; token ids are drawn
+    below it. It may raise ``Unavailable``.
+    """
+    raise NotImplementedError
+
+
 def pytest_contracts_parameters(
     config: pytest.Config,
 ) -> Mapping[str, Callable[..., Sequence[Any]]]:

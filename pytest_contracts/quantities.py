@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
+from math import inf
 from typing import Any
 
 import numpy as np
@@ -12,6 +13,7 @@ import numpy as np
 from pytest_contracts.errors import ContractSyntaxError
 
 Environment = Mapping[str, Any]
+MAX_DIGITS = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +56,7 @@ class Quantity:
     def size(self, environment: Environment) -> int:
         """Return the value as a non-negative whole number."""
         value = self(environment)
-        if isinstance(value, bool) or value != int(value) or value < 0:
+        if isinstance(value, bool) or not 0 <= value < inf or value != int(value):
             raise ContractSyntaxError(f"{self.text} = {value!r} is not a size")
         return int(value)
 
@@ -67,11 +69,23 @@ def _parsed(text: str) -> Any:
 
 
 def number(text: str) -> int | float | None:
-    """Return the number that a text is, None where it is something else."""
+    """Return the number that a text is, None where it is something else.
+
+    One beyond the range of float64 is something else: it must not become infinite unnoticed.
+    """
     plain = text.strip().replace("−", "-").replace("∞", "inf").replace("_", "")
+    if len(plain) > MAX_DIGITS:
+        return None
     for kind in (int, float):
         try:
-            return kind(plain)
+            value = kind(plain)
         except ValueError:
             continue
+        return None if value in (inf, -inf) and "inf" not in plain.lower() else value
     return None
+
+
+def range_ends(text: str) -> tuple[str, str] | None:
+    """Return the two sides of ``low..high``, None where the text is no range."""
+    low, dots, high = (part.strip() for part in text.partition(".."))
+    return (low, high) if low and dots and high else None

@@ -40,6 +40,7 @@ __all__ = [
     "evaluate",
     "free_names",
     "judge",
+    "names",
     "noise_of",
     "parse",
     "parse_definition",

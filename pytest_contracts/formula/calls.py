@@ -67,7 +67,8 @@ class Calls(Truths):
         keywords = {name: self.value(value) for name, value in node.keywords}
 
         def run() -> Any:
-            return apply(self.precision, *arguments, **keywords)
+            self.budget.spend(sum(a.size for a in arguments if type(a) is np.ndarray))
+            return self.made(apply(self.precision, *arguments, **keywords))
 
         return self.placed(node, run)
 
@@ -78,7 +79,7 @@ class Calls(Truths):
             raise FormulaError(f"'{node.function}' takes no keywords", offset=node.offset)
         arguments = [self.value(argument) for argument in node.arguments]
         with np.errstate(**self.outside):
-            return host(target(*arguments))
+            return host(self.budget.sharing(target, *arguments))
 
     def _local_call(self, node: Call, target: Lazy) -> Any:
         definition = target.definition
@@ -89,7 +90,8 @@ class Calls(Truths):
                 offset=node.offset,
             )
         values = [self.value(argument) for argument in node.arguments]
-        with self.scope(dict(zip(definition.parameters, values, strict=True)), target.scope):
+        bound = dict(zip(definition.parameters, values, strict=True))
+        with self.budget.deeper(definition.depth), self.scope(bound, target.scope):
             return self.value(definition.body)
 
     def _collected(self, each: Each, node: Call) -> Any:

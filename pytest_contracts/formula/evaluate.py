@@ -16,9 +16,10 @@ from numpy.typing import DTypeLike
 
 from pytest_contracts.errors import FormulaError
 from pytest_contracts.formula import arithmetic
+from pytest_contracts.formula.budget import MAX_STEPS, MULTIPLICATIONS_PER_ELEMENT
 from pytest_contracts.formula.calls import Calls
 from pytest_contracts.formula.library import LIBRARY
-from pytest_contracts.formula.scopes import MAX_STEPS, Lazy
+from pytest_contracts.formula.scopes import Lazy
 from pytest_contracts.formula.tree import (
     Array,
     Binary,
@@ -42,7 +43,15 @@ from pytest_contracts.formula.tree import (
     Slice,
     Unary,
 )
-from pytest_contracts.formula.values import brief, host, integer, integers, is_numeric, number
+from pytest_contracts.formula.values import (
+    brief,
+    ensure_size,
+    host,
+    integer,
+    integers,
+    is_numeric,
+    number,
+)
 
 _CONSTANTS = {"true": True, "false": False, "inf": float("inf"), "pi": float(np.pi)}
 
@@ -88,11 +97,16 @@ class Evaluator(Calls):
     def _unary(self, node: Unary) -> Any:
         if node.operator == "not":
             return np.logical_not(self.truths(node.operand))[()]
-        return arithmetic.negative(self.numeric(node.operand), self.precision)
+        return self.made(arithmetic.negative(self.numeric(node.operand), self.precision))
 
     def _binary(self, node: Binary) -> Any:
         left, right = self.numeric(node.left), self.numeric(node.right)
-        return self.placed(node, arithmetic.OPERATORS[node.operator], left, right, self.precision)
+        apply = arithmetic.OPERATORS[node.operator]
+        value = self.placed(node, apply, left, right, self.precision)
+        if node.operator == "@":
+            terms = np.size(value) * left.shape[-1]
+            self.budget.spend(terms // MULTIPLICATIONS_PER_ELEMENT)
+        return self.made(value)
 
     def _index(self, node: Index) -> Any:
         base = self.value(node.base)
@@ -102,8 +116,9 @@ class Evaluator(Calls):
             message = f"only an array can be indexed, not {brief(base)}"
             raise FormulaError(message, offset=node.offset)
         items = tuple(self._item(item) for item in node.items)
+        self.placed(node, _ensure_indexable, base, items)
         try:
-            return base[items]
+            return self.made(base[items])
         except (IndexError, OverflowError):
             written = ", ".join(":" if isinstance(i, slice) else brief(i) for i in items)
             message = f"index [{written}] is outside an array of shape {list(base.shape)}"
@@ -132,7 +147,8 @@ class Evaluator(Calls):
             return np.zeros(0, dtype=np.int64)
         if not any(np.ndim(value) for value in values):
             return self.scalars(values)
-        return self.placed(node, number, values, self.precision)
+        self.placed(node, ensure_size, sum(np.size(value) for value in values))
+        return self.made(self.placed(node, number, values, self.precision))
 
     def _local(self, node: Local) -> Any:
         scope = dict(self.bound)
@@ -149,6 +165,21 @@ class Evaluator(Calls):
             Definition: "a definition is no value",
         }.get(type(node), "a slice stands only in an index")
         raise FormulaError(what, offset=node.offset)
+
+
+def _ensure_indexable(base: np.ndarray[Any, Any], items: tuple[Any, ...]) -> None:
+    """Refuse an index by arrays whose result would be too large."""
+    chosen = [item.size for item in items if isinstance(item, np.ndarray)]
+    if not chosen:
+        return
+    named = [item for item in items if item is not Ellipsis]
+    rest: list[Any] = [slice(None)] * (base.ndim - len(named))
+    place = items.index(Ellipsis) if len(named) < len(items) else len(items)
+    every = [*items[:place], *rest, *items[place + 1 :]]
+    kept = [
+        length for length, item in zip(base.shape, every, strict=False) if isinstance(item, slice)
+    ]
+    ensure_size(max(chosen), *kept)
 
 
 _VALUES: dict[type[Expr], Callable[[Evaluator, Any], Any]] = {
@@ -186,8 +217,10 @@ def evaluate(expr: Expr, env: Mapping[str, Any], *, precision: DTypeLike = np.fl
         Undefined: a comparison with NaN decides the value.
     """
     evaluator = Evaluator(env, precision)
-    with np.errstate(all="ignore"):
+    allowed = evaluator.steps
+    with np.errstate(all="ignore"), evaluator.budget.deeper(expr.depth):
         value = evaluator.value(expr)
+    evaluator.budget.step(allowed - evaluator.steps)
     return bool(value) if isinstance(value, np.bool_) else value
 
 

@@ -87,6 +87,7 @@ class Comparisons:
             self.record(Finding(holds, pair, left, right, reason=reason))
             return holds
         shape = arithmetic.broadcast(a, b)
+        self.evaluator.budget.spend(math.prod(shape))
         a, b = np.broadcast_to(a, shape), np.broadcast_to(b, shape)
         chosen = np.broadcast_to(True if self.mask is None else self.fitted_mask(shape), shape)
         if not chosen.any():

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import DTypeLike
 
 from pytest_contracts.errors import FormulaError
+from pytest_contracts.formula.budget import MAX_STEPS, current
 from pytest_contracts.formula.shaping import bounds
 from pytest_contracts.formula.tree import (
     Call,
@@ -23,8 +24,6 @@ from pytest_contracts.formula.tree import (
     names,
 )
 
-MAX_STEPS = 300_000
-
 
 class Scopes:
     """What names mean at a point of the evaluation; ``steps`` bounds its work."""
@@ -32,7 +31,8 @@ class Scopes:
     def __init__(self, env: Mapping[str, Any], precision: DTypeLike = np.float64) -> None:
         self.env = env
         self.precision = precision
-        self.steps = MAX_STEPS
+        self.budget = current()
+        self.steps = min(MAX_STEPS, self.budget.steps)
         self.bound: dict[str, Any] = {}
         self.outside = np.geterr()
         # Calls that do not depend on a loop's variable run once per loop, each occurrence apart:
@@ -44,6 +44,12 @@ class Scopes:
     def value(self, node: Expr) -> Any:
         """Return the value of a node."""
         raise NotImplementedError
+
+    def made(self, value: Any) -> Any:
+        """Return a value, its elements counted as work."""
+        if type(value) is np.ndarray:
+            self.budget.spend(value.size)
+        return value
 
     def placed(self, node: Expr, function: Callable[..., Any], *arguments: Any) -> Any:
         """Call a function; an error without a place gets the node's."""
@@ -134,7 +140,8 @@ class Lazy:
         if self.definition.parameters:
             raise FormulaError(f"'{name}' is a function; call it", offset=self.definition.offset)
         if not self._known:
-            with evaluator.scope({}, self.scope):
+            depth = self.definition.depth
+            with evaluator.budget.deeper(depth), evaluator.scope({}, self.scope):
                 self._value = evaluator.value(self.definition.body)
             self._known = True
         return self._value

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -78,7 +79,7 @@ class Truths(Scopes):
         a, b = number(left, self.precision), number(right, self.precision)
         if contains_nan(a) or contains_nan(b):
             raise Undefined("a comparison with NaN")
-        arithmetic.broadcast(a, b)
+        self.budget.spend(math.prod(arithmetic.broadcast(a, b)))
         if operator == "approx":
             a, b = as_array(a, self.precision), as_array(b, self.precision)
             with np.errstate(invalid="ignore"):

@@ -14,8 +14,8 @@ from numpy.typing import DTypeLike, NDArray
 from pytest_contracts.errors import FormulaError
 from pytest_contracts.formula.lexer import MAX_INTEGER_BITS
 
-MAX_ELEMENTS = 1 << 26
-MAX_MULTIPLICATIONS = 1 << 34
+MAX_ELEMENTS = 1 << 24
+MAX_MULTIPLICATIONS = 1 << 31
 
 Array: TypeAlias = NDArray[Any]
 Numeric: TypeAlias = "bool | int | float | np.floating[Any] | Array"

@@ -63,7 +63,9 @@ class Case:
         while waiting:
             name = waiting.pop()
             if name not in domains:
-                domains[name] = parse_domain(variables[name], self.registry.strategies)
+                domains[name] = parse_domain(
+                    variables[name], self.registry.strategies, self.registry.vocabularies
+                )
                 waiting += [need for need in domains[name].needs if need in variables]
         if not domains:
             return as_single(body, fixtures=fixtures, observation=self.observation)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache, lru_cache
 from inspect import signature
 from typing import Any
 
@@ -13,7 +14,7 @@ from pytest_contracts.binding import Witness, qualified_name, registered, resolv
 from pytest_contracts.contract.model import Claim, Contract, Equation, Variable
 from pytest_contracts.contract.where import Where
 from pytest_contracts.errors import ContractBindingError, ContractError, Unavailable
-from pytest_contracts.formula import Definition, as_function, parse_definition
+from pytest_contracts.formula import Definition, as_function, names, parse_definition
 from pytest_contracts.items.observation import Observation
 
 SCALAR = "reference"
@@ -31,11 +32,15 @@ def definition_of(equation: Equation) -> Definition | None:
     if equation.formula is None:
         return None
     try:
-        return parse_definition(equation.formula)
+        return _parsed(equation.formula)
     except ContractError as error:
         if error.where is None:
             error.where = equation.formula_where
         raise
+
+
+# Every claim asks for the definitions of its contract.
+_parsed = lru_cache(maxsize=4096)(parse_definition)
 
 
 @dataclass(frozen=True)
@@ -220,11 +225,26 @@ class Equations:
         if definition is None:
             return None
         named = {**self.contract.constants, **(known or {})}
-        for other in self.contract.equations:
-            inner = self.definitions[other.name]
-            if inner is not None and other is not equation:
-                named[other.name] = as_function(inner, dict(named), precision=precision)
+        for name in names(definition) & self.definitions.keys() - {equation.name}:
+            if self.definitions[name] is not None:
+                named[name] = self._called(name, known, precision)
         return as_function(definition, named, precision=precision)
+
+    def _called(
+        self,
+        name: str,
+        known: Mapping[str, Any] | None,
+        precision: type[np.floating[Any]],
+    ) -> Callable[..., Any]:
+        """Return a definition that another one calls; it is looked up when it is called."""
+
+        @cache
+        def function() -> Callable[..., Any]:
+            found = self.oracle(self.contract.equation(name), known, precision)
+            assert found is not None
+            return found
+
+        return lambda *arguments: function()(*arguments)
 
 
 def concerned(contract: Contract, claim: Claim, mentioned: frozenset[str]) -> tuple[Equation, ...]:

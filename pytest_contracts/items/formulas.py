@@ -17,6 +17,9 @@ from pytest_contracts.items.equations import Equations, Subject
 from pytest_contracts.items.observation import Observation, Prose
 
 DEFAULT_NOISE_FACTOR = 4.0
+SHOWN = 400
+SHOWN_BEFORE = 200
+"""Characters of a formula that an error shows, and how many of them before the place."""
 
 
 @dataclass(frozen=True)
@@ -45,9 +48,11 @@ def located(error: FormulaError, text: str, where: Where) -> FormulaError:
     """Return the error with its place in the file and a caret below the formula."""
     if error.where is not None:
         return error
-    lines = [error.message, f"    {text}"]
+    begin = max(0, (error.offset or 0) - SHOWN_BEFORE)
+    shown = text[begin : begin + SHOWN]
+    lines = [error.message, f"    {'…' if begin else ''}{shown}{'…' * (len(text) > begin + SHOWN)}"]
     if error.offset is not None and "\n" not in text:
-        lines.append("    " + " " * error.offset + "^")
+        lines.append(" " * (4 + bool(begin) + error.offset - begin) + "^")
     return FormulaError(
         "\n".join(lines), text=text, offset=error.offset, where=where, hint=error.hint
     )

@@ -35,6 +35,11 @@ class Registry:
         return self._merged("pytest_contracts_strategies")
 
     @cached_property
+    def vocabularies(self) -> Mapping[str, Callable[..., int]]:
+        """Named vocabularies."""
+        return self._merged("pytest_contracts_vocabularies")
+
+    @cached_property
     def parameters(self) -> Mapping[str, Callable[..., Sequence[Any]]]:
         """Functions that ``parametrize`` strings may call."""
         return self._merged("pytest_contracts_parameters")

@@ -15,14 +15,17 @@ from hypothesis.errors import NoSuchExample
 from pytest_contracts.contract.model import Variable
 from pytest_contracts.contract.where import Where
 from pytest_contracts.domains import inputs_strategy, parse_domain
-from pytest_contracts.errors import ContractBindingError, ContractSyntaxError
+from pytest_contracts.errors import ContractBindingError, ContractSyntaxError, FormulaError
 
 NAMED = {"word": lambda length=3: st.text("ab", min_size=length, max_size=length)}
 
 
+SIZES = {"model": lambda known: {"tiny": 512, "large": 99_999}[known.get("model", "tiny")]}
+
+
 def strategy(given=None, **specs):
     domains = [
-        parse_domain(Variable(name, spec, Where(Path("a.yaml"), line)), NAMED)
+        parse_domain(Variable(name, spec, Where(Path("a.yaml"), line)), NAMED, SIZES)
         for line, (name, spec) in enumerate(specs.items(), 1)
     ]
     return inputs_strategy(domains, given)
@@ -269,6 +272,20 @@ def test_counterexamples_are_small_and_readable():
         ({"dtype": "float32", "shap": [3]}, "unknown key 'shap'"),
         ({"block": "Q9_X"}, "unknown block type 'Q9_X'"),
         ({"dtype": "float32", "range": [0, True]}, "a size or bound cannot be True"),
+        ({"dtype": "f4,i8"}, "unknown dtype 'f4,i8'"),
+        ({"dtype": "float32", "shape": {"a": 1}}, "shape must be a size or a list"),
+        ({"dtype": "float32", "shape": [1] * 9}, "at most 8 sizes"),
+        ({"dtype": "float32", "exclude": 3}, "exclude must be a list"),
+        ({"dtype": "float32", "specials": "inf"}, "specials must be a list"),
+        ({"dtype": "float16", "range": [1e300, 1e301]}, "no float16 lies in the range"),
+        ({"tokens": 0}, "the vocabulary is empty"),
+        ({"tokens": 9, "length": "3..2"}, "the length 3..2 is empty"),
+        ({"tokens": 9, "length": 10**9}, "a length of 1000000000 is more than"),
+        ({"text": "Lu"}, "text is true or left out"),
+        ({"text": True, "alphabet": ""}, "alphabet cannot be ''"),
+        ({"text": True, "alphabet": ["ab"]}, "alphabet cannot be"),
+        ({"text": True, "categories": ["Cs"]}, "categories cannot be"),
+        ({"text": True, "categories": ["L"], "alphabet": "a"}, "exclude each other"),
     ],
 )
 def test_nonsense_is_refused_with_its_place(spec, message):
@@ -330,3 +347,90 @@ def test_large_arrays_cost_few_choices():
 
     every(strategy(x={"dtype": "float32", "shape": [200, 1000]}), check, examples=20)
     assert count == 20
+
+
+def test_inputs_may_not_fill_the_memory_together():
+    arrays = {f"x{k}": {"dtype": "int8", "shape": [1 << 22]} for k in range(9)}
+    with pytest.raises(ContractSyntaxError, match="more than 33554432 elements") as caught:
+        some(strategy(**arrays), lambda **drawn: True)
+    assert str(caught.value).startswith("a.yaml:9:1: ")
+
+
+@pytest.mark.parametrize(("model", "size"), [(None, 512), ("tiny", 512), ("large", 99_999)])
+def test_tokens_of_a_vocabulary_that_the_project_names(model, size):
+    given = {} if model is None else {"model": model}
+    inputs = strategy(given, ids={"tokens": "model", "length": "1..64"})
+    seen = set()
+
+    def check(ids):
+        assert 1 <= len(ids) <= 64
+        assert all(type(token) is int and 0 <= token < size for token in ids)
+        seen.update(ids)
+
+    every(inputs, check, examples=100)
+    assert max(seen) > size // 2
+    assert some(inputs, lambda ids: True) == {"ids": [0]}
+    assert some(inputs, lambda ids: max(ids) > 99) == {"ids": [100]}
+
+
+def test_the_name_of_a_vocabulary_wins_over_a_variable_of_that_name():
+    inputs = strategy({"model": "tiny"}, ids={"tokens": "model", "length": 3})
+    every(inputs, lambda ids: len(ids) == 3)
+
+
+@pytest.mark.parametrize(
+    ("spec", "allowed", "smallest"),
+    [
+        ({"text": True, "alphabet": "TCGA", "length": "2..9"}, "ACGT", "AA"),
+        ({"alphabet": ["x", "\n"], "text": True, "length": 3}, "x\n", "xxx"),
+        ({"text": True, "categories": "Lu", "length": "1..4"}, str.isupper, "A"),
+        ({"text": True, "categories": ["Nd"], "length": 2}, str.isdigit, "00"),
+    ],
+)
+def test_texts_of_an_alphabet_or_of_categories(spec, allowed, smallest):
+    inputs = strategy(t=spec)
+
+    def check(t):
+        assert all(c in allowed if isinstance(allowed, str) else allowed(c) for c in t)
+        t.encode()
+
+    every(inputs, check)
+    assert some(inputs, lambda t: True) == {"t": smallest}
+
+
+def test_any_text_is_encodable_and_shrinks_to_the_offending_character():
+    inputs = strategy(t={"text": True, "length": "0..40"})
+    every(inputs, lambda t: t.encode().decode() == t)
+    assert some(inputs, lambda t: any(c > "\x7f" for c in t)) == {"t": "\x80"}
+
+
+@pytest.mark.parametrize(
+    ("specs", "condition", "smallest"),
+    [
+        ({"n": "0..9", "x": {"dtype": "int8", "shape": ["n"]}}, lambda n, x: n > 2, {"n": 3}),
+        ({"n": "1..9", "m": "n..20"}, lambda n, m: m > 7, {"n": 1, "m": 8}),
+        ({"raw": {"block": "Q8_0", "count": 2}}, lambda raw: raw[1, 5] > 3, {}),
+        (
+            {"x": {"dtype": "float32", "shape": [4], "range": [-1, 1], "specials": ["nan"]}},
+            lambda x: np.isnan(x).any(),
+            {},
+        ),
+        ({"x": {"dtype": "int8", "shape": [3], "unique": True}}, lambda x: True, {}),
+        ({"x": {"dtype": "int8", "shape": [3], "nonzero": True}}, lambda x: True, {}),
+    ],
+)
+def test_every_kind_shrinks_to_the_smallest(specs, condition, smallest):
+    found = some(strategy(**specs), condition)
+    assert {name: found[name] for name in smallest} == smallest
+    for value in found.values():
+        if isinstance(value, np.ndarray):
+            # A constant with at most the few elements that matter.
+            assert len(np.unique(value[~np.isnan(value)] if value.dtype.kind == "f" else value)) < 4
+            finite = value[np.isfinite(value)] if value.dtype.kind == "f" else value
+            assert np.abs(finite.astype(np.float64)).max(initial=0) <= 128
+
+
+@pytest.mark.parametrize("text", ["1" * 5000 + "..2", " " * 60_000 + "x", "." * 60_000, "1..1e400"])
+def test_huge_texts_are_refused_at_once(text):
+    with pytest.raises((ContractSyntaxError, ContractBindingError, FormulaError)):
+        strategy(v=text)
