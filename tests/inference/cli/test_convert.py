@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import itertools
 import json
 from pathlib import Path
 
@@ -19,7 +20,7 @@ def run(capsys: pytest.CaptureFixture[str], *arguments: object) -> tuple[int, st
 
 def test_a_model_goes_round_all_formats(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     way = [TINY_MODEL, tmp_path / "a.apr", tmp_path / "b.gguf", tmp_path / "c"]
-    for source, target in zip(way, way[1:], strict=False):
+    for source, target in itertools.pairwise(way):
         code, out, _ = run(capsys, "export", source, "-o", target)
         assert code == 0
         assert f"{target}: 51 tensors" in out

@@ -7,10 +7,11 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from functools import cache
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 import inference
 from inference import Model
@@ -60,8 +61,9 @@ class Golden(NamedTuple):
     def json(self, name: str) -> object:
         return json.loads(self.text(name))
 
-    def arrays(self, name: str) -> np.lib.npyio.NpzFile:
-        return np.load(GOLDEN / self.folder / name)
+    def arrays(self, name: str) -> dict[str, NDArray[Any]]:
+        with np.load(GOLDEN / self.folder / name) as held:
+            return dict(held)
 
 
 GOLDENS = (

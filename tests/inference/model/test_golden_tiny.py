@@ -15,7 +15,14 @@ from inference.trace.plan import TracePlan
 from inference.trace.stages import Stage
 
 TINY = Path(__file__).parents[2] / "golden" / "tiny"
-GOLDEN = {path.name.split(".")[0]: np.load(path) for path in sorted(TINY.glob("*.golden.npz"))}
+
+
+def arrays(path: Path) -> dict[str, NDArray[Any]]:
+    with np.load(path) as held:
+        return dict(held)
+
+
+GOLDEN = {path.name.split(".")[0]: arrays(path) for path in sorted(TINY.glob("*.golden.npz"))}
 
 
 def cases(name: str) -> list[Any]:

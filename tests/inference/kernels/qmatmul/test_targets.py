@@ -84,7 +84,8 @@ def test_every_target_computes_the_same(dot: str, tmp_path: Path) -> None:
         check=True,
         env={**os.environ, "NUMBA_CPU_NAME": name, "NUMBA_CPU_FEATURES": listed},
     )
-    results = np.load(tmp_path / "results.npz")
+    with np.load(tmp_path / "results.npz") as held:
+        results = dict(held)
     assert results["dot"] == dot
     q, scales = quantize_activations(x)
     for dtype in TYPES:
