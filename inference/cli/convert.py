@@ -8,6 +8,7 @@ import typer
 
 from inference.cli.common import JsonOption, ModelArgument, model_path
 from inference.cli.writing import (
+    CompressOption,
     FormatOption,
     OutputOption,
     ShardOption,
@@ -34,6 +35,7 @@ def app_command(
         str | None,
         typer.Option("--quantize", metavar="TYPE", help="Type of the matrices: q4_k, q8_0, f16 …"),
     ] = None,
+    compress: CompressOption = None,
     max_shard_size: ShardOption = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -52,6 +54,7 @@ def app_command(
             output,
             format=wanted,
             quantize=dtype,
+            compression=compress,
             max_shard_size=size_in_bytes(max_shard_size),
             progress=advance,
         )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from inference.cli.common import JsonOption, ModelArgument, model_path
 from inference.cli.writing import (
+    CompressOption,
     FormatOption,
     OutputOption,
     ShardOption,
@@ -17,7 +18,7 @@ from inference.cli.writing import (
 EXAMPLES = """
 apr export model.apr -o model.gguf
 apr export model.apr -o hf-directory --max-shard-size 2GB
-apr export smollm2-135m-instruct -o out --format hf --json
+apr export smollm2-135m-instruct -o model.apr --compress zstd --json
 """
 
 
@@ -25,6 +26,7 @@ def app_command(
     model: ModelArgument,
     output: OutputOption,
     format: FormatOption = None,
+    compress: CompressOption = None,
     max_shard_size: ShardOption = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -36,14 +38,15 @@ def app_command(
     """
     from inference.surgery.converting import convert_model
 
-    source, wanted, shard = (
-        model_path(model),
-        format_of(output, format),
-        size_in_bytes(max_shard_size),
-    )
+    source, wanted = model_path(model), format_of(output, format)
     watch = Stopwatch()
     with progress_bar(source.name, shown=not as_json) as advance:
         report = convert_model(
-            source, output, format=wanted, max_shard_size=shard, progress=advance
+            source,
+            output,
+            format=wanted,
+            compression=compress,
+            max_shard_size=size_in_bytes(max_shard_size),
+            progress=advance,
         )
     show_report(report, watch.seconds, as_json=as_json)

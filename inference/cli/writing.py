@@ -31,8 +31,14 @@ FormatOption = Annotated[
 ShardOption = Annotated[
     str | None,
     typer.Option(
-        "--max-shard-size", metavar="SIZE", help="Largest file of a directory, as 2GB or 500MB."
+        "--max-shard-size",
+        metavar="SIZE",
+        help="Write a directory of files of at most 2GB, 500MB …",
     ),
+]
+CompressOption = Annotated[
+    Literal["lz4", "zstd"] | None,
+    typer.Option("--compress", help="Compress the tensors of an APR file."),
 ]
 
 _UNITS = {"": 1, "B": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import struct
 import zlib
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from math import prod
 from pathlib import Path
 from typing import Any
@@ -16,16 +17,14 @@ from inference.errors import ModelFileError, UnsupportedFormatError
 from inference.formats import apr_layout as layout
 from inference.formats.apr_layout import Flag, Header
 from inference.formats.base import TensorInfo
+from inference.formats.compression import FLAGS, MAX_RATIO, expand
 from inference.formats.jsonfile import parse_object
 from inference.formats.layout import tensor_nbytes
 from inference.formats.mapped import Closing, MappedFile, check_extents
 from inference.formats.names import from_hf
 
 _REFUSED: Mapping[Flag, str] = {
-    Flag.LZ4: "LZ4 compression",
-    Flag.ZSTD: "Zstandard compression",
     Flag.ENCRYPTED: "encryption",
-    Flag.SHARDED: "sharding",
     Flag.COLUMN_MAJOR: "column-major layout",
 }
 _CRC_CHUNK = 1 << 24
@@ -35,16 +34,23 @@ class AprFile(Closing):
     """An open APR v2 file; ``metadata`` is its JSON object.
 
     Opening checks the header's checksum and every offset. ``verify`` reads the whole file and
-    checks the footer's checksum; ``AprFile(path, verify=True)`` does both.
+    checks the footer's checksum; ``AprFile(path, verify=True)`` does both. Tensors of a compressed
+    file are expanded when they are asked for, each time anew. One file of a set is refused unless
+    ``shard`` says that it is wanted.
     """
 
     format = "apr"
 
-    def __init__(self, path: str | Path, *, verify: bool = False) -> None:
+    def __init__(self, path: str | Path, *, verify: bool = False, shard: bool = False) -> None:
         self.path = Path(path)
         self._file = MappedFile(self.path)
         try:
             self.header = self._header()
+            if self.sharded and not shard:
+                raise UnsupportedFormatError(
+                    self.path, "is one file of a set; open the directory it lies in", offset=6
+                )
+            self._stored: dict[str, int] = {}
             self.metadata: Mapping[str, Any] = self._metadata()
             self.tensors: Mapping[str, TensorInfo] = self._index()
             if verify:
@@ -54,9 +60,28 @@ class AprFile(Closing):
             raise
 
     def raw(self, name: str) -> NDArray[np.uint8]:
-        """Return the packed bytes of a tensor, shape [nbytes], as a read-only view."""
+        """Return the packed bytes of a tensor, shape [nbytes], read-only: a view, or expanded.
+
+        ``ModelFileError`` when a compressed tensor is damaged or is not of its size.
+        """
         info = self.tensors[name]
-        return self._file.view(info.offset, info.nbytes)
+        stored = self._file.view(info.offset, self._stored[info.file_name])
+        if self.compression is None or stored.size == info.nbytes:
+            return stored
+        try:
+            return expand(stored, self.compression, info.nbytes)
+        except ValueError as error:
+            raise self._fail(f"tensor {info.file_name!r}: {error}", info.offset) from error
+
+    @property
+    def compression(self) -> Flag | None:
+        """How tensors are compressed that are."""
+        return next((flag for flag in FLAGS.values() if self.header.flags & flag), None)
+
+    @property
+    def sharded(self) -> bool:
+        """Tell whether the file is one of a set."""
+        return bool(self.header.flags & Flag.SHARDED)
 
     def close(self) -> None:
         """Release the memory map."""
@@ -101,6 +126,8 @@ class AprFile(Closing):
         for flag, what in _REFUSED.items():
             if header.flags & flag:
                 raise UnsupportedFormatError(self.path, f"{what} is not supported", offset=6)
+        if header.flags & Flag.LZ4 and header.flags & Flag.ZSTD:
+            raise self._fail("both LZ4 and Zstandard are flagged", 6)
         unknown = header.flags & ~sum(Flag)
         if unknown:
             raise UnsupportedFormatError(self.path, f"unknown flags {unknown:#x}", offset=6)
@@ -161,7 +188,7 @@ class AprFile(Closing):
             tensors[name] = TensorInfo(
                 name, info.file_name, info.shape, info.dtype, info.offset, info.nbytes
             )
-        infos = list(tensors.values())
+        infos = [replace(info, nbytes=self._stored[info.file_name]) for info in tensors.values()]
         footer = self._file.size - layout.FOOTER_SIZE
         check_extents(self.path, infos, self.header.data_offset, footer)
         end = max((info.offset + info.nbytes for info in infos), default=self.header.data_offset)
@@ -228,12 +255,22 @@ class AprFile(Closing):
             needed = tensor_nbytes(dtype, dims)
         except ValueError as error:
             raise self._fail(f"tensor {name!r}: {error}", at) from error
-        if needed != nbytes:
-            raise self._fail(
-                f"tensor {name!r}: {dtype.name} of shape {list(dims)} takes {needed:,} bytes, "
-                f"not {nbytes:,}",
-                at,
-            )
+        what = f"tensor {name!r}: {dtype.name} of shape {list(dims)}"
+        self._check_size(at, what, needed, nbytes)
         if offset % layout.ALIGNMENT:
             raise self._fail(f"tensor {name!r} lies at {offset:#x}, no multiple of 64", at)
-        return TensorInfo(name, name, dims, dtype, self.header.data_offset + offset, nbytes)
+        self._stored[name] = nbytes
+        return TensorInfo(name, name, dims, dtype, self.header.data_offset + offset, needed)
+
+    def _check_size(self, at: int, what: str, needed: int, stored: int) -> None:
+        """Refuse a stored size that is not the tensor's, or that would grow beyond measure."""
+        if stored == needed:
+            return
+        if self.compression is None:
+            raise self._fail(f"{what} takes {needed:,} bytes, not {stored:,}", at)
+        if not stored < needed <= MAX_RATIO * stored:
+            raise self._fail(
+                f"{what} claims to expand from {stored:,} to {needed:,} bytes; "
+                f"{MAX_RATIO} times its size is the most that is accepted",
+                at,
+            )

@@ -18,8 +18,10 @@ from inference.errors import (
     UnsupportedFormatError,
 )
 from inference.formats import ModelFile, open_model
+from inference.formats.apr_shards import write_apr_shards
 from inference.formats.apr_writer import write_apr
 from inference.formats.base import TensorInfo
+from inference.formats.compression import Compression
 from inference.formats.config import architecture_of, model_config
 from inference.formats.gguf_writer import write_gguf
 from inference.formats.hf_origin import CONFIG, SETTINGS, TOKENIZER, hf_files_of
@@ -86,6 +88,7 @@ def convert_model(
     *,
     format: Format,
     quantize: TensorType | None = None,
+    compression: Compression | None = None,
     max_shard_size: int | None = None,
     progress: Progress | None = None,
 ) -> ConversionReport:
@@ -94,6 +97,8 @@ def convert_model(
     Tensors keep their bytes where the target can hold them; others are expanded to float32. With
     ``quantize`` matrices get that type, or the nearest whose blocks divide a row; vectors stay as
     they are. Between GGUF and Hugging Face the values change as llama.cpp's converter changes them.
+    ``compression`` is for APR alone; ``max_shard_size`` (bytes) makes an APR set, or a Hugging Face
+    directory of several files.
 
     Raises:
         ModelFileError, TokenizerError: the source is damaged or has no tokenizer, or the target
@@ -104,13 +109,13 @@ def convert_model(
     """
     source, target = Path(source), Path(target)
     with open_model(source) as file:
-        _check_target(source, target, format)
-        _check_options(format, quantize, max_shard_size)
+        _check_target(source, target, directory=format == "hf" or max_shard_size is not None)
+        _check_options(format, quantize, compression, max_shard_size)
         architecture = architecture_of(file)
         # Damage and contradictions are to show before anything is written.
         config = model_config(file) if architecture in ARCHITECTURES else None
         plan = {"gguf": _to_gguf, "apr": _to_apr, "hf": _to_hf}[format]
-        job = _Job(file, target, config, quantize, max_shard_size, progress)
+        job = _Job(file, target, config, quantize, compression, max_shard_size, progress)
         conversion = plan(job)
         return ConversionReport(
             source,
@@ -131,6 +136,7 @@ class _Job:
     target: Path
     config: ModelConfig | None
     quantize: TensorType | None
+    compression: Compression | None
     max_shard_size: int | None
     progress: Progress | None
 
@@ -168,9 +174,21 @@ def _to_apr(job: _Job) -> Conversion:
     if job.quantize is not None:
         metadata["quantization"] = quantization_section(job.quantize)
         metadata["total_size"] = sum(tensor.nbytes for tensor in conversion.sources())
-    write_apr(
-        job.target, metadata, conversion.sources(), check=lambda f: _compare(job, conversion, f)
-    )
+
+    def check(written: ModelFile) -> None:
+        _compare(job, conversion, written)
+
+    where, sources = (job.target, metadata), conversion.sources()
+    if job.max_shard_size is None:
+        write_apr(*where, sources, compression=job.compression, check=check)
+    else:
+        write_apr_shards(
+            *where,
+            sources,
+            max_shard_size=job.max_shard_size,
+            compression=job.compression,
+            check=check,
+        )
     return conversion
 
 
@@ -304,23 +322,30 @@ def _compare(job: _Job, conversion: Conversion, written: ModelFile) -> None:
     compare_tokenizers(job.file.path, tokenizer_spec(job.file), tokenizer_spec(written))
 
 
-def _check_target(source: Path, target: Path, format: Format) -> None:
-    if format != "hf" and target.is_dir():
+def _check_target(source: Path, target: Path, *, directory: bool) -> None:
+    if not directory and target.is_dir():
         raise ModelFileError(target, "cannot be the target: it is a directory")
     inside = source.is_dir() and target.resolve().parent == source.resolve()
-    if (inside and target.suffix != f".{format}") or target.resolve() == source.resolve():
+    if (inside and target.exists()) or target.resolve() == source.resolve():
         raise ModelFileError(target, "cannot be the target: it is a part of the source")
 
 
-def _check_options(format: Format, quantize: TensorType | None, max_shard_size: int | None) -> None:
+def _check_options(
+    format: Format,
+    quantize: TensorType | None,
+    compression: Compression | None,
+    max_shard_size: int | None,
+) -> None:
     if quantize is not None:
         check_quantizable(quantize)
         if format == "hf" and quantize not in FLOATS:
             raise InputError(f"safetensors files hold F32, F16 or BF16, not {quantize.name}")
         if format == "gguf" and isinstance(quantize, AprType):
             raise InputError(f"{quantize.name} is a type of APR files alone")
-    if max_shard_size is not None and format != "hf":
-        raise InputError("only Hugging Face directories are written in shards")
+    if compression is not None and format != "apr":
+        raise InputError("only APR files are compressed")
+    if max_shard_size is not None and format == "gguf":
+        raise InputError("GGUF files are not written in shards; APR and Hugging Face's are")
 
 
 def _size(target: Path) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 from inference.errors import TokenizerError
@@ -54,7 +55,7 @@ def made_tokenizer(spec: TokenizerSpec) -> dict[str, Any]:
             "byte_fallback": not byte_level and set(BYTE_TOKENS) <= set(spec.tokens),
             "ignore_merges": byte_level and pre_tokenizer(spec.pre).ignore_merges,
             "vocab": vocab,
-            "merges": [list(pair) for pair in merges_of(spec) if "".join(pair) in vocab],
+            "merges": list(_merges(spec, vocab)),
         },
     }
 
@@ -73,6 +74,14 @@ def made_tokenizer_config(spec: TokenizerSpec) -> dict[str, Any]:
     if spec.chat_template is not None:
         document["chat_template"] = spec.chat_template
     return document
+
+
+def _merges(spec: TokenizerSpec, vocab: dict[str, int]) -> Iterator[list[str]]:
+    """Yield the pairs that can ever merge: placeholders never, nor spaces, which are escaped."""
+    for left, right in merges_of(spec):
+        whole = left + right
+        if whole in vocab and " " not in whole:
+            yield [left, right]
 
 
 def _added(spec: TokenizerSpec, token: int, *, special: bool) -> dict[str, Any]:

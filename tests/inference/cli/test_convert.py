@@ -1,7 +1,7 @@
 from __future__ import annotations
 
-import itertools
 import json
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -20,7 +20,7 @@ def run(capsys: pytest.CaptureFixture[str], *arguments: object) -> tuple[int, st
 
 def test_a_model_goes_round_all_formats(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     way = [TINY_MODEL, tmp_path / "a.apr", tmp_path / "b.gguf", tmp_path / "c"]
-    for source, target in itertools.pairwise(way):
+    for source, target in pairwise(way):
         code, out, _ = run(capsys, "export", source, "-o", target)
         assert code == 0
         assert f"{target}: 51 tensors" in out
@@ -60,7 +60,8 @@ def test_a_directory_in_shards(capsys: pytest.CaptureFixture[str], tmp_path: Pat
         (("-o", "x.gguf", "--quantize", "iq1_s"), "no quantizer for IQ1_S"),
         (("-o", "x", "--quantize", "q4_k"), "hold F32, F16 or BF16, not Q4_K"),
         (("-o", "x", "--max-shard-size", "many"), "'many' is no size"),
-        (("-o", "x.gguf", "--max-shard-size", "1GB"), "written in shards"),
+        (("-o", "x.gguf", "--max-shard-size", "1GB"), "not written in shards"),
+        (("-o", "x.gguf", "--compress", "zstd"), "only APR files are compressed"),
         ((), "Missing option"),
     ],
 )

@@ -286,7 +286,9 @@ def test_options_that_make_no_sense_are_refused(tiny_gguf: Path, tmp_path: Path)
     for options, message in (
         ({"format": "hf", "quantize": GGMLType.Q4_0}, "hold F32, F16 or BF16, not Q4_0"),
         ({"format": "apr", "quantize": GGMLType.IQ1_S}, "no quantizer for IQ1_S; .*Q4_K"),
-        ({"format": "gguf", "max_shard_size": 5}, "written in shards"),
+        ({"format": "gguf", "max_shard_size": 5}, "GGUF files are not written in shards"),
+        ({"format": "gguf", "compression": "lz4"}, "only APR files are compressed"),
+        ({"format": "apr", "max_shard_size": -1}, "must be positive"),
         ({"format": "hf", "max_shard_size": 0}, "must be positive"),
     ):
         with pytest.raises(InputError, match=message):
@@ -324,6 +326,29 @@ class TestPlantedDefects:
         with pytest.raises((TokenizerError, EngineError), match="other ids"):
             convert_model(TINY_MODEL, tmp_path / "hf", format="hf")
         assert not (tmp_path / "hf").exists()
+
+
+@pytest.mark.parametrize("compression", ["lz4", "zstd", None])
+@pytest.mark.parametrize("max_shard_size", [500_000, None])
+def test_compressed_and_cut_apr_is_the_same_model(
+    compression: Any, max_shard_size: int | None, tmp_path: Path
+) -> None:
+    target = tmp_path / "x.apr"
+    report = convert_model(
+        TINY_MODEL,
+        target,
+        format="apr",
+        compression=compression,
+        max_shard_size=max_shard_size,
+    )
+    assert target.is_dir() == (max_shard_size is not None)
+    if target.is_dir():
+        assert len(list(target.iterdir())) > 3
+    with open_model(TINY_MODEL) as before, open_model(target) as after:
+        assert digests(after) == digests(before) == report.digests
+    convert_model(target, tmp_path / "back.gguf", format="gguf")
+    assert (tmp_path / "back.gguf").read_bytes() == TINY_MODEL.read_bytes()
+    np.testing.assert_array_equal(logits(target), logits(TINY_MODEL))
 
 
 def test_apr_to_apr_keeps_everything(tiny_apr: Path, tmp_path: Path) -> None:
