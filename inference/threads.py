@@ -7,15 +7,26 @@ import os
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
+from inference.errors import InputError
+
 _pool: ThreadPoolExecutor | None = None
 
 
 def available() -> int:
-    """Return how many processors this process may use."""
+    """Return how many processors this process may use; APR_THREADS asks for fewer.
+
+    ``InputError`` when APR_THREADS is set and no positive integer.
+    """
     try:
-        return len(os.sched_getaffinity(0))
+        count = len(os.sched_getaffinity(0))
     except AttributeError:  # not on macOS and Windows
-        return os.cpu_count() or 1
+        count = os.cpu_count() or 1
+    asked = os.environ.get("APR_THREADS")
+    if asked is None:
+        return count
+    if not asked.isdecimal() or int(asked) < 1:
+        raise InputError(f"APR_THREADS must be a positive integer, got {asked!r}")
+    return min(count, int(asked))
 
 
 def for_chunks(

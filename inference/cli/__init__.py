@@ -23,6 +23,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "rm": ("rm", "Delete models from this machine."),
     "run": ("run", "Generate text with a model."),
     "chat": ("chat", "Talk with a model."),
+    "bench": ("bench", "Measure how fast a model reads and writes."),
     "tokenize": ("tokenize", "Show how a text becomes tokens."),
     "import": ("import_", "Convert a model file to APR."),
     "export": ("export", "Write a model as GGUF, APR or a Hugging Face directory."),
