@@ -29,6 +29,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "export": ("export", "Write a model as GGUF, APR or a Hugging Face directory."),
     "convert": ("convert", "Write a model with other tensor types, in any format."),
     "inspect": ("inspect", "Show what a model file contains."),
+    "tensors": ("tensors", "List the tensors of a model file, with statistics on request."),
     "trace": ("trace", "Record the forward pass stage by stage."),
     "diff": ("diff", "Compare two traces."),
     "check": ("check", "Check that a model file is sound and the model answers."),

@@ -38,7 +38,7 @@ def app_command(
         print_json(document)
     else:
         for line in _lines(document):
-            typer.echo(_printable(line))
+            typer.echo(printable(line))
 
 
 def describe(file: ModelFile, *, tensors: bool = False) -> dict[str, Any]:
@@ -57,18 +57,20 @@ def describe(file: ModelFile, *, tensors: bool = False) -> dict[str, Any]:
         "metadata": {_summary(key): _summary(value) for key, value in file.metadata.items()},
     }
     if tensors:
-        document["tensors"] = [
-            {
-                "name": info.name,
-                "file_name": info.file_name,
-                "shape": list(info.shape),
-                "type": info.dtype.name,
-                "offset": info.offset,
-                "bytes": info.nbytes,
-            }
-            for info in infos
-        ]
+        document["tensors"] = [described(info) for info in infos]
     return document
+
+
+def described(info: TensorInfo) -> dict[str, Any]:
+    """Return a tensor's entry as `apr inspect` and `apr tensors` print it."""
+    return {
+        "name": info.name,
+        "file_name": info.file_name,
+        "shape": list(info.shape),
+        "type": info.dtype.name,
+        "offset": info.offset,
+        "bytes": info.nbytes,
+    }
 
 
 def _types(infos: list[TensorInfo]) -> dict[str, dict[str, int]]:
@@ -155,7 +157,7 @@ def _short(value: Any) -> str:
     return text if len(text) <= _LONGEST_TEXT else f"{text[:_LONGEST_TEXT]}… ({len(text):,} long)"
 
 
-def _printable(text: str) -> str:
+def printable(text: str) -> str:
     """Escape what a terminal would obey: a file's texts are not to be trusted."""
     return "".join(
         char if char.isprintable() else char.encode("unicode_escape").decode() for char in text

@@ -73,7 +73,8 @@ def _describe(info: Any) -> str:
     return f"{info.dtype.name}{list(info.shape)}"
 
 
-def _strips(file: ModelFile, name: str) -> Iterator[np.ndarray[Any, np.dtype[np.float32]]]:
+def strips(file: ModelFile, name: str) -> Iterator[np.ndarray[Any, np.dtype[np.float32]]]:
+    """Yield a tensor's values in float32, some rows at a time."""
     info = file.tensors[name]
     columns = info.shape[-1]
     packed = file.raw(name).reshape(-1, row_bytes(info.dtype, columns))
@@ -86,7 +87,7 @@ def _strips(file: ModelFile, name: str) -> Iterator[np.ndarray[Any, np.dtype[np.
 def _distance(a: ModelFile, b: ModelFile, name: str) -> dict[str, float]:
     largest = squares = dot = norm_a = norm_b = 0.0
     count = 0
-    for left, right in zip(_strips(a, name), _strips(b, name), strict=True):
+    for left, right in zip(strips(a, name), strips(b, name), strict=True):
         x, y = left.astype(np.float64), right.astype(np.float64)
         difference = np.abs(x - y)
         largest = max(largest, float(difference.max()))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -44,3 +45,30 @@ class ActivationStats:
             zero_count=int(np.count_nonzero(finite == 0)),
             count=flat.size,
         )
+
+    def joined(self, other: ActivationStats) -> ActivationStats:
+        """Return the figures of both slices as one (Chan, Golub and LeVeque 1979)."""
+        a, b = self._finite, other._finite
+        if a == 0 or b == 0:
+            finite = self if b == 0 else other
+            low, high, mean, deviation = finite.min, finite.max, finite.mean, finite.std_dev
+        else:
+            low, high = min(self.min, other.min), max(self.max, other.max)
+            shift = other.mean - self.mean
+            mean = self.mean + shift * b / (a + b)
+            squares = self.std_dev**2 * (a - 1) + other.std_dev**2 * (b - 1)
+            deviation = math.sqrt((squares + shift**2 * a * b / (a + b)) / (a + b - 1))
+        return ActivationStats(
+            min=low,
+            max=high,
+            mean=mean,
+            std_dev=deviation,
+            nan_count=self.nan_count + other.nan_count,
+            inf_count=self.inf_count + other.inf_count,
+            zero_count=self.zero_count + other.zero_count,
+            count=self.count + other.count,
+        )
+
+    @property
+    def _finite(self) -> int:
+        return self.count - self.nan_count - self.inf_count

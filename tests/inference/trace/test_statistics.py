@@ -46,3 +46,19 @@ def test_worked_by_hand() -> None:
 def test_variance_is_taken_in_float64() -> None:
     values = np.array([16777216.0, 16777218.0], np.float32)
     assert ActivationStats.of(values).std_dev == pytest.approx(math.sqrt(2.0))
+
+
+@given(
+    st.lists(
+        st.floats(width=32, min_value=-1e6, max_value=1e6) | st.just(math.nan) | st.just(math.inf)
+    ),
+    st.lists(st.floats(width=32, min_value=-1e6, max_value=1e6) | st.just(-math.inf)),
+)
+def test_joined_figures_are_those_of_the_whole(left: list[float], right: list[float]) -> None:
+    parts = [np.array(part, np.float32) for part in (left, right)]
+    whole = ActivationStats.of(np.concatenate(parts))
+    joined = ActivationStats.of(parts[0]).joined(ActivationStats.of(parts[1]))
+    counts = ("min", "max", "nan_count", "inf_count", "zero_count", "count")
+    assert [getattr(joined, name) for name in counts] == [getattr(whole, name) for name in counts]
+    assert joined.mean == pytest.approx(whole.mean, rel=1e-9, abs=1e-6)
+    assert joined.std_dev == pytest.approx(whole.std_dev, rel=1e-6, abs=1e-6)
