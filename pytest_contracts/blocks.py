@@ -24,7 +24,7 @@ _FLOAT16_FIELDS: dict[str, tuple[int, ...]] = {
     "Q5_K": (0, 2),
     "Q6_K": (208,),
 }
-_BYTES = ArraySpec.of("uint8")
+BYTES = ArraySpec.of("uint8")
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +54,7 @@ def draw_blocks(draw: Draw, layout: BlockLayout, count: int, *, valid: bool) -> 
     Shapes:
         returns: [count, bytes per block]
     """
-    blocks: NDArray[Any] = draw_array(draw, (count, layout.size), _BYTES)
+    blocks: NDArray[Any] = draw_array(draw, (count, layout.size), BYTES)
     if valid:
         for offset in layout.float16_fields:
             high = blocks[:, offset + 1]  # little-endian: sign, exponent, two bits of mantissa

@@ -31,6 +31,7 @@ from typing import Any
 import hypothesis.strategies as st
 from hypothesis.errors import InvalidArgument
 
+from pytest_contracts import accepting
 from pytest_contracts.arrays import ArraySpec, draw_array, scalar_strategy
 from pytest_contracts.contract.model import EMPTY, Variable
 from pytest_contracts.contract.where import Where
@@ -40,6 +41,7 @@ from pytest_contracts.sequences import characters, length_of, sizes, text, token
 
 Draw = Callable[[st.SearchStrategy[Any]], Any]
 Strategies = Mapping[str, Callable[..., st.SearchStrategy[Any]]]
+Accept = Callable[[Any, Environment], Any]
 Vocabularies = Mapping[str, Callable[[Environment], int]]
 
 MAX_AXES = 8
@@ -52,13 +54,18 @@ _ARRAY_KEYS = _SCALAR_KEYS | {"shape", "unique"}
 
 @dataclass(frozen=True, slots=True)
 class Domain:
-    """One variable's domain: what must be drawn before it, and how to draw it."""
+    """One variable's domain: what must be drawn before it, and how to draw it.
+
+    ``accept`` returns a value written in the contract as the domain would have drawn it, or refuses
+    it; a named strategy takes everything, since only its author knows what it draws.
+    """
 
     name: str
     where: Where
     needs: frozenset[str]
     draw: Callable[[Draw, Environment], Any]
     dtype: str | None = None
+    accept: Accept = lambda value, env: accepting.thawed(value)
 
 
 def parse_domain(
@@ -87,14 +94,14 @@ def inputs_strategy(
     ``given`` are values already chosen (parameters, constants); they are not part of the result.
     """
     fixed = dict(given or {})
-    ordered = _ordered({domain.name: domain for domain in domains}, set(fixed))
+    in_order = ordered({domain.name: domain for domain in domains}, set(fixed))
 
     @st.composite
     def inputs(draw: Draw) -> dict[str, Any]:
         drawn: dict[str, Any] = {}
         environment = dict(fixed)
         elements = 0
-        for domain in ordered:
+        for domain in in_order:
             try:
                 value = domain.draw(draw, environment)
                 elements += getattr(value, "size", 1)
@@ -110,8 +117,13 @@ def inputs_strategy(
     return inputs()
 
 
-def _ordered(domains: dict[str, Domain], given: set[str]) -> list[Domain]:
-    ordered: list[Domain] = []
+def ordered(domains: dict[str, Domain], given: set[str]) -> list[Domain]:
+    """Return domains in the order in which they can be drawn.
+
+    Raises:
+        ContractSyntaxError: one needs what has no domain, or they need each other.
+    """
+    found: list[Domain] = []
     done = set(given)
     waiting = dict(domains)
     while waiting:
@@ -125,10 +137,10 @@ def _ordered(domains: dict[str, Domain], given: set[str]) -> list[Domain]:
                 f"{stuck.name!r} needs {', '.join(missing)}, but {reason}", where=stuck.where
             )
         for domain in ready:
-            ordered.append(domain)
+            found.append(domain)
             done.add(domain.name)
             del waiting[domain.name]
-    return ordered
+    return found
 
 
 class _Reader:
@@ -148,7 +160,10 @@ class _Reader:
         if isinstance(spec, bool) or spec is None:
             raise self.refusal("it is neither a range, an enumeration, a mapping nor a name")
         if isinstance(spec, int | float):
-            return self.domain((), lambda draw, env: spec)
+            return replace(
+                self.domain((), lambda draw, env: spec),
+                accept=lambda value, env: accepting.member(value, [spec]),
+            )
         if isinstance(spec, str):
             return self.from_text(spec)
         if isinstance(spec, Mapping):
@@ -167,7 +182,7 @@ class _Reader:
         if text == "text":
             return self.text({})
         if text == "bool":
-            return self.drawn(st.booleans())
+            return self.enumeration([False, True])
         return self.named(text, {})
 
     def from_mapping(self, spec: Mapping[str, Any]) -> Domain:
@@ -191,7 +206,10 @@ class _Reader:
         items = [number(i) if isinstance(i, str) and number(i) is not None else i for i in items]
         if not items:
             raise self.refusal("the enumeration is empty")
-        return self.drawn(st.sampled_from(items))
+        return replace(
+            self.drawn(st.sampled_from(items)),
+            accept=lambda value, env: accepting.member(value, items),
+        )
 
     def between(self, low: Quantity, high: Quantity) -> Domain:
         def strategy(env: Environment) -> st.SearchStrategy[Any]:
@@ -202,7 +220,10 @@ class _Reader:
                 return st.integers(*bounds)
             return st.floats(*map(float, bounds), allow_nan=False)
 
-        return self.dependent((low, high), strategy)
+        return replace(
+            self.dependent((low, high), strategy),
+            accept=lambda value, env: accepting.between(value, low(env), high(env)),
+        )
 
     def scalar(self, spec: Mapping[str, Any]) -> Domain:
         array, quantities = self.array_spec(spec, _SCALAR_KEYS)
@@ -210,7 +231,11 @@ class _Reader:
         def strategy(env: Environment) -> st.SearchStrategy[Any]:
             return scalar_strategy(array(env))
 
-        return replace(self.dependent(quantities, strategy), dtype=str(spec["dtype"]))
+        return replace(
+            self.dependent(quantities, strategy),
+            dtype=str(spec["dtype"]),
+            accept=lambda value, env: accepting.scalar(value, array(env)),
+        )
 
     def array(self, spec: Mapping[str, Any]) -> Domain:
         array, quantities = self.array_spec(spec, _ARRAY_KEYS)
@@ -221,11 +246,17 @@ class _Reader:
             raise self.refusal(f"shape must be a size or a list of at most {MAX_AXES} sizes")
         lengths = tuple(Quantity.of(size) for size in shape)
 
-        def draw_it(draw: Draw, env: Environment) -> Any:
-            return draw_array(draw, tuple(length.size(env) for length in lengths), array(env))
+        def shape_in(env: Environment) -> tuple[int, ...]:
+            return tuple(length.size(env) for length in lengths)
 
-        domain = self.domain((*quantities, *lengths), draw_it)
-        return replace(domain, dtype=str(spec["dtype"]))
+        return replace(
+            self.domain(
+                (*quantities, *lengths),
+                lambda draw, env: draw_array(draw, shape_in(env), array(env)),
+            ),
+            dtype=str(spec["dtype"]),
+            accept=lambda value, env: accepting.array(value, shape_in(env), array(env)),
+        )
 
     def array_spec(
         self, spec: Mapping[str, Any], known: set[str]
@@ -259,7 +290,7 @@ class _Reader:
         return at, quantities
 
     def blocks(self, spec: Mapping[str, Any]) -> Domain:
-        from pytest_contracts.blocks import block_layout, draw_blocks
+        from pytest_contracts.blocks import BYTES, block_layout, draw_blocks
 
         self.check_keys(spec, {"block", "count", "valid"})
         layout = block_layout(str(spec["block"]))
@@ -269,7 +300,10 @@ class _Reader:
         def draw_it(draw: Draw, env: Environment) -> Any:
             return draw_blocks(draw, layout, count.size(env), valid=valid)
 
-        return replace(self.domain((count,), draw_it), dtype="uint8")
+        def accept(value: Any, env: Environment) -> Any:
+            return accepting.array(value, (count.size(env), layout.size), BYTES)
+
+        return replace(self.domain((count,), draw_it), dtype="uint8", accept=accept)
 
     def tokens(self, spec: Mapping[str, Any]) -> Domain:
         self.check_keys(spec, {"tokens", "length"})
@@ -282,7 +316,12 @@ class _Reader:
             def of_model(draw: Draw, env: Environment) -> Any:
                 return draw(token_ids(known(env), *sizes(low, high, env)))
 
-            return self.domain((low, high), of_model)
+            return replace(
+                self.domain((low, high), of_model),
+                accept=lambda value, env: accepting.tokens(
+                    value, known(env), *sizes(low, high, env)
+                ),
+            )
         if isinstance(named, str) and named in self.strategies:
             return self.named(named, {key: value for key, value in spec.items() if key != "tokens"})
         size = Quantity.of(named)
@@ -290,7 +329,12 @@ class _Reader:
         def strategy(env: Environment) -> st.SearchStrategy[Any]:
             return token_ids(size.size(env), *sizes(low, high, env))
 
-        return self.dependent((size, low, high), strategy)
+        return replace(
+            self.dependent((size, low, high), strategy),
+            accept=lambda value, env: accepting.tokens(
+                value, size.size(env), *sizes(low, high, env)
+            ),
+        )
 
     def text(self, spec: Mapping[str, Any]) -> Domain:
         self.check_keys(spec, {"text", "length", "alphabet", "categories"})
@@ -302,7 +346,12 @@ class _Reader:
         def strategy(env: Environment) -> st.SearchStrategy[Any]:
             return text(alphabet, *sizes(low, high, env))
 
-        return self.dependent((low, high), strategy)
+        return replace(
+            self.dependent((low, high), strategy),
+            accept=lambda value, env: accepting.text(
+                value, spec.get("alphabet"), *sizes(low, high, env)
+            ),
+        )
 
     def listed(self, spec: Mapping[str, Any], key: str, kind: Any) -> tuple[Any, ...]:
         """Return the values of a key that holds a list of numbers or words."""

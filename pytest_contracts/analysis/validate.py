@@ -6,6 +6,7 @@ Nothing that a contract names in code is imported.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -18,11 +19,14 @@ from pytest_contracts.contract import (
     find_contracts,
     load,
 )
-from pytest_contracts.errors import ContractError, FormulaError
+from pytest_contracts.contract.model import Claim
+from pytest_contracts.domains import Domain, ordered, parse_domain
+from pytest_contracts.errors import ContractBindingError, ContractError, FormulaError
 from pytest_contracts.formula import check, free_names, parse, parse_definition
 from pytest_contracts.formula.check import Known, Length
 from pytest_contracts.items.equations import concerned, variables_of
 from pytest_contracts.items.formulas import located
+from pytest_contracts.regressions import accepted, check_names
 from pytest_contracts.symbolic.result import not_built
 
 
@@ -79,7 +83,8 @@ def _report(path: Path) -> Report:
         contract = load(path)
     except ContractError as error:
         return Report(path, None, (error,))
-    return Report(path, contract, tuple(formula_errors(contract)), tuple(_notes(contract)))
+    errors = (*formula_errors(contract), *input_errors(contract))
+    return Report(path, contract, errors, tuple(_notes(contract)))
 
 
 def _notes(contract: Contract) -> Iterator[Note]:
@@ -122,6 +127,48 @@ def formula_errors(contract: Contract) -> Iterator[FormulaError]:
             check(tree, {"tolerance": (), "definition": None, **known})
         except FormulaError as error:
             yield located(error, claim.formal, claim.formal_where)
+
+
+def input_errors(contract: Contract) -> Iterator[ContractError]:
+    """Yield what is wrong with the domains and the recorded regressions of a contract.
+
+    What only a project's own plugins know, such as a named strategy, is let pass.
+    """
+    seen: set[Where] = set()
+    for claim in contract.claims:
+        mentioned: frozenset[str] = frozenset()
+        with suppress(FormulaError):  # reported as such
+            mentioned = free_names(parse(claim.formal)) if claim.formal else mentioned
+            equations = concerned(contract, claim, mentioned)
+            variables = variables_of(contract, claim, equations)
+            domains: dict[str, Domain] = {}
+            for variable in variables.values():
+                try:
+                    domains[variable.name] = parse_domain(variable, {})
+                except ContractBindingError:
+                    continue
+                except ContractError as error:
+                    if variable.where not in seen:
+                        seen.add(variable.where)
+                        yield error
+            yield from _regression_errors(contract, claim, variables, domains)
+
+
+def _regression_errors(
+    contract: Contract,
+    claim: Claim,
+    variables: Mapping[str, Variable],
+    domains: Mapping[str, Domain],
+) -> Iterator[ContractError]:
+    drawn = {name: domain for name, domain in domains.items() if name not in claim.parametrize}
+    elsewhere = {*contract.constants, *claim.parametrize, *(variables.keys() - domains.keys())}
+    elsewhere |= frozenset().union(*(domain.needs for domain in drawn.values())) - drawn.keys()
+    for regression in claim.regressions:
+        try:
+            check_names(regression, variables)
+            accepted(regression, ordered(drawn, elsewhere), contract.constants)
+        except ContractError as error:
+            yield error
 
 
 def _shapes(variables: Iterable[Variable]) -> dict[str, Known]:

@@ -19,6 +19,7 @@ from pytest_contracts.contract.model import (
     Mutant,
     ProofObligation,
     QaGate,
+    Regression,
     Variable,
 )
 from pytest_contracts.contract.nodes import Node, Scalar, Sequence, Source, Table, plain
@@ -143,8 +144,8 @@ class _Builder:
             equation = self.known("equation", named, self.equations)
         taken = {
             *used, "id", "equation", "formal", "variables", "tolerance", "tolerance_kind",
-            "floor", "applies_to", "examples", "run", "parametrize", "requires", "if_fails",
-            "status", "level",
+            "floor", "applies_to", "examples", "regressions", "run", "parametrize", "requires",
+            "if_fails", "status", "level",
         }  # fmt: skip
         return {
             "where": node.where,
@@ -158,6 +159,7 @@ class _Builder:
             "floor": self.real(node, "floor"),
             "applies_to": self.applies_to(node, equation),
             "examples": None if "examples" not in data else int(data["examples"]),
+            "regressions": self.regressions(node),
             "run": _text(run),
             "run_where": None if run is None else run.where,
             "parametrize": data.get("parametrize", MappingProxyType({})),
@@ -167,6 +169,16 @@ class _Builder:
             "declared_level": data.get("level"),
             "extra": MappingProxyType({k: v for k, v in data.items() if k not in taken}),
         }
+
+    def regressions(self, node: Table) -> tuple[Regression, ...]:
+        return tuple(
+            Regression(
+                values=plain(table),
+                where=table.where,
+                places=MappingProxyType({e.key.text: e.key.where for e in table.entries}),
+            )
+            for table in _tables(node.get("regressions"))
+        )
 
     def real(self, node: Table, key: str) -> float | None:
         value = node.get(key)

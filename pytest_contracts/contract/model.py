@@ -36,6 +36,15 @@ class Variable:
 
 
 @dataclass(frozen=True, slots=True)
+class Regression:
+    """Inputs that broke a claim once, as written; ``places`` are those of the variables."""
+
+    values: Mapping[str, Any]
+    where: Where
+    places: Mapping[str, Where]
+
+
+@dataclass(frozen=True, slots=True)
 class Equation:
     """A named function under contract: its definition, inputs and implementations."""
 
@@ -66,6 +75,7 @@ class Claim:
     floor: float | None = None
     applies_to: tuple[str, ...] = ("all",)
     examples: int | None = None
+    regressions: tuple[Regression, ...] = ()
     run: str | None = None
     run_where: Where | None = None
     parametrize: Mapping[str, Any] = field(default_factory=_empty)

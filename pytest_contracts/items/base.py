@@ -242,7 +242,9 @@ class ContractItem(pytest.Function):
         inputs = self.observation.inputs
         if inputs and self.verdict is Verdict.FALSIFIED:
             indented = "\n".join(f"    {line}" for line in counterexample_yaml(inputs).splitlines())
-            parts.append(f"  counterexample:\n{indented}")
+            where = self.observation.regression
+            title = "counterexample" if where is None else f"regression of line {where.line}"
+            parts.append(f"  {title}:\n{indented}")
         closing = [("if_fails", claim.if_fails)] if claim.if_fails else []
         closing.append(("reproduce", reproduce_command(self.path, self.name, self.config)))
         parts.append(table(closing))

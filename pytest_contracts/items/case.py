@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from pytest_contracts.contract.model import Claim, Contract, Equation, Variable
-from pytest_contracts.errors import ContractBindingError
+from pytest_contracts.errors import ContractBindingError, ContractSyntaxError
 from pytest_contracts.items.equations import concerned, implementation_names, variables_of
 from pytest_contracts.items.formulas import FormulaCheck
 from pytest_contracts.items.observation import Observation
@@ -56,6 +56,7 @@ class Case:
     ) -> Callable[..., None]:
         """Return a test of ``body(inputs, **fixtures)`` that draws the wanted variables, if any."""
         from pytest_contracts.domains import inputs_strategy, parse_domain
+        from pytest_contracts.regressions import recorded
 
         given = {**self.contract.constants, **self.parameters.values}
         domains = {}
@@ -67,6 +68,11 @@ class Case:
                     variables[name], self.registry.strategies, self.registry.vocabularies
                 )
                 waiting += [need for need in domains[name].needs if need in variables]
+        if self.claim.regressions and not domains:
+            raise ContractSyntaxError(
+                "the claim draws nothing, so it has no regressions",
+                where=self.claim.regressions[0].where,
+            )
         if not domains:
             return as_single(body, fixtures=fixtures, observation=self.observation)
         in_file_order = [domains[name] for name in variables if name in domains]
@@ -78,6 +84,7 @@ class Case:
             observation=self.observation,
             nodeid=self.nodeid,
             examples=override or self.claim.examples,
+            regressions=tuple(recorded(self.claim.regressions, in_file_order, given, variables)),
         )
 
     def of_formulas(

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from pytest_contracts.contract.where import Where
 from pytest_contracts.errors import VacuousError
 from pytest_contracts.verdict import Verdict
 
@@ -48,7 +49,8 @@ class Observation:
 
     ``examples`` are the drawn inputs that met the precondition; ``counts`` tells whether the claim
     is one that compares, so that comparing nothing makes it vacuous; ``ran`` maps an equation to
-    the function that computed it, and ``functions`` are all whose source the verdict rests on.
+    the function that computed it, and ``functions`` are all whose source the verdict rests on;
+    ``regression`` is the place in the file where the current inputs are recorded, if they are.
     """
 
     verdict: Verdict = Verdict.HELD
@@ -58,6 +60,7 @@ class Observation:
     compared: Compared = field(default_factory=Compared)
     ill_conditioned: int = 0
     inputs: Mapping[str, Any] | None = None
+    regression: Where | None = None
     ran: dict[str, str] = field(default_factory=dict)
     functions: list[Callable[..., Any]] = field(default_factory=list)
     bounded: bool = True

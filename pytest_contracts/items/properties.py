@@ -8,10 +8,12 @@ from typing import Any
 
 import hypothesis.strategies as st
 import pytest
-from hypothesis import HealthCheck, Phase, Verbosity, given, reject, settings
+from hypothesis import HealthCheck, Phase, Verbosity, example, given, reject, settings
 from hypothesis.database import ExampleDatabase
 
+from pytest_contracts.errors import VacuousError
 from pytest_contracts.items.observation import Observation, is_unavailable
+from pytest_contracts.regressions import Recorded
 
 Body = Callable[..., None]
 
@@ -40,7 +42,7 @@ class NodeDatabase(ExampleDatabase):
         self._inner.delete(self._prefix + key, value)
 
 
-def item_settings(nodeid: str, examples: int | None) -> settings:
+def item_settings(nodeid: str, examples: int | None, *, explicit: bool = False) -> settings:
     """Return the current profile's settings made fit for a claim.
 
     No deadline, since the first example may compile a kernel; guards may reject most inputs, since
@@ -54,7 +56,12 @@ def item_settings(nodeid: str, examples: int | None) -> settings:
         max_examples=examples or profile.max_examples,
         deadline=None,
         database=None if database is None else NodeDatabase(database, nodeid),
-        phases=[phase for phase in profile.phases if phase is not Phase.explain],
+        phases=[
+            phase
+            for phase in Phase
+            if (phase in profile.phases and phase is not Phase.explain)
+            or (explicit and phase is Phase.explicit)
+        ],
         suppress_health_check=[
             *profile.suppress_health_check,
             HealthCheck.too_slow,
@@ -74,8 +81,11 @@ def as_property(
     observation: Observation,
     nodeid: str,
     examples: int | None,
+    regressions: Sequence[Recorded] = (),
 ) -> Callable[..., None]:
     """Return a Hypothesis test that runs ``body(inputs, **fixtures)`` on drawn inputs.
+
+    Regressions run first, as explicit examples, whatever the profile's phases are.
 
     An input on which ``body`` compares nothing did not meet the precondition: it is rejected, and
     Hypothesis looks for another.
@@ -86,6 +96,7 @@ def as_property(
         before = observation.compared.total
         ill_before = observation.ill_conditioned
         observation.inputs = inputs
+        observation.regression = next((r.where for r in regressions if r.inputs is inputs), None)
         try:
             body(inputs, **filled)
         except Exception as error:
@@ -95,6 +106,10 @@ def as_property(
             raise
         compared = observation.compared.total - before
         if observation.counts and not compared and observation.ill_conditioned == ill_before:
+            if observation.regression is not None:
+                raise VacuousError(
+                    "the regression does not meet the precondition", where=observation.regression
+                )
             reject()
         observation.examples += 1
 
@@ -102,7 +117,10 @@ def as_property(
     claim.__signature__ = Signature(  # type: ignore[attr-defined]
         [Parameter(name, Parameter.KEYWORD_ONLY) for name in names]
     )
-    return item_settings(nodeid, examples)(given(inputs=strategy)(claim))
+    test = given(inputs=strategy)(claim)
+    for regression in reversed(regressions):
+        test = example(inputs=regression.inputs)(test)
+    return item_settings(nodeid, examples, explicit=bool(regressions))(test)
 
 
 def as_single(
