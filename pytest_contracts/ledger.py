@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import platform
+import re
 import sys
-import tempfile
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields
@@ -15,9 +14,11 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
+from pytest_contracts.files import write_text
 from pytest_contracts.verdict import Level, Verdict
 
 SCHEMA = "pytest-contracts/ledger/1"
+_SURROGATE = re.compile(r"[\ud800-\udfff]")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -26,7 +27,9 @@ class Record:
 
     ``where`` is ``path:line:column`` of the claim; ``examples`` and ``compared`` count inputs and
     elements; ``sources`` are SHA-256 digests of what the claim says and of the ``files`` that its
-    verdict rests on; ``evidence`` says where and when an EVIDENCED or STALE item held.
+    verdict rests on; ``evidence`` says where and when an EVIDENCED or STALE item held;
+    ``formulas`` are what was judged, a template's included; ``failure`` is the failing comparison
+    and ``counterexample`` the inputs behind it, as YAML; ``obligation`` is what a harness proves.
     """
 
     nodeid: str
@@ -49,6 +52,10 @@ class Record:
     sources: Mapping[str, str] = field(default_factory=dict)
     files: Sequence[str] = ()
     evidence: Mapping[str, str] = field(default_factory=dict)
+    formulas: Sequence[str] = field(default_factory=list)
+    failure: Mapping[str, str] = field(default_factory=dict)
+    counterexample: str = ""
+    obligation: str | None = None
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> Record:
@@ -65,12 +72,37 @@ class Record:
         """Whether the item counts as verified."""
         return Verdict(self.verdict).verified
 
+    @property
+    def properties(self) -> list[tuple[str, object]]:
+        """What a JUnit file says of the item, beside its name, outcome and time."""
+        named = (("implementation", self.implementation),) if self.implementation else ()
+        return [
+            ("contract", self.contract),
+            ("claim", self.claim),
+            *named,
+            ("verdict", self.verdict),
+            ("level", self.level),
+            ("examples", self.examples),
+            ("compared", self.compared),
+            ("where", self.where),
+        ]
+
+
+@dataclass(frozen=True)
+class Unread:
+    """A file below a contract directory that is no contract; its claims did not run."""
+
+    path: str
+    line: int
+    message: str
+
 
 class Ledger:
     """The records of one run, by node id, in the order in which they came.
 
     ``device`` and ``commit`` say where and on what it ran, ``files`` are the SHA-256 digests of the
-    files that the records name; ``retired`` are contract and claim of what is not collected.
+    files that the records name; ``retired`` are contract and claim of what is not collected, and
+    ``errors`` are the files that are no contracts.
     """
 
     def __init__(self) -> None:
@@ -79,6 +111,7 @@ class Ledger:
         self.files: Mapping[str, str] = {}
         self.retired: Sequence[tuple[str, str]] = ()
         self._records: dict[str, Record] = {}
+        self.errors: list[Unread] = []
         self._started = time.time()
 
     def add(self, record: Record) -> None:
@@ -114,6 +147,7 @@ class Ledger:
             "files": dict(self.files),
             "retired": [{"contract": name, "claim": claim} for name, claim in self.retired],
             "items": [record.as_dict() for record in self.records],
+            "errors": [asdict(error) for error in self.errors],
         }
 
 
@@ -128,17 +162,13 @@ def claim_level(records: Iterable[Record]) -> Level:
 
 def write_json(data: Any, path: Path) -> None:
     """Write JSON so that the file is either the old one or the whole new one."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".tmp")
-    try:
-        with os.fdopen(handle, "w", encoding="utf-8") as stream:
-            json.dump(data, stream, indent=1, ensure_ascii=False)
-            stream.write("\n")
-        os.chmod(temporary, 0o644)
-        os.replace(temporary, path)
-    except BaseException:
-        os.unlink(temporary)
-        raise
+    write_text(json_text(data), path)
+
+
+def json_text(data: Any) -> str:
+    """Return JSON as the ledger is written; lone surrogates are escaped, since UTF-8 has none."""
+    text = json.dumps(data, indent=1, ensure_ascii=False)
+    return _SURROGATE.sub(lambda found: f"\\u{ord(found[0]):04x}", text) + "\n"
 
 
 def text_digest(texts: Sequence[str | None]) -> str:

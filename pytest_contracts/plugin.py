@@ -63,9 +63,22 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     )
     group.addoption(
         "--contracts-report",
+        action="append",
         dest="contracts_report",
-        metavar="FILE.json",
-        help="write the ledger of this run to a file",
+        metavar="FILE",
+        help="write a report by extension: .json, .html, .sarif, .md, .svg (repeatable)",
+    )
+    group.addoption(
+        "--contracts-baseline",
+        dest="contracts_baseline",
+        metavar="PREVIOUS.json",
+        help="a previous run's JSON report, to show in reports what has changed since",
+    )
+    group.addoption(
+        "--contracts-fail-under",
+        dest="contracts_fail_under",
+        metavar="binding=N,level=LN,verified=N",
+        help="fail where fewer equations or items (in percent) or a lower level was reached",
     )
     group.addoption(
         "--contracts-strict",
@@ -107,9 +120,10 @@ def pytest_configure(config: pytest.Config) -> None:
         directories = tuple(Path(path).resolve() for path in config.getini("contracts"))
     config.stash[_directories_key] = directories
     if not hasattr(config, "workerinput"):
+        from pytest_contracts.report.outputs import Outputs
         from pytest_contracts.report.recorder import Recorder
 
-        recorder = Recorder(config)
+        recorder = Recorder(config, Outputs.of(config))
         config.stash[_recorder_key] = recorder
         config.pluginmanager.register(recorder, "contracts-recorder")
 

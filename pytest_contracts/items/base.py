@@ -13,7 +13,7 @@ import pytest
 from _pytest._code.code import ExceptionInfo, TerminalRepr, Traceback
 
 from pytest_contracts.contract.meaning import claim_digest
-from pytest_contracts.contract.model import Claim, Contract, FalsificationTest, Status
+from pytest_contracts.contract.model import Claim, Contract, FalsificationTest, Harness, Status
 from pytest_contracts.contract.where import Where
 from pytest_contracts.errors import ContractError, Falsified, VacuousError
 from pytest_contracts.evidence import Evidence
@@ -24,6 +24,7 @@ from pytest_contracts.ledger import Record, text_digest
 from pytest_contracts.report.failure import (
     counterexample_yaml,
     failure_repr,
+    falsified_rows,
     falsified_text,
     reproduce_command,
     table,
@@ -49,15 +50,11 @@ class ContractItem(pytest.Function):
         self.message = ""
         self.evidence: Evidence | None = None
         self._raised: BaseException | None = None
+        self._failure: dict[str, str] = {}
         self._seconds = 0.0
         for name in _markers(case):
             self.add_marker(name)
         self.add_marker(pytest.mark.contract(self.contract.name))
-        self.user_properties += [
-            ("contract", self.contract.name),
-            ("claim", self.claim.id),
-            ("where", self.where_text),
-        ]
 
     @property
     def contract(self) -> Contract:
@@ -142,6 +139,8 @@ class ContractItem(pytest.Function):
         if verdict is Verdict.UNAVAILABLE and self.status != "BLOCKED":
             verdict, message, self.evidence = stand_in(self.case, message)
         self.verdict, self.message = verdict, message
+        if isinstance(error, Falsified):
+            self._failure = dict(falsified_rows(error))
         strict = bool(self.config.getoption("contracts_strict"))
         match outcome(verdict, status=self.status, strict=strict):
             case Outcome.SKIPPED:
@@ -239,9 +238,9 @@ class ContractItem(pytest.Function):
         parts = [table(rows)]
         if isinstance(error, Falsified):
             parts.append(falsified_text(error))
-        inputs = self.observation.inputs
-        if inputs and self.verdict is Verdict.FALSIFIED:
-            indented = "\n".join(f"    {line}" for line in counterexample_yaml(inputs).splitlines())
+        counterexample = self._counterexample()
+        if counterexample:
+            indented = "\n".join(f"    {line}" for line in counterexample.splitlines())
             where = self.observation.regression
             title = "counterexample" if where is None else f"regression of line {where.line}"
             parts.append(f"  {title}:\n{indented}")
@@ -249,6 +248,11 @@ class ContractItem(pytest.Function):
         closing.append(("reproduce", reproduce_command(self.path, self.name, self.config)))
         parts.append(table(closing))
         return "\n\n".join(parts)
+
+    def _counterexample(self) -> str:
+        """Return the inputs on which the claim was falsified, as YAML."""
+        inputs = self.observation.inputs
+        return counterexample_yaml(inputs) if inputs and self.verdict is Verdict.FALSIFIED else ""
 
     def contract_report(self, report: pytest.TestReport) -> None:
         """Attach the item's record to the report that decides it, and correct what pytest shows."""
@@ -267,7 +271,13 @@ class ContractItem(pytest.Function):
             decided = Outcome.FAILED
         if decided is Outcome.XPASSED:
             report.wasxfail = f"{self.status}, but it holds: promote it to ACTIVE"
-        report.contracts_record = self._record(report, verdict, decided).as_dict()  # type: ignore[attr-defined]
+        record = self._record(report, verdict, decided)
+        report.contracts_record = record.as_dict()  # type: ignore[attr-defined]
+        own = record.properties
+        names = {name for name, _ in own}
+        others = [entry for entry in self.user_properties if entry[0] not in names]
+        self.user_properties[:] = [*own, *others]
+        report.user_properties = list(self.user_properties)
 
     def _record(self, report: pytest.TestReport, verdict: Verdict, decided: Outcome) -> Record:
         claim, seen, evidence = self.claim, self.observation, self.evidence
@@ -303,6 +313,10 @@ class ContractItem(pytest.Function):
             sources=sources,
             files=files,
             evidence={} if evidence is None else evidence.as_dict(),
+            formulas=list(seen.formulas),
+            failure=self._failure,
+            counterexample=self._counterexample(),
+            obligation=claim.obligation if isinstance(claim, Harness) else None,
         )
 
     def _fixture_functions(self) -> list[Callable[..., Any]]:

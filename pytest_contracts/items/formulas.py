@@ -118,6 +118,7 @@ class FormulaCheck:
                 self.baseline["definition"] = oracle
         self._unresolved(contract, implementation)
         observation.counts = True
+        observation.formulas = tuple(formula.text for formula in formulas)
 
     def _unresolved(self, contract: Contract, implementation: str | None) -> None:
         """Refuse a formula that names an equation behind which there is nothing."""

@@ -158,7 +158,9 @@ def decide(
             call.wasxfail = shown
         case _:
             call = _report(notice, "call", "passed", None)
-    return record, [call, _report(notice, "teardown", "passed", None)]
+    # pytest writes the properties of the last report.
+    last = _report(notice, "teardown", "passed", None, properties=record.properties)
+    return record, [call, last]
 
 
 def _excused(notice: GateNotice, records: Mapping[str, Record], verdict: Verdict) -> bool:
@@ -301,6 +303,7 @@ def _report(
     result: Any,
     longrepr: Any,
     keywords: Iterable[str] = (),
+    properties: Iterable[tuple[str, object]] = (),
 ) -> pytest.TestReport:
     return pytest.TestReport(
         nodeid=notice.nodeid,
@@ -309,9 +312,5 @@ def _report(
         outcome=result,
         longrepr=longrepr,
         when=when,
-        user_properties=[
-            ("contract", notice.contract),
-            ("claim", notice.gate),
-            ("where", notice.where),
-        ],
+        user_properties=list(properties),
     )

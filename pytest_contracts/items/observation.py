@@ -51,6 +51,7 @@ class Observation:
     is one that compares, so that comparing nothing makes it vacuous; ``ran`` maps an equation to
     the function that computed it, and ``functions`` are all whose source the verdict rests on;
     ``regression`` is the place in the file where the current inputs are recorded, if they are.
+    ``formulas`` are the texts that were judged.
     """
 
     verdict: Verdict = Verdict.HELD
@@ -63,6 +64,7 @@ class Observation:
     regression: Where | None = None
     ran: dict[str, str] = field(default_factory=dict)
     functions: list[Callable[..., Any]] = field(default_factory=list)
+    formulas: tuple[str, ...] = ()
     bounded: bool = True
     message: str = ""
 

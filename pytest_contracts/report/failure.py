@@ -49,6 +49,11 @@ def failure_repr(
 
 
 def falsified_text(error: Falsified) -> str:
+    """Return the failing comparison as aligned lines."""
+    return table(falsified_rows(error))
+
+
+def falsified_rows(error: Falsified) -> list[tuple[str, str]]:
     """Return the failing comparison: the formula with its values, both sides, the distance."""
     rows = [("failing", error.claim)]
     if error.substituted:
@@ -61,7 +66,7 @@ def falsified_text(error: Falsified) -> str:
         allowed = "" if error.tolerance is None else f", tolerance {error.tolerance:.9g}"
         rows.append(("error", f"{error.error:.9g}{allowed}"))
     rows += [(key, str(value)) for key, value in error.detail.items() if key != "traceback"]
-    return table(rows)
+    return rows
 
 
 def table(rows: list[tuple[str, str]]) -> str:

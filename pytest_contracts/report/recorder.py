@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 from collections.abc import Generator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from pytest_contracts import plugin
-from pytest_contracts.ledger import Ledger, Record, write_json
+from pytest_contracts.ledger import Ledger, Record, Unread
+from pytest_contracts.report.annotations import commands, wanted
+from pytest_contracts.report.formats import Target, write_all
+from pytest_contracts.report.outputs import Outputs
+from pytest_contracts.report.report import Place, Report, repository_of
 from pytest_contracts.report.terminal import write_summary
 from pytest_contracts.sources import SourceTree
 
@@ -21,9 +27,12 @@ LEDGER_PATH = Path(".contracts") / "ledger.json"
 class Recorder:
     """Hears every report of a run; lives in the controlling process only."""
 
-    def __init__(self, config: pytest.Config) -> None:
+    def __init__(self, config: pytest.Config, outputs: Outputs) -> None:
         self.config = config
+        self.outputs = outputs
         self.ledger = Ledger()
+        self.report: Report | None = None
+        self.problems: list[str] = []
         self._gates: dict[str, dict[str, Any]] = {}
         self._retired: dict[tuple[str, str], None] = {}
 
@@ -61,24 +70,59 @@ class Recorder:
             for report in reports:
                 session.config.hook.pytest_runtest_logreport(report=report)
 
+    def pytest_collectreport(self, report: pytest.CollectReport) -> None:
+        """Keep what is no contract; xdist tells the controller of it too."""
+        path, _, _ = report.nodeid.partition("::")
+        if report.failed and path.endswith(".yaml"):
+            crash = getattr(report.longrepr, "reprcrash", None)
+            line = crash.lineno if crash is not None else 1
+            message = crash.message if crash is not None else report.longreprtext
+            unread = Unread(path, line, message)
+            if unread not in self.ledger.errors:  # each worker of xdist tells of it
+                self.ledger.errors.append(unread)
+
     @pytest.hookimpl(trylast=True)
     def pytest_sessionfinish(self, session: pytest.Session) -> None:
-        """Write the ledger."""
+        """Write the ledger and the reports; hold the run to its thresholds."""
         self._retired |= plugin.retired(self.config)
         self.ledger.retired = tuple(self._retired)
-        if not len(self.ledger):
+        if self.config.getoption("collectonly"):
+            return
+        asked = self.outputs.targets or self.outputs.thresholds is not None
+        if not (len(self.ledger) or self.ledger.errors or asked):
             return
         self._describe_run()
-        data = self.ledger.as_dict()
-        paths = [self.config.rootpath / LEDGER_PATH]
-        given = self.config.getoption("contracts_report")
-        if given:
-            paths.append(self.config.invocation_params.dir / given)
-        for path in paths:
-            try:
-                write_json(data, path)
-            except OSError as error:
-                raise pytest.UsageError(f"cannot write the ledger to {path}: {error}") from error
+        self.report = report = self._report()
+        if len(self.ledger):
+            ledger = Target(self.config.rootpath / LEDGER_PATH, ".json")
+            self.problems += write_all([ledger], report)
+        self.problems += write_all(self.outputs.targets, report)
+        if self.problems:
+            session.exitstatus = pytest.ExitCode.USAGE_ERROR
+        elif report.thresholds and session.exitstatus == pytest.ExitCode.OK:
+            session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+    def _report(self) -> Report:
+        from pytest_contracts.report.failure import reproduce_command
+
+        root = self.config.rootpath
+
+        def reproduce(record: Record) -> str:
+            name = "" if record.kind == "gate" else record.nodeid.partition("::")[2]
+            return reproduce_command(root / Place.of(record.where).path, name, self.config)
+
+        report = Report(
+            document=self.ledger.as_dict(),
+            records=self.ledger.records,
+            errors=tuple(self.ledger.errors),
+            root=root,
+            repository=repository_of(root, os.environ),
+            reproduce=reproduce,
+            baseline=self.outputs.baseline,
+        )
+        if self.outputs.thresholds is None:
+            return report
+        return replace(report, thresholds=self.outputs.thresholds.missed(report))
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_testnodedown(self, node: Any) -> None:
@@ -96,9 +140,19 @@ class Recorder:
         self.ledger.files = {name: digest for name, digest in digests.items() if digest}
 
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
-        """Show the contracts, one line each."""
+        """Show the contracts, one line each, and what the run did not reach."""
         if len(self.ledger) or self.ledger.retired:
             write_summary(terminalreporter, self.ledger)
+        if self.report is None:
+            return
+        for line in self.report.thresholds:
+            terminalreporter.write_line(f"under the threshold: {line}", red=True, bold=True)
+        for problem in self.problems:
+            terminalreporter.write_line(problem, red=True, bold=True)
+        if wanted(os.environ):
+            terminalreporter.ensure_newline()
+            for line in commands(self.report):
+                terminalreporter.write_line(line)
 
 
 def _commit(root: Path) -> str | None:

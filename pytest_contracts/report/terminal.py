@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
 
 import pytest
 
-from pytest_contracts.ledger import Ledger, Record, claim_level
-from pytest_contracts.verdict import Level, Outcome, Verdict
+from pytest_contracts.analysis.levels import contract_level
+from pytest_contracts.ledger import Ledger, Record
+from pytest_contracts.verdict import Outcome, Verdict
 
 _COLORS: dict[Verdict, dict[str, bool]] = {
     Verdict.HELD: {"green": True},
@@ -21,20 +21,6 @@ _COLORS: dict[Verdict, dict[str, bool]] = {
     Verdict.STALE: {"yellow": True},
     Verdict.PROSE: {"yellow": True},
 }
-
-
-def contract_level(records: Iterable[Record]) -> Level:
-    """Return the lowest level among a contract's claims; gates are no claims."""
-    claims: dict[str, list[Record]] = {}
-    for record in records:
-        if record.kind != "gate":
-            claims.setdefault(record.claim, []).append(record)
-    judged = [
-        held
-        for held in claims.values()
-        if not all(Verdict(record.verdict).absent for record in held)
-    ]
-    return min((claim_level(held) for held in judged), default=Level.TYPED)
 
 
 def write_summary(reporter: pytest.TerminalReporter, ledger: Ledger) -> None:

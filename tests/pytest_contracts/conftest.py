@@ -149,6 +149,8 @@ def project(
 ) -> Project:
     """An empty project with an engine."""
     monkeypatch.setenv("COLUMNS", "200")
+    for name in ("GITHUB_ACTIONS", "GITHUB_STEP_SUMMARY", "GITHUB_WORKSPACE", "CI_PROJECT_DIR"):
+        monkeypatch.delenv(name, raising=False)
     monkeypatch.setattr("pytest_contracts.binding._registry", {})
     pytester.makepyfile(engine=ENGINE)
     pytester.syspathinsert()

@@ -7,6 +7,7 @@ import os
 
 import pytest
 
+from pytest_contracts.analysis.levels import contract_level
 from pytest_contracts.ledger import (
     SCHEMA,
     Ledger,
@@ -15,7 +16,6 @@ from pytest_contracts.ledger import (
     text_digest,
     write_json,
 )
-from pytest_contracts.report.terminal import contract_level
 from pytest_contracts.verdict import Level
 
 
@@ -60,7 +60,7 @@ def test_document_has_schema_run_and_items():
     ledger = Ledger()
     ledger.add(record())
     document = ledger.as_dict()
-    assert list(document) == ["schema", "run", "files", "retired", "items"]
+    assert list(document) == ["schema", "run", "files", "retired", "items", "errors"]
     assert document["schema"] == SCHEMA
     assert {"started", "python", "versions", "machine", "device", "commit"} <= document[
         "run"

@@ -204,6 +204,7 @@ def test_every_field_of_a_record_is_documented() -> None:
         "files",
         "retired",
         "items",
+        "errors",
         *(field.name for field in fields(Record)),
     ]
 

@@ -196,9 +196,13 @@ def test_source_digests_change_with_formula_and_implementation(project):
 def test_report_that_cannot_be_written_is_an_error(project):
     project.contract(MIXED)
     (project.pytester.path / "taken").write_text("a file, not a folder")
-    result = project.run("--contracts-report=taken/report.json", examples=2)
-    assert result.ret != pytest.ExitCode.OK
-    assert "cannot write the ledger" in result.stdout.str() + result.stderr.str()
+    result = project.run(
+        "--contracts-report=taken/report.json", "--contracts-report=r.md", examples=2
+    )
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    assert any(line.startswith("cannot write ") for line in result.outlines)
+    assert any("items verified" in line for line in result.outlines)
+    assert "2 of 5" in (project.pytester.path / "r.md").read_text("utf-8")
 
 
 def test_records_are_open_to_other_plugins(project):

@@ -1,0 +1,61 @@
+"""What a run is asked to write and to reach, read from its options before anything runs."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from pytest_contracts.report.formats import Target
+
+if TYPE_CHECKING:
+    from pytest_contracts.report.thresholds import Thresholds
+    from pytest_contracts.report.trend import Baseline
+
+
+@dataclass(frozen=True)
+class Outputs:
+    """The files to write, the run to compare with, and the thresholds."""
+
+    targets: tuple[Target, ...] = ()
+    baseline: Baseline | None = None
+    thresholds: Thresholds | None = None
+
+    @classmethod
+    def of(cls, config: pytest.Config) -> Outputs:
+        """Read the options.
+
+        Raises:
+            UsageError: a format that does not exist, a baseline that is no ledger, a threshold
+                that means nothing.
+        """
+        start = config.invocation_params.dir
+        option = "report"
+        try:
+            names: list[str] = config.getoption("contracts_report") or []
+            targets = tuple(Target.of(name, start) for name in names)
+            option = "baseline"
+            baseline = _baseline(config.getoption("contracts_baseline"), start)
+            option = "fail-under"
+            thresholds = _thresholds(config.getoption("contracts_fail_under"))
+        except ValueError as error:
+            raise pytest.UsageError(f"--contracts-{option}: {error}") from None
+        return cls(targets, baseline, thresholds)
+
+
+def _baseline(name: str | None, start: Path) -> Baseline | None:
+    if name is None:
+        return None
+    from pytest_contracts.report.trend import Baseline
+
+    return Baseline.read(start / name)
+
+
+def _thresholds(text: str | None) -> Thresholds | None:
+    if text is None:
+        return None
+    from pytest_contracts.report.thresholds import Thresholds
+
+    return Thresholds.parse(text)

@@ -1,0 +1,150 @@
+"""What every report shows: the records of a run, and the contracts they speak of."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pytest_contracts.ledger import Record, Unread
+from pytest_contracts.verdict import Outcome, Verdict
+
+if TYPE_CHECKING:
+    from pytest_contracts.contract import Contract
+    from pytest_contracts.report.trend import Baseline
+
+VERDICT_ORDER = (
+    "FALSIFIED",
+    "VACUOUS",
+    "INCONCLUSIVE",
+    "STALE",
+    "PROSE",
+    "UNAVAILABLE",
+    "EVIDENCED",
+    "HELD",
+    "CONFIRMED",
+)
+"""Verdicts in the order in which they call for a person."""
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a claim stands; ``path`` has forward slashes and starts at the project's root."""
+
+    path: str
+    line: int
+    column: int
+
+    @classmethod
+    def of(cls, where: str) -> Place:
+        """Read ``path:line:column``."""
+        path, line, column = where.rsplit(":", 2)
+        return cls(path, int(line), int(column))
+
+
+@dataclass(frozen=True)
+class Section:
+    """The records of one contract."""
+
+    name: str
+    path: str
+    records: tuple[Record, ...]
+
+    @property
+    def claims(self) -> dict[str, tuple[Record, ...]]:
+        """The records of each claim, the gate's last, as the run had them."""
+        found: dict[str, list[Record]] = {}
+        for record in sorted(self.records, key=lambda record: record.kind == "gate"):
+            found.setdefault(record.claim, []).append(record)
+        return {claim: tuple(records) for claim, records in found.items()}
+
+
+@dataclass(frozen=True)
+class Report:
+    """A run as it is to be shown.
+
+    ``root`` is where the records' paths start; ``repository`` is what CI checked out, which may be
+    a folder above it; ``reproduce`` returns the command that runs one item again.
+    """
+
+    document: Mapping[str, Any]
+    records: Sequence[Record]
+    errors: Sequence[Unread]
+    root: Path
+    repository: Path
+    reproduce: Callable[[Record], str] = lambda record: f"pytest '{record.nodeid}'"
+    baseline: Baseline | None = None
+    thresholds: Sequence[str] = field(default_factory=list)
+
+    @cached_property
+    def sections(self) -> tuple[Section, ...]:
+        """The contracts by name."""
+        found: dict[tuple[str, str], list[Record]] = {}
+        for record in self.records:
+            found.setdefault((record.contract, Place.of(record.where).path), []).append(record)
+        return tuple(
+            Section(name, path, tuple(records)) for (name, path), records in sorted(found.items())
+        )
+
+    @cached_property
+    def claims(self) -> tuple[Record, ...]:
+        """All records but those of gates."""
+        return tuple(record for record in self.records if record.kind != "gate")
+
+    @property
+    def verified(self) -> int:
+        """How many items are verified, gates left out."""
+        return sum(record.verified for record in self.claims)
+
+    def in_repository(self, path: str) -> str | None:
+        """Return a record's path as seen from the repository's root, None for one outside."""
+        whole = Path(os.path.abspath(self.root / path))
+        if not whole.is_relative_to(self.repository):
+            return None
+        return whole.relative_to(self.repository).as_posix()
+
+    def contract(self, section: Section) -> Contract | None:
+        """Return a contract as its file has it now, None where the file cannot be read."""
+        from pytest_contracts.contract import load
+        from pytest_contracts.errors import ContractError
+
+        try:
+            return load(self.root / section.path)
+        except (ContractError, OSError):
+            return None
+
+
+def repository_of(root: Path, environment: Mapping[str, str]) -> Path:
+    """Return the folder that CI checked out, where the project is in it, else the project's root.
+
+    GitHub names it in ``GITHUB_WORKSPACE``, GitLab in ``CI_PROJECT_DIR``.
+    """
+    for name in ("GITHUB_WORKSPACE", "CI_PROJECT_DIR"):
+        if environment.get(name):
+            folder = Path(environment[name]).resolve()
+            if root.resolve().is_relative_to(folder):
+                return folder
+    return root
+
+
+def severity(verdict: str) -> int:
+    """Return a verdict's rank: 0 calls loudest for a person."""
+    return VERDICT_ORDER.index(verdict) if verdict in VERDICT_ORDER else len(VERDICT_ORDER)
+
+
+def worst(records: Sequence[Record]) -> str:
+    """Return the verdict among some records that calls loudest for a person."""
+    return min((record.verdict for record in records), key=severity)
+
+
+def failed(record: Record) -> bool:
+    """Tell whether the item made the run fail; an expected breach did not."""
+    return record.outcome == Outcome.FAILED.value
+
+
+def expected(record: Record) -> bool:
+    """Tell whether the item was falsified, as its status says that it would be."""
+    return record.verdict == Verdict.FALSIFIED.value and record.outcome == Outcome.XFAILED.value
