@@ -65,7 +65,7 @@
 
   if (form && claims.length) {
     form.hidden = false;
-    form.addEventListener("input", filter);
+    for (const kind of ["input", "change"]) form.addEventListener(kind, filter);
     form.addEventListener("submit", (event) => event.preventDefault());
     form.addEventListener("reset", () => setTimeout(filter));
     filter();
@@ -88,6 +88,8 @@
     if (link && link.getAttribute("href") === location.hash) setTimeout(follow);
   });
   follow();
+  // The browser's own jump comes when the page has loaded, and would take the focus away.
+  addEventListener("load", () => setTimeout(follow));
 
   // -- keys: "/" searches, Escape clears ----------------------------------------------------
   addEventListener("keydown", (event) => {
