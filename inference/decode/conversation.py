@@ -42,7 +42,11 @@ class Conversation:
             TokenizerError: the template refuses the conversation.
         """
         turns = [*self.messages, {"role": "user", "content": text}]
-        ids = self._template.encode(self._model.tokenizer, self._template.render(turns))
+        ids = self._template.encode(
+            self._model.tokenizer,
+            self._template.render(turns),
+            limit=self._model.config.context_length,
+        )
         answer: list[str] = []
         pieces = self._model.continuation(ids, options, session=self._session)
         try:

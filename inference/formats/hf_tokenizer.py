@@ -91,6 +91,7 @@ class _Reader:
             add_bos=first if first is not None else self.settings.get("add_bos_token") is True,
             add_eos=last if last is not None else self.settings.get("add_eos_token") is True,
             add_space_prefix=not byte_level and self._prepends_space(steps),
+            nfc=self._normalizes("NFC"),
             chat_template=self._chat_template(),
             tokenizer_json=self.path,
         )
@@ -100,11 +101,15 @@ class _Reader:
         return list(pre["pretokenizers"]) if pre.get("type") == "Sequence" else [pre]
 
     def _prepends_space(self, steps: list[dict[str, Any]]) -> bool:
-        normalizer = self.whole.get("normalizer") or {}
-        normalizers = normalizer.get("normalizers") or [normalizer]
-        return any(step.get("type") == "Prepend" for step in normalizers) or any(
+        return self._normalizes("Prepend") or any(
             step.get("type") == "Metaspace" and step.get("prepend_scheme", "always") != "never"
             for step in steps
+        )
+
+    def _normalizes(self, kind: str) -> bool:
+        normalizer = self.whole.get("normalizer") or {}
+        return any(
+            step.get("type") == kind for step in normalizer.get("normalizers") or [normalizer]
         )
 
     def _vocabulary(self, byte_level: bool) -> tuple[list[str], list[int]]:

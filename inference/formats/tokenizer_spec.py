@@ -23,8 +23,9 @@ class TokenizerSpec:
     ``model`` is ``gpt2`` (byte-level BPE) or ``llama`` (SentencePiece); ``pre`` is llama.cpp's name
     of the pre-tokenizer. ``token_types`` has GGUF's numbers. Each of ``merges`` is two tokens with
     a space between. ``add_space_prefix`` puts a space before a text that begins the input or
-    follows a special token. ``tokenizer_json`` is set when the model came with Hugging Face's own
-    file.
+    follows a special token; ``nfc`` puts text into Unicode's normal form C first (llama.cpp has no
+    such rule, and GGUF no key for it: this project's own is used). ``tokenizer_json`` is set when
+    the model came with Hugging Face's own file.
     """
 
     model: str
@@ -40,6 +41,7 @@ class TokenizerSpec:
     add_bos: bool = False
     add_eos: bool = False
     add_space_prefix: bool = False
+    nfc: bool = False
     chat_template: str | None = field(default=None, repr=False)
     tokenizer_json: Path | None = None
 
@@ -77,6 +79,7 @@ GGUF_KEYS: Mapping[str, str] = {
     "add_bos": "tokenizer.ggml.add_bos_token",
     "add_eos": "tokenizer.ggml.add_eos_token",
     "add_space_prefix": "tokenizer.ggml.add_space_prefix",
+    "nfc": "tokenizer.apr.nfc",
     "chat_template": "tokenizer.chat_template",
 }
 _DEFAULTS: Mapping[str, Any] = {"pre": "default"}
@@ -90,6 +93,7 @@ _TYPES: Mapping[str, type] = {
     "add_bos": bool,
     "add_eos": bool,
     "add_space_prefix": bool,
+    "nfc": bool,
     "chat_template": str,
 }
 LISTS: Mapping[str, type] = {"tokens": str, "scores": float, "token_types": int, "merges": str}

@@ -195,7 +195,9 @@ class Model:
         return Continuation(session or self.session(), self.tokenizer, ids, options)
 
     def _ids(self, prompt: str | Sequence[int]) -> Sequence[int]:
-        return self.tokenizer.encode(prompt) if isinstance(prompt, str) else prompt
+        if not isinstance(prompt, str):
+            return prompt
+        return self.tokenizer.encode(prompt, limit=self.config.context_length)
 
     def release_f32(self) -> None:
         """Drop the float32 copies of packed matrices; they come back when needed."""

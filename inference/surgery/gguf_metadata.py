@@ -128,6 +128,7 @@ _KINDS: dict[str, tuple[Kind, ...]] = {
     "add_bos": (Kind.BOOL,),
     "add_eos": (Kind.BOOL,),
     "add_space_prefix": (Kind.BOOL,),
+    "nfc": (Kind.BOOL,),
     "chat_template": (Kind.STRING,),
 }
 
@@ -141,7 +142,7 @@ def _tokenizer(file: ModelFile, spec: TokenizerSpec) -> Iterator[Entry]:
         value = getattr(spec, field.name)
         if field.name == "scores" and not value and spec.model == "llama":
             value = _scores(spec)
-        if value is None or (field.name in LISTS and not value):
+        if value is None or (field.name in {*LISTS, "nfc"} and not value):
             continue
         yield GGUF_KEYS[field.name], value, _KINDS[field.name]
 

@@ -6,6 +6,8 @@ other 68 are moved to U+0100 and up, in order.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 from inference.errors import TokenizerError
@@ -44,13 +46,18 @@ class ByteLevelBpe:
         self._unused = {i for i, kind in enumerate(spec.token_types) if kind == UNUSED}
         self._bpe = _build(spec, pre_tokenizer(spec.pre))
 
-    def encode(self, text: str, *, after_special: bool) -> list[int]:
-        """Return the ids of a text; where it stands makes no difference.
+    def encode(self, text: str, *, after_special: bool) -> Iterator[list[int]]:
+        """Yield the ids of a text, part by part; where it stands makes no difference.
 
         ``TokenizerError`` for over a million blanks in a row.
         """
-        encoded = (self._bpe.encode(part, add_special_tokens=False) for part in chunks(text))
-        return [token for part in encoded for token in part.ids]
+        for part in chunks(text):
+            yield self._bpe.encode(part, add_special_tokens=False).ids
+
+    @cached_property
+    def longest(self) -> int | None:
+        """The most bytes of text that one id can stand for."""
+        return max(map(len, map(bytes_of, self._tokens)), default=0)
 
     def token_bytes(self, token: int) -> bytes:
         """Return the bytes of an ordinary token."""

@@ -98,10 +98,13 @@ class ChatTemplate:
             raise TokenizerError(f"the conversation is not JSON: {error}") from error
         return self._run(document)
 
-    def encode(self, tokenizer: Tokenizer, rendered: str) -> list[int]:
-        """Return the ids of a rendered prompt, with one BOS where template and file both add it."""
+    def encode(self, tokenizer: Tokenizer, rendered: str, *, limit: int | None = None) -> list[int]:
+        """Return the ids of a rendered prompt, with one BOS where template and file both add it.
+
+        ``limit`` as for `Tokenizer.encode`.
+        """
         begins = self.bos_token is not None and rendered.startswith(self.bos_token)
-        return tokenizer.encode(rendered, add_special=not begins)
+        return tokenizer.encode(rendered, add_special=not begins, limit=limit)
 
     def _run(self, document: str) -> str:
         try:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from inference.errors import TokenizerError
@@ -51,7 +52,7 @@ _WORD_THEN_SPACE = re.compile(r"(?<=\S) ")
 _BLANK_RUN = re.compile(r"\s+")
 
 
-def chunks(text: str) -> list[str]:
+def chunks(text: str) -> Iterator[str]:
     """Cut long text where every rule of this module has a word boundary anyway.
 
     The place before a space that follows a visible character is such a boundary: no pattern spans
@@ -60,21 +61,22 @@ def chunks(text: str) -> list[str]:
     Raises:
         TokenizerError: more than a million blanks in a row, beyond the pattern engine's patience.
     """
-    if len(text) <= _CHUNK:
-        return [text]
-    parts = []
-    start = 0
-    while len(text) - start > _CHUNK:
-        cut = _WORD_THEN_SPACE.search(text, start + _CHUNK)
-        if cut is None:
-            break
-        parts.append(text[start : cut.start()])
-        start = cut.start()
-    parts.append(text[start:])
-    for part in parts:
+    for part in cut(text, _WORD_THEN_SPACE):
         if len(part) > _LONGEST_BLANK:
             _refuse_long_blanks(part)
-    return parts
+        yield part
+
+
+def cut(text: str, boundary: re.Pattern[str]) -> Iterator[str]:
+    """Yield the parts of a text, cut at the first boundary after every 65,536 characters."""
+    start = 0
+    while len(text) - start > _CHUNK:
+        found = boundary.search(text, start + _CHUNK)
+        if found is None:
+            break
+        yield text[start : found.start()]
+        start = found.start()
+    yield text[start:]
 
 
 def _refuse_long_blanks(text: str) -> None:

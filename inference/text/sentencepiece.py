@@ -6,17 +6,21 @@ may merge, the best score first (Kudo & Richardson 2018, and llama.cpp's reading
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 from inference.errors import TokenizerError
 from inference.formats.tokenizer_spec import BYTE, UNUSED, TokenizerSpec
 from inference.text.merges import pairs
+from inference.text.pretokenizers import cut
 
 if TYPE_CHECKING:
     import tokenizers
 
 SPACE = "▁"
+_BEFORE_SPACE = re.compile(f"[^{SPACE}](?={SPACE})")
 BYTE_TOKENS = tuple(f"<0x{byte:02X}>" for byte in range(256))
 _BYTE_OF_TOKEN = {token: bytes([byte]) for byte, token in enumerate(BYTE_TOKENS)}
 
@@ -28,12 +32,34 @@ class SentencePieceBpe:
         self._spec = spec
         self._bpe = _build(spec)
 
-    def encode(self, text: str, *, after_special: bool) -> list[int]:
-        """Return the ids of a text; where the file asks, one after a special token gets a space."""
+    def encode(self, text: str, *, after_special: bool) -> Iterator[list[int]]:
+        """Yield the ids of a text, part by part.
+
+        Where the file asks, a text after a special token gets a space.
+        """
         if after_special and self._spec.add_space_prefix:
             text = f" {text}"
-        escaped = text.replace(" ", SPACE)
-        return self._bpe.encode(escaped, add_special_tokens=False).ids
+        for part in cut(text.replace(" ", SPACE), self._boundary):
+            yield self._bpe.encode(part, add_special_tokens=False).ids
+
+    @cached_property
+    def _boundary(self) -> re.Pattern[str]:
+        """The place before a space, after a character that no token has in front of a space.
+
+        Nothing merges across it, so that the ids of both sides do not depend on each other.
+        """
+        if SPACE not in self._spec.tokens:
+            return re.compile(r"(?!)")
+        joined = {before for text in self._spec.tokens for before in _BEFORE_SPACE.findall(text)}
+        return re.compile(f"(?<=[^{re.escape(SPACE + ''.join(sorted(joined)))}]){SPACE}")
+
+    @cached_property
+    def longest(self) -> int | None:
+        """The most bytes of text that one id can stand for; None where unknown ones fuse."""
+        tokens = frozenset(self._spec.tokens)
+        if not tokens.issuperset(BYTE_TOKENS):
+            return None
+        return max(len(text.encode(errors="surrogatepass")) for text in tokens)
 
     def token_bytes(self, token: int) -> bytes:
         """Return the bytes of an ordinary token."""
@@ -87,7 +113,7 @@ def _merges_by_score(spec: TokenizerSpec, vocabulary: dict[str, int]) -> Iterato
     scores = spec.scores
     for token in sorted(range(len(scores)), key=lambda i: -scores[i]):
         text = spec.tokens[token]
-        for cut in range(1, len(text)):
-            left, right = text[:cut], text[cut:]
+        for place in range(1, len(text)):
+            left, right = text[:place], text[place:]
             if left in vocabulary and right in vocabulary:
                 yield left, right

@@ -86,6 +86,13 @@ class SpecialTokens:
             ((text, token) for text, token in texts if text), key=lambda t: (-len(t[0]), t[1])
         )
 
+    @property
+    def longest(self) -> int:
+        """Bytes of the longest special text."""
+        return max(
+            (len(text.encode(errors="replace")) for text, _ in self._longest_first), default=0
+        )
+
     def __contains__(self, token: object) -> bool:
         return token in self.hidden or token in self.user_defined
 

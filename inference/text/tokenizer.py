@@ -4,7 +4,8 @@
 >>> tokenizer.decode(tokenizer.encode("What is 2+2?"))
 'What is 2+2?'
 
-Text is not normalized: what differs in bytes differs in ids.
+Text is not normalized, unless it came with a tokenizer.json that asks for NFC: what differs in
+bytes differs in ids.
 """
 
 from __future__ import annotations
@@ -12,12 +13,13 @@ from __future__ import annotations
 import codecs
 from collections.abc import Iterable
 
-from inference.errors import TokenizerError
+from inference.errors import ContextOverflowError, TokenizerError
 from inference.formats.tokenizer_spec import TokenizerSpec
 from inference.text.byte_level import ByteLevelBpe
 from inference.text.sentencepiece import SentencePieceBpe
 from inference.text.special import SpecialTokens, end_of_generation_ids
 
+_MILLION = 1_000_000
 _KINDS: dict[str, type[ByteLevelBpe | SentencePieceBpe]] = {
     "gpt2": ByteLevelBpe,
     "llama": SentencePieceBpe,
@@ -42,6 +44,7 @@ class Tokenizer:
         self.unk_id, self.pad_id = spec.unk_id, spec.pad_id
         self.add_bos, self.add_eos = spec.add_bos, spec.add_eos
         self._space_prefix = spec.add_space_prefix
+        self._nfc = spec.nfc
         self.chat_template = spec.chat_template
         self.eog_ids = end_of_generation_ids(spec)
         self._special = SpecialTokens(spec, self.eog_ids)
@@ -71,16 +74,25 @@ class Tokenizer:
         return self._special.hidden
 
     def encode(
-        self, text: str, *, add_special: bool = True, parse_special: bool = True
+        self,
+        text: str,
+        *,
+        add_special: bool = True,
+        parse_special: bool = True,
+        limit: int | None = None,
     ) -> list[int]:
         """Return the ids of a text.
 
         ``add_special`` adds BOS and EOS where the file asks for them. Without ``parse_special`` the
-        text of a control token is plain text: use it for whatever a user typed.
+        text of a control token is plain text: use it for whatever a user typed. A text that has
+        more than ``limit`` ids is refused as soon as that is certain, most of it unread.
 
         Raises:
             TokenizerError: lone surrogates, or over a million blanks in a row.
+            ContextOverflowError: more than ``limit`` ids.
         """
+        if limit is not None and len(text) > _MILLION and self._exceeds(text, limit):
+            raise _too_long(text, limit)
         _check_unicode(text)
         ids: list[int] = []
         if add_special and self.add_bos and self.bos_id is not None:
@@ -90,11 +102,30 @@ class Tokenizer:
             if isinstance(fragment, int):
                 ids.append(fragment)
             else:
-                ids += self._bpe.encode(fragment, after_special=after_special)
+                plain = self._normalized(fragment)
+                for part in self._bpe.encode(plain, after_special=after_special):
+                    ids += part
+                    if limit is not None and len(ids) > limit:
+                        raise _too_long(text, limit)
             after_special = isinstance(fragment, int)
         if add_special and self.add_eos and self.eos_id is not None:
             ids.append(self.eos_id)
+        if limit is not None and len(ids) > limit:
+            raise _too_long(text, limit)
         return ids
+
+    def _normalized(self, text: str) -> str:
+        if not self._nfc:
+            return text
+        from tokenizers import normalizers  # with its tables: Python's follow another Unicode
+
+        normalized: str = normalizers.NFC().normalize_str(text)
+        return normalized
+
+    def _exceeds(self, text: str, limit: int) -> bool:
+        """Tell whether even ids that stand for as much text as any do would be too many."""
+        longest = self._bpe.longest
+        return longest is not None and len(text) > limit * max(longest, self._special.longest)
 
     def decode(self, ids: Iterable[int], *, skip_special: bool = False) -> str:
         """Return the text of the ids; bytes that are not UTF-8 become U+FFFD."""
@@ -146,6 +177,13 @@ class StreamDecoder:
     def finish(self) -> str:
         """Return what was held back: U+FFFD when the last character never became whole."""
         return self._utf8.decode(b"", final=True)
+
+
+def _too_long(text: str, limit: int) -> ContextOverflowError:
+    return ContextOverflowError(
+        f"a text of {len(text):,} characters has more than {limit:,} tokens, "
+        "which is all that fits the context; shorten it"
+    )
 
 
 def _check_unicode(text: str) -> None:

@@ -62,6 +62,7 @@ def test_hugging_face(make_hf: Callable[..., Path], tiny_gguf: Path) -> None:
         expected,
         tokens=expected.tokens[:36] + padding,
         token_types=expected.token_types[:36] + [UNUSED] * 4,
+        nfc=True,
         tokenizer_json=path / "tokenizer.json",
     )
     theirs = Tokenizer.from_file(str(path / "tokenizer.json"))

@@ -1,6 +1,9 @@
 from __future__ import annotations
 
+import json
+import random
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -8,8 +11,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from inference.errors import TokenizerError
-from inference.formats.tokenizer_spec import UNUSED, USER_DEFINED, TokenizerSpec
+from inference.errors import ContextOverflowError, TokenizerError
+from inference.formats import open_model
+from inference.formats.tokenizer_spec import UNUSED, USER_DEFINED, TokenizerSpec, tokenizer_spec
+from inference.surgery.importing import import_model
+from inference.text import pretokenizers
 from inference.text.tokenizer import Tokenizer
 
 AB, ABC, BC, SPACE_A, NEWLINES, END, START, END_LONG, TOOL = range(256, 265)
@@ -225,3 +231,78 @@ def test_unusable_vocabularies_are_refused(
 ) -> None:
     with pytest.raises(TokenizerError, match=message):
         Tokenizer.from_spec(replace(small_spec, **change))
+
+
+TINY = Path(__file__).parents[2] / "golden" / "tiny"
+
+
+def tiny_tokenizer(path: Path) -> Tokenizer:
+    with open_model(path) as file:
+        return Tokenizer.from_spec(tokenizer_spec(file))
+
+
+@pytest.mark.parametrize("name", ["qwen2", "llama"])
+def test_hugging_face_tokenizers_give_their_own_ids(name: str) -> None:
+    tokenizer = tiny_tokenizer(TINY / name)
+    strings = json.loads((TINY / f"{name}.strings.json").read_text(encoding="utf-8"))
+    assert len(strings) == 72
+    for string in strings:
+        assert tokenizer.encode(string["text"], add_special=False) == string["ids"]
+        assert tokenizer.encode(string["text"]) == string["ids_add_special"]
+        assert tokenizer.decode(string["ids"]) == string["decode"]
+        assert tokenizer.decode(string["ids"], skip_special=True) == string["decode_skip_special"]
+
+
+def test_text_is_normalized_where_the_file_asks(tmp_path: Path) -> None:
+    composed, decomposed = "caf\u00e9", "cafe\u0301"
+    asks = tiny_tokenizer(TINY / "qwen2")
+    assert asks.encode(decomposed) == asks.encode(composed)
+    assert asks.decode(asks.encode(decomposed)) == composed
+    says_nothing = tiny_tokenizer(TINY / "llama")
+    assert says_nothing.encode(decomposed) != says_nothing.encode(composed)
+    import_model(TINY / "qwen2", tmp_path / "qwen2.apr")
+    assert tiny_tokenizer(tmp_path / "qwen2.apr").encode(decomposed) == asks.encode(composed)
+
+
+# -- texts that are too long ------------------------------------------------------------------
+
+
+def test_a_text_with_too_many_tokens_is_refused(small: Tokenizer) -> None:
+    assert small.encode("abc" * 4, limit=4) == small.encode("abc" * 4)
+    with pytest.raises(ContextOverflowError, match="15 characters has more than 4 tokens"):
+        small.encode("abc" * 5, limit=4)
+    with pytest.raises(ContextOverflowError):
+        small.encode("<|end|>" * 5, limit=4)
+
+
+@pytest.mark.parametrize("text", ["abc " * 2_500_000, "a" * 10**7, " " * 10**7, "é" * 10**7])
+def test_ten_megabytes_are_refused_most_of_it_unread(
+    small: Tokenizer, text: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read: list[int] = []
+    encode = small._bpe.encode
+
+    def counted(part: str, *, after_special: bool) -> Any:
+        for ids in encode(part, after_special=after_special):
+            read.append(len(ids))
+            yield ids
+
+    monkeypatch.setattr(small._bpe, "encode", counted)
+    with pytest.raises(ContextOverflowError, match="10,000,000 characters has more than"):
+        small.encode(text, limit=32768)
+    assert sum(read) <= 2 * 65536
+
+
+@pytest.mark.parametrize("model", ["qwen2", "llama", "gemma3"])
+@pytest.mark.parametrize("seed", range(3))
+def test_parts_of_a_long_text_are_tokenized_as_if_never_cut(
+    model: str, seed: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tokenizer = tiny_tokenizer(TINY / model)
+    choose = random.Random(seed)
+    words = ["the", " quick", "  ", ">", " </", "\n", "日本", " é", "!? ", "x" * 9]
+    text = "".join(choose.choice(words) for _ in range(400))
+    whole = tokenizer.encode(text)
+    for chunk in (1, 7, 50):
+        monkeypatch.setattr(pretokenizers, "_CHUNK", chunk)
+        assert tokenizer.encode(text) == whole
