@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from difflib import get_close_matches
 from functools import cache
 from importlib import resources
@@ -34,7 +34,19 @@ def schema_text() -> str:
 
 @cache
 def _validator() -> Draft202012Validator:
-    return Draft202012Validator(json.loads(schema_text()))
+    schema = json.loads(schema_text())
+    return Draft202012Validator(_inlined(schema, schema["$defs"]))
+
+
+def _inlined(schema: Any, definitions: Mapping[str, Any]) -> Any:
+    """Return the schema without references: looking one up takes longer than most checks."""
+    if isinstance(schema, list):
+        return [_inlined(item, definitions) for item in schema]
+    if not isinstance(schema, dict):
+        return schema
+    named = definitions.get(str(schema.get("$ref", "")).removeprefix("#/$defs/"), {})
+    own = {key: value for key, value in schema.items() if key not in ("$ref", "$defs")}
+    return {key: _inlined(value, definitions) for key, value in {**named, **own}.items()}
 
 
 def known_sections() -> tuple[str, ...]:

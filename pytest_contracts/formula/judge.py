@@ -181,6 +181,7 @@ def judge(
     floor: float | None = None,
     baseline: Mapping[str, Any] | None = None,
     precision: DTypeLike = np.float32,
+    closest: bool = True,
 ) -> Judgement:
     """Decide a claim for the values in ``env``.
 
@@ -188,7 +189,8 @@ def judge(
     difference, a ratio, a number of float32 values (``ulp``), 1 − cosine, or for ``noise`` a factor
     on the error that the same expression has in ``baseline``: an environment in which equations are
     their definitions, evaluated in ``precision``. ``floor`` is the difference below which ``ulp``
-    counts zero.
+    counts zero. Without ``closest``, a claim that holds is not described: no comparison, sides or
+    values, which take longer to find than the truth.
 
     Raises:
         FormulaError: the formula is no claim, or does not fit the values.
@@ -196,12 +198,14 @@ def judge(
     env = {"tolerance": tolerance, **env} if tolerance is not None else env
     if baseline is not None and tolerance is not None:
         baseline = {"tolerance": tolerance, **baseline}
-    judging = _Judge(env, tolerance, tolerance_kind, floor, baseline, precision)
+    judging = _Judge(env, tolerance, tolerance_kind, floor, baseline, precision, closest)
     with np.errstate(all="ignore"):
         try:
             truth = judging.truth(expr)
         except Undefined as reason:
             truth = judging.undefined(expr, reason.reason)
+    if truth is True and not closest:
+        return Judgement(True, judging.compared, "", ill_conditioned=judging.ill_conditioned)
     finding = judging.finding or Finding(truth, expr)
     return Judgement(
         holds=truth is True,

@@ -32,6 +32,16 @@ _SCALARS: Mapping[str, Callable[[Any, Any], bool]] = {
 }
 
 
+_ORDERED = frozenset(_SCALARS) - {"!="}
+
+
+def _is_plain(value: Any) -> bool:
+    """Tell whether NumPy compares the value without a conversion that rounds."""
+    if isinstance(value, np.ndarray):
+        return bool(value.dtype == np.float64)
+    return isinstance(value, float) or (isinstance(value, int) and abs(value) < 1 << 53)
+
+
 class Comparisons:
     """Compares values under one tolerance; keeps count, and the finding to report."""
 
@@ -43,6 +53,7 @@ class Comparisons:
         floor: float | None,
         baseline: Mapping[str, Any] | None,
         precision: DTypeLike,
+        closest: bool = True,
     ) -> None:
         self.evaluator = Evaluator(env)
         self.plain = None if baseline is None else Evaluator(baseline, precision)
@@ -50,6 +61,7 @@ class Comparisons:
         self.kind = kind
         self.floor = floor
         self.precision = precision
+        self.closest = closest
         self.compared = 0
         self.ill_conditioned = 0
         self.counting = True
@@ -79,6 +91,8 @@ class Comparisons:
         left, right = number(left), number(right)
         if self.mask is None and symbol in _SCALARS and not (np.ndim(left) or np.ndim(right)):
             return self.scalars(pair, left, right)
+        if not self.closest and self.mask is None and self.plainly(symbol, left, right):
+            return True
         a, b = as_array(left), as_array(right)
         if symbol in ("==", "!=", "approx") and a.shape != b.shape and a.ndim and b.ndim:
             self.count(max(a.size, b.size))
@@ -100,6 +114,25 @@ class Comparisons:
             return self.approximate(pair, a, b, chosen)
         return self.exact(pair, a, b, chosen)
 
+    def plainly(self, symbol: str, a: Any, b: Any) -> bool:
+        """Tell whether a comparison holds at one look; if not, it must be looked at closely."""
+        if not (_is_plain(a) and _is_plain(b)):
+            return False
+        if np.ndim(a) and np.ndim(b) and a.shape != b.shape:
+            return False
+        if symbol == "approx":
+            if self.kind != "absolute" or self.tolerance is None:
+                return False
+            holding = np.abs(np.subtract(a, b)) <= self.tolerance
+        elif symbol in _ORDERED:
+            holding = _SCALARS[symbol](a, b)
+        else:
+            return False
+        if not holding.all():  # false as well where there is a NaN
+            return False
+        self.count(holding.size)
+        return True
+
     def not_a_number(self, pair: Pair, a: Any, b: Any, index: tuple[int, ...]) -> Truth:
         """Record that a NaN leaves a comparison without a truth value."""
         left, right = at(a, index), at(b, index)
@@ -114,6 +147,8 @@ class Comparisons:
         if math.isnan(a) or math.isnan(b):
             return self.not_a_number(pair, a, b, ())
         holds = _SCALARS[pair[1]](a, b)
+        if holds and not self.closest:
+            return True
         excess = excess_of(pair[1], 0.0 if a == b else float(a) - float(b))
         self.record(Finding(holds, pair, a, b, float(excess)))
         return holds
@@ -194,6 +229,8 @@ class Comparisons:
 
     def record(self, finding: Finding) -> None:
         """Keep the last failure; while all holds, the comparison that came closest to failing."""
+        if finding.truth is True and not self.closest:
+            return
         last = self.finding
         if (
             finding.truth is True

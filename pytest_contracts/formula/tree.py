@@ -208,9 +208,19 @@ def _expressions(value: Any) -> Iterator[Expr]:
 
 def children(node: Expr) -> Iterator[Expr]:
     """Yield the direct sub-expressions in source order."""
-    for member in fields(node):
-        if member.name not in ("offset", "depth"):
-            yield from _expressions(getattr(node, member.name))
+    for name in _members(node):
+        yield from _expressions(getattr(node, name))
+
+
+_MEMBERS: dict[type[Expr], tuple[str, ...]] = {}
+
+
+def _members(node: Expr) -> tuple[str, ...]:
+    """Return the names of what a node consists of; asked for so often that it is kept."""
+    kind = type(node)
+    if kind not in _MEMBERS:
+        _MEMBERS[kind] = tuple(f.name for f in fields(kind) if f.name not in ("offset", "depth"))
+    return _MEMBERS[kind]
 
 
 def walk(node: Expr) -> Iterator[Expr]:
@@ -230,12 +240,7 @@ def rebuild(node: _Node, change: Callable[[Expr], Expr]) -> _Node:
             return tuple(applied(item) for item in value)
         return value
 
-    changed = {
-        member.name: applied(getattr(node, member.name))
-        for member in fields(node)
-        if member.name not in ("offset", "depth")
-    }
-    return replace(node, **changed)
+    return replace(node, **{name: applied(getattr(node, name)) for name in _members(node)})
 
 
 def binder(node: Expr) -> tuple[tuple[str, ...], tuple[Expr, ...], tuple[Expr, ...]] | None:

@@ -87,6 +87,7 @@ class ContractItem(pytest.Function):
 
     def setup(self) -> None:
         """Ask for the required resources, then set up the fixtures; not for a blocked claim."""
+        self._begin()
         if self.status == "BLOCKED":
             self.settle(Verdict.UNAVAILABLE, blocked_message(self.contract, self.claim))
         try:
@@ -99,6 +100,15 @@ class ContractItem(pytest.Function):
             if verdict_of(error) is not Verdict.UNAVAILABLE:
                 raise
             self.settle(Verdict.UNAVAILABLE, message_of(error, Verdict.UNAVAILABLE))
+
+    def _begin(self) -> None:
+        """Make the test in full; forget an earlier run, where a plugin repeats items."""
+        self.verdict, self.message, self.evidence = None, "", None
+        self._raised, self._seconds = None, 0.0
+        self.observation.reset()
+        build = getattr(self.obj, "build", None)
+        if build is not None:
+            self.obj = build()
 
     def runtest(self) -> None:
         """Run the check and tell pytest what its verdict means."""

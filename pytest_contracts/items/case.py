@@ -55,7 +55,7 @@ class Case:
         fixtures: tuple[str, ...] = (),
     ) -> Callable[..., None]:
         """Return a test of ``body(inputs, **fixtures)`` that draws the wanted variables, if any."""
-        from pytest_contracts.domains import inputs_strategy, parse_domain
+        from pytest_contracts.domains import inputs_strategy
         from pytest_contracts.regressions import recorded
 
         given = {**self.contract.constants, **self.parameters.values}
@@ -64,9 +64,7 @@ class Case:
         while waiting:
             name = waiting.pop()
             if name not in domains:
-                domains[name] = parse_domain(
-                    variables[name], self.registry.strategies, self.registry.vocabularies
-                )
+                domains[name] = self.registry.domain(variables[name])
                 waiting += [need for need in domains[name].needs if need in variables]
         if self.claim.regressions and not domains:
             raise ContractSyntaxError(

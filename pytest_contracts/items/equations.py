@@ -32,15 +32,17 @@ def definition_of(equation: Equation) -> Definition | None:
     if equation.formula is None:
         return None
     try:
-        return _parsed(equation.formula)
+        return _read(equation.formula)
     except ContractError as error:
         if error.where is None:
             error.where = equation.formula_where
         raise
 
 
-# Every claim asks for the definitions of its contract.
-_parsed = lru_cache(maxsize=4096)(parse_definition)
+@lru_cache(maxsize=1024)
+def _read(formula: str) -> Definition:
+    """Return a definition's tree; every claim about the equation asks for it."""
+    return parse_definition(formula)
 
 
 @dataclass(frozen=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -28,20 +29,24 @@ class Formula:
 
     text: str
     tree: Expr
+    names: frozenset[str]
+    """The names that the environment must provide."""
     where: Where
 
     @classmethod
     def of(cls, text: str, where: Where) -> Formula:
         """Parse a formula; FormulaError with its place where it does not parse."""
         try:
-            return cls(text, parse(text), where)
+            return cls(text, *_read(text), where)
         except FormulaError as error:
             raise located(error, text, where) from None
 
-    @property
-    def names(self) -> frozenset[str]:
-        """The names that the environment must provide."""
-        return free_names(self.tree)
+
+@lru_cache(maxsize=4096)
+def _read(text: str) -> tuple[Expr, frozenset[str]]:
+    """Return a formula's tree and its free names; every implementation's item asks for them."""
+    tree = parse(text)
+    return tree, free_names(tree)
 
 
 def located(error: FormulaError, text: str, where: Where) -> FormulaError:
@@ -171,6 +176,7 @@ class FormulaCheck:
                 tolerance_kind=self.claim.tolerance_kind,
                 floor=self.claim.floor,
                 baseline=None if self.baseline is None else {**self.baseline, **inputs},
+                closest=False,
             )
         except FormulaError as error:
             raise located(error, formula.text, formula.where) from None

@@ -68,6 +68,16 @@ class Observation:
     bounded: bool = True
     message: str = ""
 
+    def reset(self) -> None:
+        """Forget an earlier run of the item, but not what its claim is about."""
+        self.verdict, self.message, self.bounded = Verdict.HELD, "", True
+        self.examples = self.ill_conditioned = 0
+        self.compared.total = 0
+        self.compared.what.clear()
+        self.inputs = None
+        self.regression = None
+        self.ran.clear()
+
     def conclude(self) -> None:
         """Raise VacuousError where the run, though nothing failed, says nothing."""
         if self.drawn and not self.examples:

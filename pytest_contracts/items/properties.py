@@ -85,7 +85,8 @@ def as_property(
 ) -> Callable[..., None]:
     """Return a Hypothesis test that runs ``body(inputs, **fixtures)`` on drawn inputs.
 
-    Regressions run first, as explicit examples, whatever the profile's phases are.
+    It is made in full by its ``build()``, once the item is sure to run. Regressions run first, as
+    explicit examples, whatever the profile's phases are.
 
     An input on which ``body`` compares nothing did not meet the precondition: it is rejected, and
     Hypothesis looks for another.
@@ -113,14 +114,24 @@ def as_property(
             reject()
         observation.examples += 1
 
-    names = ("inputs", *fixtures)
-    claim.__signature__ = Signature(  # type: ignore[attr-defined]
-        [Parameter(name, Parameter.KEYWORD_ONLY) for name in names]
-    )
-    test = given(inputs=strategy)(claim)
-    for regression in reversed(regressions):
-        test = example(inputs=regression.inputs)(test)
-    return item_settings(nodeid, examples, explicit=bool(regressions))(test)
+    def build() -> Callable[..., None]:
+        claim.__signature__ = _keywords("inputs", *fixtures)  # type: ignore[attr-defined]
+        test = given(inputs=strategy)(claim)
+        for regression in reversed(regressions):
+            test = example(inputs=regression.inputs)(test)
+        return item_settings(nodeid, examples, explicit=bool(regressions))(test)
+
+    def deferred(**filled: Any) -> None:
+        raise AssertionError("build() makes the test that runs")
+
+    deferred.__signature__ = _keywords(*fixtures)  # type: ignore[attr-defined]
+    deferred.is_hypothesis_test = True  # type: ignore[attr-defined]
+    deferred.build = build  # type: ignore[attr-defined]
+    return deferred
+
+
+def _keywords(*names: str) -> Signature:
+    return Signature([Parameter(name, Parameter.KEYWORD_ONLY) for name in names])
 
 
 def as_single(
@@ -132,9 +143,7 @@ def as_single(
         observation.inputs = {}
         body({}, **filled)
 
-    claim.__signature__ = Signature(  # type: ignore[attr-defined]
-        [Parameter(name, Parameter.KEYWORD_ONLY) for name in fixtures]
-    )
+    claim.__signature__ = _keywords(*fixtures)  # type: ignore[attr-defined]
     return claim
 
 

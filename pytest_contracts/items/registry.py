@@ -11,7 +11,9 @@ from typing import Any
 import pytest
 
 from pytest_contracts.contract import Contract, Where, find_contracts, load
+from pytest_contracts.contract.model import Variable
 from pytest_contracts.contract.schema import suggestion
+from pytest_contracts.domains import Domain, parse_domain
 from pytest_contracts.errors import ContractBindingError, ContractError, ContractSyntaxError
 from pytest_contracts.evidence import EvidenceError, EvidenceStore
 from pytest_contracts.sources import SourceTree
@@ -23,6 +25,7 @@ class Registry:
     def __init__(self, config: pytest.Config, directories: Sequence[Path] = ()) -> None:
         self._config = config
         self._directories = directories
+        self._domains: dict[int, tuple[Variable, Domain]] = {}
         self._loaded: dict[str, Contract | None] = {}
         self.collected: dict[tuple[str, str], list[str]] = {}
         """Contract and claim, and the node ids of its items, whether or not they are selected."""
@@ -58,6 +61,15 @@ class Registry:
     def evidence(self) -> EvidenceStore:
         """What held on other machines."""
         return EvidenceStore(evidence_folders(self._config))
+
+    def domain(self, variable: Variable) -> Domain:
+        """Return what a variable stands for, read once for all claims about its equation."""
+        known = self._domains.get(id(variable))
+        if known is None:
+            # The variable is kept, so that no other one gets its id.
+            known = variable, parse_domain(variable, self.strategies, self.vocabularies)
+            self._domains[id(variable)] = known
+        return known[1]
 
     def check_evidence(self) -> None:
         """Read the evidence now; UsageError where a file of it is damaged."""

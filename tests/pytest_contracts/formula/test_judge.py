@@ -308,3 +308,42 @@ def test_what_is_no_claim_is_an_error(text: str, message: str) -> None:
 def test_noise_without_definitions_is_an_error() -> None:
     with pytest.raises(FormulaError, match="needs the equations' definitions"):
         judge(parse("x ≈ x"), {"x": X}, tolerance=4, tolerance_kind="noise")
+
+
+def outcome_of(claim, env, closest, **options):
+    """What a judgement says of truth and counts, or the error it raises."""
+    try:
+        found = judge(parse(claim), env, closest=closest, **options)
+    except FormulaError as error:
+        return type(error), error.message
+    return found.holds, found.compared, found.ill_conditioned
+
+
+@pytest.mark.parametrize(
+    "options", [{}, {"tolerance": 0.5}, {"tolerance": 3, "tolerance_kind": "ulp"}]
+)
+@pytest.mark.parametrize(
+    "claim",
+    [
+        *(f"x {symbol} y" for symbol in ("<", "<=", ">", ">=", "==", "!=")),
+        "x ≈ y", "0 ≤ x ≤ y", "x = x", "x ≤ y where x > 0", "x ≤ y implies y ≥ x", "not x > y",
+        "∀ i ∈ 0..2: x[i] ≤ y[i]", "x[0] = 1", "sum(x) ≈ sum(y)", "n ≤ x", "n = m", "x + 0.5 ≈ x",
+    ],
+)  # fmt: skip
+def test_one_look_sees_what_a_close_look_sees(claim, options):
+    nan, inf = math.nan, math.inf
+    vectors = [[1.0, 2.0, 3.0], [1.0, 2.5, 3.0], [0.0, nan, 1.0], [inf, -inf, 1.0], [], [2.0]]
+    arrays = [np.array(v, dtype) for v in vectors for dtype in (np.float32, np.float64)]
+    arrays += [np.array([1, 2, 3]), np.array([1 << 62, 2, 3]), np.ones((2, 3))]
+    for x in arrays:
+        for y in arrays:
+            env = {"x": x, "y": y, "n": 2, "m": (1 << 60) + 1}
+            close = outcome_of(claim, env, True, **options)
+            assert outcome_of(claim, env, False, **options) == close, (x, y)
+
+
+def test_without_a_close_look_a_claim_that_holds_is_not_described():
+    found = judge(parse("x ≤ 2"), {"x": np.ones(3)}, closest=False)
+    assert (found.holds, found.compared, found.comparison, found.error) == (True, 3, "", None)
+    found = judge(parse("x ≤ 2"), {"x": np.full(3, 3.0)}, closest=False)
+    assert (found.holds, found.comparison, found.left, found.error) == (False, "x ≤ 2", 3.0, 1.0)
