@@ -1,0 +1,152 @@
+"""The example project: contracts on SciPy and NumPy, run as its own users would, without us."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import os
+import shutil
+import subprocess
+import sys
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+pytest.importorskip("scipy", reason="SciPy is not installed; run pip install -e '.[test]'")
+
+EXAMPLE = Path(__file__).resolve().parents[2] / "examples" / "scipy-numpy"
+HAS_TORCH = importlib.util.find_spec("torch") is not None
+
+# A project that has never heard of the engine: whoever imports it is told that it does not exist.
+BLOCKER = """
+import sys
+
+
+class Blocker:
+    def find_spec(self, name, path=None, target=None):
+        if name.partition(".")[0] == "inference":
+            raise ModuleNotFoundError(f"{name} is blocked", name=name)
+
+
+# Plugins given by -p are imported before any conftest.py.
+sys.meta_path.insert(0, Blocker())
+
+
+def pytest_sessionfinish(session):
+    assert not any(name.partition(".")[0] == "inference" for name in sys.modules)
+"""
+
+
+@pytest.fixture
+def example(tmp_path: Path) -> Path:
+    """A copy of the example far from this repository, with the blocker beside it."""
+    folder = tmp_path / "scipy-numpy"
+    shutil.copytree(EXAMPLE, folder, ignore=shutil.ignore_patterns(".*", "__pycache__"))
+    (folder / "no_engine.py").write_text(BLOCKER, encoding="utf-8")
+    return folder
+
+
+def run(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    words = ["-p", "no_engine", "-p", "no:cacheprovider", "-q", *arguments]
+    path = os.pathsep.join(filter(None, [str(folder), os.environ.get("PYTHONPATH")]))
+    environment = {**os.environ, "CI": "true", "HYPOTHESIS_PROFILE": "ci", "PYTHONPATH": path}
+    environment.pop("PYTEST_ADDOPTS", None)
+    return subprocess.run(
+        [sys.executable, "-P", "-m", "pytest", *words],
+        cwd=folder,
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
+
+
+def verdicts(folder: Path) -> dict[str, str]:
+    """Return item to verdict of the last run."""
+    ledger = json.loads((folder / ".contracts" / "ledger.json").read_text("utf-8"))
+    return {
+        f"{i['contract']}::{i['nodeid'].rpartition('::')[2]}": i["verdict"] for i in ledger["items"]
+    }
+
+
+def test_the_example_holds_without_the_engine(example: Path) -> None:
+    done = run(example, "--contracts-examples=25")
+    assert done.returncode == 0, done.stdout
+    found = verdicts(example)
+    of_torch = {name for name in found if name.endswith("[torch]")}
+    assert len(of_torch) == 13
+    counts = Counter(verdict for name, verdict in found.items() if name not in of_torch)
+    # The breaches are real ones, of SciPy's and of the three lines of NumPy.
+    assert counts == {"HELD": 67, "FALSIFIED": 3}
+    assert {name for name, verdict in found.items() if verdict == "FALSIFIED"} - of_torch == {
+        "softmax-v1::FALSIFY-SM-002[scipy]",
+        "softmax-v1::FALSIFY-SM-002[numpy]",
+        "convolution-v1::FALSIFY-CV-003[spectrum]",
+    }
+    if not HAS_TORCH:
+        assert {found[name] for name in of_torch} == {"UNAVAILABLE"}
+        assert "PyTorch is not installed; run `pip install torch`" in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("file", "right", "wrong", "killed"),
+    [
+        ("backends.py", "x - np.max(x)", "x", {"softmax-v1::SM-INV-001[numpy]"}),
+        (
+            "backends.py",
+            'scipy.fft.idct(x, norm="ortho")',
+            "scipy.fft.idct(x)",
+            {"transforms-v1::FT-RTP-002[scipy]"},
+        ),
+        ("backends.py", "spectrum.imag", "-spectrum.imag", {"transforms-v1::FT-EQV-001[numpy]"}),
+        (
+            "contracts/convolution-v1.yaml",
+            "polyphase: scipy.signal:upfirdn",
+            "polyphase: scipy.signal:convolve",
+            {"convolution-v1::FALSIFY-CV-001[polyphase]"},
+        ),
+        (
+            "contracts/logistic-v1.yaml",
+            "scipy: \"scipy.special:expit\"",
+            "scipy: \"numpy:tanh\"",
+            {"logistic-v1::LG-EQV-001[scipy]", "logistic-v1::LG-BND-001[scipy]"},
+        ),
+    ],
+)  # fmt: skip
+def test_a_planted_defect_is_falsified(
+    example: Path, file: str, right: str, wrong: str, killed: set[str]
+) -> None:
+    path = example / file
+    text = path.read_text("utf-8")
+    assert right in text
+    path.write_text(text.replace(right, wrong, 1), encoding="utf-8")
+    items = [f"contracts/{name.replace('::', '.yaml::')}" for name in sorted(killed)]
+    done = run(example, "--contracts-examples=25", *items)
+    assert done.returncode == 1, done.stdout
+    found = verdicts(example)
+    assert {found[name] for name in killed} == {"FALSIFIED"}
+    if "convolve" in wrong:
+        assert "convolve as 'polyphase' fell back to 'numpy'" in done.stdout
+
+
+def test_its_contracts_are_valid(example: Path) -> None:
+    from pytest_contracts.analysis.validate import validate
+
+    reports = validate([example / "contracts"])
+    assert len(reports) == 7
+    assert [str(error) for report in reports for error in report.errors] == []
+
+
+def test_the_blocker_blocks(example: Path) -> None:
+    path = example / "conftest.py"
+    path.write_text(path.read_text("utf-8") + "\nimport inference\n", encoding="utf-8")
+    done = run(example)
+    assert done.returncode != 0
+    assert "inference is blocked" in done.stdout + done.stderr
+
+
+def test_nothing_of_the_example_mentions_the_engine() -> None:
+    for path in EXAMPLE.rglob("*"):
+        if path.suffix in (".py", ".yaml", ".toml"):
+            assert "inference" not in path.read_text("utf-8"), path
