@@ -116,6 +116,54 @@ def evidence(
     typer.echo(f"{output}: {len(document['items'])} {noun} on {document['device']}")
 
 
+@app.command("proof-status")
+def proof_status(
+    ledger: Annotated[Path, typer.Argument(help="The ledger of a run: .contracts/ledger.json.")],
+    paths: Annotated[
+        list[Path] | None,
+        typer.Argument(help="Contract files, or directories of them. [default: contracts]"),
+    ] = None,
+) -> None:
+    """Print the levels that claims declare beside those that a run achieved.
+
+    Exit codes: 0 all are reached, 1 at least one is not, or a contract is not valid, 2 wrong usage.
+    """
+    from pytest_contracts.analysis.levels import contract_level
+    from pytest_contracts.analysis.proof_status import proof_status as standings_of
+    from pytest_contracts.contract import find_contracts, load
+    from pytest_contracts.errors import ContractError
+    from pytest_contracts.report.trend import Baseline
+
+    folders = paths or [Path("contracts")]
+    for path in folders:
+        if not path.exists():
+            raise typer.BadParameter(f"{path} does not exist", param_hint="PATHS")
+    try:
+        records = list(Baseline.read(ledger).records.values())
+        files = [f for p in folders for f in (find_contracts(p) if p.is_dir() else [p])]
+        contracts = [load(file) for file in files]
+    except ValueError as error:
+        raise typer.BadParameter(str(error), param_hint="LEDGER") from None
+    except ContractError as error:
+        typer.echo(str(error), err=True)
+        raise typer.Exit(1) from None
+    under = declared = 0
+    for contract in contracts:
+        own = [record for record in records if record.contract == contract.name]
+        typer.echo(f"{contract.name}  {contract_level(own) if own else 'not run'}")
+        for standing in standings_of(contract, own):
+            achieved = standing.achieved or standing.note
+            mark = ", under" if standing.under else ""
+            typer.echo(
+                f"  {standing.claim}  declared {standing.declared}, achieved {achieved}{mark}"
+            )
+            declared += 1
+            under += standing.under
+    typer.echo(f"{declared} declared, {under} under")
+    if under:
+        raise typer.Exit(1)
+
+
 def _print(report: Report) -> None:
     if report.errors or report.contract is None:
         for error in report.errors:
