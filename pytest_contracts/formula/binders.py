@@ -45,11 +45,12 @@ def implied_domain(body: Expr, variable: str) -> Expr | None:
                 continue
             if any(isinstance(other, Dots) for other in node.items[:position]):
                 position -= len(node.items)
-            return Call("range", (_length(node.base, position),), offset=node.offset)
+            return Call("range", (length_of(node.base, position),), offset=node.offset)
     return None
 
 
-def _length(base: Expr, axis: int) -> Expr:
+def length_of(base: Expr, axis: int) -> Expr:
+    """Return the expression for an axis's length; a negative axis counts from the end."""
     if axis == 0:
         return Call("len", (base,), offset=base.offset)
     number: Expr = Number(abs(axis))

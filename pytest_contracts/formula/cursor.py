@@ -21,8 +21,10 @@ CONSTANTS = {
 class Cursor:
     """Reads tokens one by one; ``nesting`` bounds the recursion of those who parse."""
 
+    lexer_type = Lexer
+
     def __init__(self, text: str) -> None:
-        self.lexer = Lexer(text)
+        self.lexer = self.lexer_type(text)
         self.text = text
         self.current = self.lexer.token(0)
         self.nesting = 0

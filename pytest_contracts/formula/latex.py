@@ -40,6 +40,7 @@ from pytest_contracts.formula.tree import (
     Restrict,
     Slice,
     Unary,
+    Words,
 )
 
 POSTFIX = POSTFIX
@@ -126,6 +127,8 @@ def _written(node: Expr) -> tuple[str, int]:
             return ":".join("" if limit is None else _latex(limit, 0) for limit in limits), 0
         case Dots():
             return r"\dots", POSTFIX
+        case Words(text=words):
+            return rf"\text{{“{_escaped(words)}”}}", POSTFIX
         case Array(items=items):
             return rf"\left[{_listed(items)}\right]", POSTFIX
         case Members(items=items):
@@ -134,9 +137,9 @@ def _written(node: Expr) -> tuple[str, int]:
             ends = "[" if left else "(", "]" if right else ")"
             return rf"\left{ends[0]}{_listed((low, high))}\right{ends[1]}", POSTFIX
         case Each(variable=variable, domain=domain, body=body):
-            return rf"{_latex(body, 0)} : {_name(variable)} \in {_domain(domain)}", 0
+            return rf"{_latex(body, 0)} : {_name(variable)}{_within(domain)}", 0
         case Quantifier(kind=kind, variable=variable, domain=domain, body=body):
-            head = rf"\{kind} {_name(variable)} \in {_domain(domain)}"
+            head = rf"\{kind} {_name(variable)}{_within(domain)}"
             return rf"{head} :\; {_latex(body, 0)}", 0
         case Restrict(claim=claim, mask=mask):
             return rf"{_latex(claim, IFF)} \quad\text{{where }} {_latex(mask, 0)}", 0
@@ -213,11 +216,19 @@ def _call(node: Call) -> tuple[str, int]:
 def _under(argument: Expr) -> str:
     loops = ""
     while isinstance(argument, Each):
-        loops += rf"_{{{_name(argument.variable)} \in {_domain(argument.domain)}}}"
+        loops += rf"_{{{_name(argument.variable)}{_within(argument.domain)}}}"
         argument = argument.body
         if isinstance(argument, Each):
             loops += r"\sum"
     return f"{loops} {_latex(argument, PRODUCT)}"
+
+
+def _within(domain: Expr) -> str:
+    return "" if domain == Words() else rf" \in {_domain(domain)}"
+
+
+def _escaped(words: str) -> str:
+    return "".join(rf"\{c}" if c in "_%&#$" else c for c in words)
 
 
 def _domain(domain: Expr) -> str:

@@ -66,8 +66,11 @@ _COMPARATORS = frozenset(["<", "<=", ">", ">=", "==", "!=", "approx", "in", "not
 _Parsed = TypeVar("_Parsed", bound=Expr)
 
 
-class _Parser(Operands):
+class Parser(Operands):
+    """Parses claims, definitions and expressions of the strict notation."""
+
     def claim(self) -> Expr:
+        """Parse a claim with its guards."""
         node = self.expression()
         while True:
             offset = self.current.offset
@@ -102,6 +105,7 @@ class _Parser(Operands):
         return claim
 
     def quantifier(self) -> Expr:
+        """Parse a quantifier and what it speaks of."""
         token = self.advance()
         variables: list[tuple[Token, Expr | None]] = []
         while True:
@@ -130,6 +134,7 @@ class _Parser(Operands):
         return body
 
     def expression(self, minimum: int = IFF) -> Expr:
+        """Parse an expression whose operators bind at least as tightly as ``minimum``."""
         self.deeper()
         node = self.prefix()
         while True:
@@ -171,6 +176,7 @@ class _Parser(Operands):
         return None
 
     def comparison(self, first: Expr) -> Expr:
+        """Parse a chain of comparisons."""
         offset = self.current.offset
         rest = []
         while self.at(*_COMPARATORS, "not"):
@@ -183,12 +189,14 @@ class _Parser(Operands):
         return Compare(first, tuple(rest), offset=offset)  # type: ignore[arg-type]
 
     def junction(self, left: Expr, token: Token) -> Expr:
+        """Parse what "and" or "or" joins."""
         operands = [left]
         while self.accept(token.text):
             operands.append(self.expression(NOT if token.text == "and" else AND))
         return Logic(token.text, tuple(operands), offset=token.offset)  # type: ignore[arg-type]
 
     def prefix(self) -> Expr:
+        """Parse a sign, a quantifier, a big operator, or an operand."""
         token = self.current
         if token.kind == "operator":
             if token.text == "-":
@@ -216,6 +224,7 @@ class _Parser(Operands):
         raise self.error(f"unexpected {self.found()} after the formula")
 
     def definition(self) -> Definition:
+        """Parse ``name(x, …) = body``."""
         name = self.identifier("the name that is defined")
         parameters: list[str] = []
         if self.accept("("):
@@ -247,6 +256,7 @@ class _Parser(Operands):
         return Definition(name.text, tuple(parameters), body, offset=name.offset)
 
     def whole_definition(self) -> Definition:
+        """Parse a definition and its local ones."""
         main = self.definition()
         if not self.at_word("where"):
             return main
@@ -268,8 +278,8 @@ def _is_one_group(text: str) -> bool:
     return False
 
 
-def _parsed(text: str, rule: Callable[[_Parser], _Parsed]) -> _Parsed:
-    parser = _Parser(text)
+def _parsed(text: str, rule: Callable[[Parser], _Parsed]) -> _Parsed:
+    parser = Parser(text)
     try:
         node = rule(parser)
         parser.finish()
@@ -287,7 +297,7 @@ def parse(text: str) -> Expr:
     Raises:
         FormulaError: the text is not a formula; ``offset`` is the place.
     """
-    return _parsed(text, _Parser.claim)
+    return _parsed(text, Parser.claim)
 
 
 def parse_definition(text: str) -> Definition:
@@ -296,4 +306,4 @@ def parse_definition(text: str) -> Definition:
     Raises:
         FormulaError: the text is not a definition; ``offset`` is the place.
     """
-    return _parsed(text, _Parser.whole_definition)
+    return _parsed(text, Parser.whole_definition)

@@ -45,6 +45,7 @@ from pytest_contracts.formula.tree import (
     Restrict,
     Slice,
     Unary,
+    Words,
 )
 
 _BINARY = {
@@ -133,11 +134,13 @@ class _Unicode:
                 return ":".join("" if p is None else self.text(p, IFF) for p in limits), 0
             case Dots():
                 return "...", POSTFIX
+            case Words(text=words):
+                return f"“{words}”", POSTFIX
             case Each(variable=variable, domain=domain, body=body):
                 return self.each(variable, domain, body), 0
             case Quantifier(kind=kind, variable=variable, domain=domain, body=body):
                 sign = "∀" if kind == "forall" else "∃"
-                return f"{sign} {variable} ∈ {self.domain(domain)}: {self.text(body)}", -1
+                return f"{sign} {variable}{self.within(domain)}: {self.text(body)}", -1
             case Restrict(claim=claim, mask=mask):
                 # A quantifier would take the guard for its own body's.
                 return (
@@ -210,11 +213,15 @@ class _Unicode:
         return self.text(node, 0 if isinstance(node, Each) else IFF)
 
     def each(self, variable: str, domain: Expr, body: Expr) -> str:
-        head, loops = body, [f"for {variable} in {self.domain(domain)}"]
+        head, loops = body, [f"for {variable}{self.within(domain, ' in ')}"]
         while isinstance(head, Each):
-            loops.append(f"for {head.variable} in {self.domain(head.domain)}")
+            loops.append(f"for {head.variable}{self.within(head.domain, ' in ')}")
             head = head.body
         return f"{self.text(head, IFF)} {' '.join(loops)}"
+
+    def within(self, domain: Expr, sign: str = " ∈ ") -> str:
+        # Nothing is written where any value is meant.
+        return "" if domain == Words() else f"{sign}{self.domain(domain)}"
 
     def domain(self, node: Expr) -> str:
         if isinstance(node, Call) and node.function == "range" and len(node.arguments) in (1, 2):

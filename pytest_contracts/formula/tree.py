@@ -195,6 +195,16 @@ class Local(Expr):
     definitions: tuple[Definition, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class Words(Expr):
+    """A condition or a domain in words, which nothing can evaluate; empty: any value at all.
+
+    Only the wild notation yields it; a binding says what the words mean.
+    """
+
+    text: str = ""
+
+
 _Node = TypeVar("_Node", bound=Expr)
 
 
