@@ -7,11 +7,14 @@ from __future__ import annotations
 
 import difflib
 import functools
+import hashlib
 import importlib
+import importlib.util
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from types import CodeType, FrameType
+from pathlib import Path
+from types import CodeType, FrameType, ModuleType
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from pytest_contracts.errors import ContractBindingError, Falsified, Unavailable
@@ -102,8 +105,45 @@ def attribute(target: str, what: str = "attribute", *, where: Where | None = Non
     return found
 
 
+_siblings: dict[str, Path] = {}
+
+
+def sibling(path: Path) -> str:
+    """Return the module name under which ``resolve`` imports a file that is in no package.
+
+    It tells two files of one name apart by what is in them, not by where they lie.
+    """
+    digest = hashlib.sha256(path.read_bytes()).hexdigest()[:12]
+    name = f"contract_binding_{path.stem}_{digest}"
+    _siblings[name] = path
+    return name
+
+
+def importable(package: str) -> bool:
+    """Tell whether a top-level package or a sibling exists; nothing is imported."""
+    return package in _siblings or importlib.util.find_spec(package) is not None
+
+
+def _load_sibling(name: str) -> ModuleType:
+    if name in sys.modules:
+        return sys.modules[name]
+    spec = importlib.util.spec_from_file_location(name, _siblings[name])
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module
+    try:
+        spec.loader.exec_module(module)
+    except BaseException:
+        del sys.modules[name]
+        raise
+    return module
+
+
 def _import(module_name: str, target: str, where: Where | None) -> object:
     try:
+        if module_name in _siblings:
+            return _load_sibling(module_name)
         return importlib.import_module(module_name)
     except (Unavailable, ContractBindingError):
         raise

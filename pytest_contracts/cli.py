@@ -12,6 +12,8 @@ if TYPE_CHECKING:
     from pytest_contracts.analysis.validate import Report
     from pytest_contracts.contract import Contract
 
+_BINDING = typer.Option("--binding", help="A binding file of wild contracts (repeatable).")
+
 app = typer.Typer(
     name="pv",
     no_args_is_help=True,
@@ -30,6 +32,7 @@ def pv() -> None:
 def validate(
     paths: Annotated[list[Path], typer.Argument(help="Contract files, or directories of them.")],
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
+    binding: Annotated[list[Path] | None, _BINDING] = None,
 ) -> None:
     """Check that contracts are well-formed: schema, references, formulas, names and shapes.
 
@@ -40,7 +43,7 @@ def validate(
     for path in paths:
         if not path.exists():
             raise typer.BadParameter(f"{path} does not exist", param_hint="PATHS")
-    reports = reports_on(paths)
+    reports = reports_on(paths, binding or ())
     if not reports:
         raise typer.BadParameter("no *.yaml below the given directories", param_hint="PATHS")
     invalid = [report for report in reports if report.errors]
@@ -59,6 +62,7 @@ def validate(
 def show(
     path: Annotated[Path, typer.Argument(help="A contract file.")],
     latex: Annotated[bool, typer.Option("--latex", help="Formulas as LaTeX.")] = False,
+    binding: Annotated[list[Path] | None, _BINDING] = None,
 ) -> None:
     """Print the equations and claims of a contract, as they are understood.
 
@@ -68,7 +72,7 @@ def show(
     from pytest_contracts.errors import ContractError
 
     try:
-        contract = load(path)
+        contract = load(path, binding or ())
         lines = _described(contract, latex)
     except ContractError as error:
         typer.echo(str(error), err=True)
@@ -165,12 +169,18 @@ def proof_status(
 
 
 def _print(report: Report) -> None:
-    if report.errors or report.contract is None:
+    if report.errors:
         for error in report.errors:
             typer.echo(f"{error}\n")
         return
+    if report.contract is None:
+        typer.echo(f"{report.path}: valid, a binding file")
+        return
     claims = len(report.contract.claims)
-    typer.echo(f"{report.path}: valid, {claims} {'claim' if claims == 1 else 'claims'}")
+    counted = f"{claims} {'claim' if claims == 1 else 'claims'}"
+    if report.contract.dialect == "wild":
+        counted += f", wild dialect: {claims - report.prose} executable, {report.prose} prose"
+    typer.echo(f"{report.path}: valid, {counted}")
     for note in report.notes:
         typer.echo(f"  {note}")
 
@@ -182,6 +192,8 @@ def _record(report: Report) -> dict[str, Any]:
         "name": report.path.stem,
         "valid": not report.errors,
         "claims": None if contract is None else len(contract.claims),
+        "dialect": None if contract is None else contract.dialect,
+        "prose": None if contract is None else report.prose,
         "sha256": None if contract is None else contract.sha256,
         "errors": [
             {
@@ -219,6 +231,10 @@ def _described(contract: Contract, latex: bool) -> list[str]:
                 lines.append(f"      {render(parse(claim.formal))}")
             except FormulaError as error:
                 lines.append(f"      prose: {error.message}")
+        if claim.prose is not None:
+            reading = claim.extra.get("wild", {}).get("reading")
+            lines += [f"      read as: {reading}"] if reading else []
+            lines.append(f"      prose: {claim.prose}")
         if claim.run is not None:
             lines.append(f"      run: {claim.run}")
     return lines

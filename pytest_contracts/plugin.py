@@ -20,6 +20,8 @@ _recorder_key = pytest.StashKey[Any]()
 _bad_files_key = pytest.StashKey[set[Path]]()
 
 RETIRED = "contracts_retired"
+BINDINGS = "binding.yaml"
+"""What a binding file is called; it is no contract."""
 MARKERS = (
     "falsification: a falsification test of a contract",
     "obligation: a proof obligation of a contract",
@@ -47,6 +49,13 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         dest="contracts_backend",
         metavar="NAME",
         help="judge only the implementations of this name, such as cpu or cuda",
+    )
+    group.addoption(
+        "--contracts-binding",
+        action="append",
+        dest="contracts_bindings",
+        metavar="FILE",
+        help="binding file of wild contracts, beside the binding.yaml next to them (repeatable)",
     )
     group.addoption(
         "--contracts-model",
@@ -119,6 +128,9 @@ def pytest_configure(config: pytest.Config) -> None:
     else:
         directories = tuple(Path(path).resolve() for path in config.getini("contracts"))
     config.stash[_directories_key] = directories
+    for name in config.getoption("contracts_bindings") or []:
+        if not (config.invocation_params.dir / name).is_file():
+            raise pytest.UsageError(f"--contracts-binding: there is no file {name}")
     if not hasattr(config, "workerinput"):
         from pytest_contracts.report.outputs import Outputs
         from pytest_contracts.report.recorder import Recorder
@@ -172,7 +184,7 @@ def _registry(config: pytest.Config) -> Registry:
 
 def pytest_collect_file(file_path: Path, parent: pytest.Collector) -> pytest.Collector | None:
     """Collect ``*.yaml`` files below a contract directory, and no others."""
-    if file_path.suffix != ".yaml":
+    if file_path.suffix != ".yaml" or file_path.name == BINDINGS:
         return None
     directories = parent.config.stash.get(_directories_key, ())
     resolved = file_path.resolve()

@@ -20,6 +20,7 @@ from pytest_contracts.contract import (
     load,
 )
 from pytest_contracts.contract.model import Claim
+from pytest_contracts.contract.wild import is_registry, load_bindings
 from pytest_contracts.domains import Domain, ordered, parse_domain
 from pytest_contracts.errors import ContractBindingError, ContractError, FormulaError
 from pytest_contracts.formula import check, free_names, parse, parse_definition
@@ -50,15 +51,23 @@ class Report:
     errors: tuple[ContractError, ...]
     notes: tuple[Note, ...] = ()
 
+    @property
+    def prose(self) -> int:
+        """How many claims of a wild contract nothing can execute."""
+        claims = () if self.contract is None else self.contract.claims
+        return sum(claim.prose is not None for claim in claims)
 
-def validate(paths: Iterable[Path]) -> list[Report]:
+
+def validate(paths: Iterable[Path], bindings: Iterable[Path] = ()) -> list[Report]:
     """Return a report on each contract file among the paths and below the directories.
 
+    Wild contracts are bound to what ``bindings`` and the binding files beside them say.
     Dependencies are looked up among all of them, and must be there if a directory is given.
     """
     paths = list(paths)
     files = dict.fromkeys(file for path in paths for file in _files(path))
-    reports = [_report(file) for file in files]
+    given = list(bindings)
+    reports = [_report(file, given) for file in files]
     contracts = [report.contract for report in reports if report.contract is not None]
     complete = any(path.is_dir() for path in paths) and len(contracts) == len(reports)
     try:
@@ -78,9 +87,12 @@ def _files(path: Path) -> Iterator[Path]:
         yield path
 
 
-def _report(path: Path) -> Report:
+def _report(path: Path, bindings: list[Path]) -> Report:
     try:
-        contract = load(path)
+        if is_registry(path):
+            load_bindings(path)
+            return Report(path, None, ())
+        contract = load(path, bindings)
     except ContractError as error:
         return Report(path, None, (error,))
     errors = (*formula_errors(contract), *input_errors(contract))
@@ -88,7 +100,10 @@ def _report(path: Path) -> Report:
 
 
 def _notes(contract: Contract) -> Iterator[Note]:
+    yield from (Note(remark.message, remark.where) for remark in contract.remarks)
     for harness in contract.harnesses:
+        if harness.prose is not None:
+            continue
         if missing := not_built(harness.strategy, harness.solver):
             yield Note(f"{harness.id} will be INCONCLUSIVE, {missing}", harness.where)
 

@@ -6,6 +6,7 @@ import math
 import re
 from collections import Counter
 from collections.abc import Iterable, Mapping
+from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
@@ -36,6 +37,8 @@ TYPE_CODES: Mapping[str, str] = MappingProxyType(
         "postcondition": "PST", "safety": "SAF", "liveness": "LIV",
     }
 )  # fmt: skip
+RESERVED = frozenset({"tolerance", "inf", "pi", "true", "false", "ε", "π"})
+"""Names with a fixed meaning in formulas."""
 BACKENDS = frozenset({"reference", "cpu", "cuda", "emulated"})
 _PREFIX = re.compile(r"(?:FALSIFY|FT|KANI|KH|F)-(.+?)-[0-9]+$")
 
@@ -103,7 +106,7 @@ class _Builder:
         return plain(node)  # type: ignore[no-any-return]
 
     def refuse_reserved(self, key: Scalar) -> None:
-        if key.text in ("tolerance", "inf", "pi", "true", "false", "ε", "π"):
+        if key.text in RESERVED:
             self.refuse(f"'{key.text}' has a fixed meaning in formulas", key.where)
 
     def equation(self, name: Scalar, node: Table) -> Equation:
@@ -203,18 +206,9 @@ class _Builder:
                 self.known("implementation", scalar, allowed)
         return tuple(scalar.text for scalar in scalars)
 
-    def prefix(self) -> str:
-        for section in ("falsification_tests", "kani_harnesses"):
-            for node in self.section(section):
-                ident = node.get("id") if isinstance(node, Table) else None
-                if isinstance(ident, Scalar) and (match := _PREFIX.match(ident.text)):
-                    return match.group(1)
-        stem = re.sub(r"-v[0-9]+$", "", self.source.path.stem)
-        return re.sub(r"[^A-Za-z0-9]+", "-", stem).strip("-").upper() or "CONTRACT"
-
     def obligations(self) -> tuple[ProofObligation, ...]:
         counted: Counter[str] = Counter()
-        prefix = self.prefix()
+        prefix = id_prefix(self.root, self.source.path)
         built = []
         for node in self.section("proof_obligations"):
             assert isinstance(node, Table)
@@ -355,6 +349,17 @@ class _Builder:
             qa_gate=gate,
             extra=MappingProxyType(extra),
         )
+
+
+def id_prefix(root: Table, path: Path) -> str:
+    """Return the prefix of derived ids: from the first numbered id, else from the file's name."""
+    for section in ("falsification_tests", "kani_harnesses"):
+        for node in _tables(root.get(section)):
+            ident = node.get("id")
+            if isinstance(ident, Scalar) and (match := _PREFIX.match(ident.text)):
+                return match.group(1)
+    stem = re.sub(r"-v[0-9]+$", "", path.stem)
+    return re.sub(r"[^A-Za-z0-9]+", "-", stem).strip("-").upper() or "CONTRACT"
 
 
 def _text(node: Node | None) -> str | None:

@@ -18,17 +18,22 @@ from pytest_contracts.contract.model import Contract
 from pytest_contracts.contract.nodes import Source, compose
 from pytest_contracts.contract.schema import suggestion, validate
 from pytest_contracts.contract.where import Where
+from pytest_contracts.contract.wild import adapt, bind, is_wild, load_bindings
+from pytest_contracts.contract.wild.registry import FILE_NAME as REGISTRY
 from pytest_contracts.errors import ContractSyntaxError
 
 MAX_BYTES = 4 * 1024 * 1024
 SUFFIX = ".yaml"
 
 
-def load(path: str | os.PathLike[str]) -> Contract:
+def load(path: str | os.PathLike[str], bindings: Iterable[str | os.PathLike[str]] = ()) -> Contract:
     """Return the contract in a file.
+
+    A wild contract is bound to what ``bindings`` and a binding file beside it say.
 
     Raises:
         ContractSyntaxError: the file cannot be read, is too large, or is no contract.
+        ContractBindingError: a binding of it leads nowhere.
     """
     path = Path(path)
     try:
@@ -39,7 +44,7 @@ def load(path: str | os.PathLike[str]) -> Contract:
     except OSError as error:
         reason = error.strerror or type(error).__name__
         raise ContractSyntaxError(f"cannot be read: {reason}", where=Where(path, 1)) from None
-    return load_bytes(data, path)
+    return load_bytes(data, path, bindings)
 
 
 def load_text(text: str, path: str | os.PathLike[str]) -> Contract:
@@ -47,7 +52,9 @@ def load_text(text: str, path: str | os.PathLike[str]) -> Contract:
     return load_bytes(text.encode("utf-8", "surrogatepass"), Path(path))
 
 
-def load_bytes(data: bytes, path: Path) -> Contract:
+def load_bytes(
+    data: bytes, path: Path, bindings: Iterable[str | os.PathLike[str]] = ()
+) -> Contract:
     """Return the contract in the contents of a file."""
     if len(data) > MAX_BYTES:
         raise ContractSyntaxError(f"larger than {MAX_BYTES} bytes", where=Where(path, 1))
@@ -61,16 +68,25 @@ def load_bytes(data: bytes, path: Path) -> Contract:
         ) from None
     source = Source(text, path)
     root = compose(source)
+    digest = hashlib.sha256(data).hexdigest()
+    if is_wild(root):
+        return _bound(adapt(root, source, digest), bindings)
     validate(root, source)
-    return build(root, source, hashlib.sha256(data).hexdigest())
+    return build(root, source, digest)
+
+
+def _bound(contract: Contract, bindings: Iterable[str | os.PathLike[str]]) -> Contract:
+    beside = contract.path.with_name(REGISTRY)
+    files = dict.fromkeys([*map(Path, bindings), *([beside] if beside.is_file() else [])])
+    return bind(contract, [entry for file in files for entry in load_bindings(file)])
 
 
 def find_contracts(directory: str | os.PathLike[str]) -> Iterator[Path]:
-    """Yield the contract files below a directory in a stable order, hidden ones left out."""
+    """Yield the contract files below a directory in a stable order: no hidden ones, no bindings."""
     for root, folders, files in os.walk(directory):
         folders[:] = sorted(name for name in folders if not name.startswith((".", "__")))
         for name in sorted(files):
-            if name.endswith(SUFFIX) and not name.startswith("."):
+            if name.endswith(SUFFIX) and name != REGISTRY and not name.startswith("."):
                 yield Path(root, name)
 
 

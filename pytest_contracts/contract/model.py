@@ -56,6 +56,8 @@ class Equation:
     codomain: str | None
     implementations: Mapping[str, str]
     implementation_where: Mapping[str, Where]
+    parameters: tuple[str, ...] = ()
+    """The variables that are its arguments, where no formula says so."""
     extra: Mapping[str, Any] = field(default_factory=_empty)
 
 
@@ -83,6 +85,8 @@ class Claim:
     if_fails: str | None = None
     status: Status = "ACTIVE"
     declared_level: str | None = None
+    prose: str | None = None
+    """Why the claim cannot be executed, where its dialect says so."""
     extra: Mapping[str, Any] = field(default_factory=_empty)
 
     @property
@@ -168,6 +172,14 @@ class Metadata:
 
 
 @dataclass(frozen=True, slots=True)
+class Remark:
+    """Something in a file that a reader should know, though it is no fault."""
+
+    message: str
+    where: Where
+
+
+@dataclass(frozen=True, slots=True)
 class Contract:
     """One contract file; ``name`` is the file's stem."""
 
@@ -182,6 +194,8 @@ class Contract:
     falsification_tests: tuple[FalsificationTest, ...]
     harnesses: tuple[Harness, ...]
     qa_gate: QaGate | None
+    dialect: Literal["strict", "wild"] = "strict"
+    remarks: tuple[Remark, ...] = ()
     extra: Mapping[str, Any] = field(default_factory=_empty)
 
     @property

@@ -58,6 +58,25 @@ def _schema() -> Any:
     return _validator().schema
 
 
+@cache
+def _part(definition: str) -> Draft202012Validator:
+    schema = _schema()
+    return Draft202012Validator({"$ref": f"#/$defs/{definition}", "$defs": schema["$defs"]})
+
+
+def problems_of(definition: str, node: Node) -> set[str | None]:
+    """Return the keys of a mapping that a definition of the schema refuses; None: the whole."""
+    found: set[str | None] = set()
+    for error in _part(definition).iter_errors(as_json(node)):
+        if error.absolute_path:
+            found.add(str(error.absolute_path[0]))
+        elif error.validator == "additionalProperties":
+            found |= set(error.instance) - set(error.schema["properties"])
+        elif error.validator != "required":
+            found.add(None)
+    return found
+
+
 def suggestion(word: str, known: Iterable[str]) -> str:
     """Return ``Did you mean 'x'? Known: …`` for a misspelt word."""
     known = list(known)

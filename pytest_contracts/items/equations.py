@@ -23,8 +23,17 @@ SCALAR = "reference"
 
 def implementation_names(contract: Contract, equation: Equation) -> tuple[str, ...]:
     """Return the names of an equation's implementations, the file's first."""
-    decorated = registered(contract.name, equation.name)
-    return tuple(dict.fromkeys([*equation.implementations, *decorated]))
+    return tuple(dict.fromkeys([*equation.implementations, *_decorated(contract, equation)]))
+
+
+def _decorated(contract: Contract, equation: Equation) -> Mapping[str, Callable[..., Any]]:
+    """Return what decorators bind; where a binding file speaks for a wild equation, it alone does.
+
+    Our own contract may have the name of the wild one that it grew from.
+    """
+    if contract.dialect == "wild" and equation.implementations:
+        return {}
+    return registered(contract.name, equation.name)
 
 
 def definition_of(equation: Equation) -> Definition | None:
@@ -152,7 +161,8 @@ class Subject:
         )
         definition = definition_of(self.equation)
         self._arguments = Argument.all_of(
-            self.equation, definition.parameters if definition is not None else ()
+            self.equation,
+            definition.parameters if definition is not None else self.equation.parameters,
         )
         self.observation.ran[self.label] = qualified_name(function)
         self.observation.functions.append(function)
@@ -163,14 +173,14 @@ class Subject:
         return [*self._arguments[:count], *(Argument("", None) for _ in range(missing))]
 
     def _resolved(self, name: str) -> Callable[..., Any]:
-        decorated = registered(self.contract.name, self.equation.name).get(name)
+        decorated = _decorated(self.contract, self.equation).get(name)
         target = self.equation.implementations.get(name)
         if target is None:
             assert decorated is not None
             return decorated
         where = self.equation.implementation_where.get(name, self.equation.where)
         function = resolve(target, where=where)
-        decorated = registered(self.contract.name, self.equation.name).get(name)
+        decorated = _decorated(self.contract, self.equation).get(name)
         if decorated is not None and qualified_name(decorated) != qualified_name(function):
             raise ContractBindingError(
                 f"{name!r} is {target} here, but {qualified_name(decorated)} by its decorator",

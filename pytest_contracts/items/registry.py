@@ -26,6 +26,9 @@ class Registry:
         self._config = config
         self._directories = directories
         self._domains: dict[int, tuple[Variable, Domain]] = {}
+        start = config.invocation_params.dir
+        given: list[str] = config.getoption("contracts_bindings") or []
+        self.bindings = tuple((start / name).resolve() for name in given)
         self._loaded: dict[str, Contract | None] = {}
         self.collected: dict[tuple[str, str], list[str]] = {}
         """Contract and claim, and the node ids of its items, whether or not they are selected."""

@@ -36,12 +36,13 @@ class Clause:
             ContractSyntaxError: the equation has no definition that names its parameters.
         """
         definition = definition_of(equation)
-        if definition is None or not definition.parameters:
+        parameters = equation.parameters if definition is None else definition.parameters
+        if not parameters:
             raise ContractSyntaxError(
                 f"equation {equation.name!r} has no definition f(x) = … to take its arguments from",
                 where=equation.where,
             )
-        return cls(case, claim, equation, definition.parameters)
+        return cls(case, claim, equation, parameters)
 
     @property
     def argument(self) -> str:

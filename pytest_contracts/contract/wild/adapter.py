@@ -1,0 +1,215 @@
+"""Nodes of a wild contract to the typed model: ids derived, what our schema lacks set aside.
+
+What a key holds that our dialect has no place for stays in ``extra`` under ``wild`` and is named in
+``Contract.remarks``; nothing of it is executed.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from types import MappingProxyType
+from typing import Any
+
+from pytest_contracts.contract.building import RESERVED, TYPE_CODES, build, id_prefix
+from pytest_contracts.contract.model import Claim, Contract, Harness, Remark
+from pytest_contracts.contract.nodes import Entry, Node, Scalar, Sequence, Source, Table, plain
+from pytest_contracts.contract.schema import problems_of, validate
+from pytest_contracts.contract.where import Where
+from pytest_contracts.contract.wild.dialect import CLAIMS, OURS, tables
+
+_EQUATION_KEYS = frozenset({"formula", "codomain", "domain", "invariants"})
+
+
+def adapt(root: Table, source: Source, digest: str) -> Contract:
+    """Return the contract; every claim of it is prose until ``bind`` finds what it can run.
+
+    Raises:
+        ContractSyntaxError: the file lacks what any contract has, or an id is repeated.
+    """
+    return _Adapter(root, source).contract(digest)
+
+
+class _Adapter:
+    def __init__(self, root: Table, source: Source) -> None:
+        self.root = root
+        self.source = source
+        self.prefix = id_prefix(root, source.path)
+        self.set_aside: dict[str, list[Where]] = {}
+        self.kept: dict[Where, Mapping[str, Any]] = {}
+
+    def contract(self, digest: str) -> Contract:
+        sections = [
+            Entry(Scalar(name, name, self.root.where), node)
+            for name, node in (
+                ("metadata", self.metadata()),
+                ("equations", self.equations()),
+                ("proof_obligations", self.claims("proof_obligations", "obligation")),
+                ("falsification_tests", self.claims("falsification_tests", "falsification")),
+            )
+            if node is not None
+        ]
+        adapted = Table(tuple(sections), self.root.where, self.root.size)
+        validate(adapted, self.source)
+        contract = build(adapted, self.source, digest)
+        taken = {"metadata", "equations", *CLAIMS}
+        extra = {e.key.text: plain(e.value) for e in self.root.entries if e.key.text not in taken}
+        for name in extra:
+            self.aside(f"section {name}", self.root.key(name))
+        equations = tuple(
+            replace(equation, extra=self.kept.get(equation.where, equation.extra))
+            for equation in contract.equations
+        )
+        claims = [self.with_kept(claim) for claim in contract.claims]
+        obligations = contract.obligations
+        return replace(
+            contract,
+            dialect="wild",
+            equations=equations,
+            obligations=tuple(claims[: len(obligations)]),
+            falsification_tests=tuple(claims[len(obligations) :]),
+            harnesses=tuple(self.harnesses(contract)),
+            extra=MappingProxyType(extra),
+            remarks=tuple(self.remarks()),
+        )
+
+    def with_kept(self, claim: Any) -> Any:
+        kept = self.kept.get(claim.where)
+        extra = claim.extra if kept is None else {**claim.extra, "wild": kept}
+        return replace(claim, extra=MappingProxyType(dict(extra)))
+
+    # -- sections -------------------------------------------------------------------------------
+
+    def metadata(self) -> Node:
+        node = self.root.get("metadata")
+        assert isinstance(node, Table)
+        table = self.fitting(node, "metadata", drop=OURS["metadata"] | {"dialect"})
+        depends = table.get("depends_on")
+        if not isinstance(depends, Sequence):
+            return table
+        # Files travel without what they depend on; only what is here can be checked.
+        here: list[Node] = []
+        away: list[Node] = []
+        for item in depends.items:
+            beside = self.source.path.with_name(f"{getattr(item, 'text', '')}.yaml")
+            (here if beside.is_file() else away).append(item)
+        for item in away:
+            self.aside(f"depends_on {getattr(item, 'text', '')}, which is not here", item)
+        return _replaced(table, "depends_on", Sequence(tuple(here), depends.where, depends.size))
+
+    def equations(self) -> Node | None:
+        node = self.root.get("equations")
+        if not isinstance(node, Table):
+            return None
+        entries = []
+        for entry in node.entries:
+            faults = problems_of("name", Scalar(entry.key.text, entry.key.text, entry.key.where))
+            reserved = entry.key.text in RESERVED
+            if faults or reserved or not isinstance(entry.value, Table):
+                self.aside(f"equation {entry.key.text}", entry.key)
+                continue
+            known = {e.key.text: plain(e.value) for e in entry.value.entries}
+            self.kept[entry.key.where] = MappingProxyType({"wild": MappingProxyType(known)})
+            # A formula of this dialect is no definition yet: its parts name what is not given.
+            entries.append(Entry(entry.key, Table((), entry.value.where, 1)))
+            for key in sorted(known.keys() - _EQUATION_KEYS):
+                self.aside(f"equation key {key}", entry.value.key(key))
+        return Table(tuple(entries), node.where, node.size)
+
+    def claims(self, section: str, definition: str) -> Node | None:
+        node = self.root.get(section)
+        if not isinstance(node, Sequence):
+            return None
+        counted: Counter[str] = Counter()
+        items: list[Node] = []
+        for item in tables(node):
+            table = self.fitting(item, definition, drop=OURS["claims"])
+            added: dict[str, str] = {}
+            if definition == "obligation":
+                kind = table.get("type")
+                if kind is None:
+                    self.aside("obligation type that is not known here", item.key("type") or item)
+                    added["type"] = "invariant"
+                name = kind.text if isinstance(kind, Scalar) else "invariant"
+                counted[name] += 1
+                added["id"] = f"{self.prefix}-{TYPE_CODES[name]}-{counted[name]:03d}"
+                added["property"] = _first(table, "formal") or added["id"]
+            else:
+                added["rule"] = _first(table, "prediction") or "unnamed"
+            items.append(_completed(table, added))
+        return Sequence(tuple(items), node.where, node.size)
+
+    def harnesses(self, contract: Contract) -> Iterator[Harness]:
+        obligations = {claim.id for claim in contract.obligations}
+        seen: dict[str, Claim] = {claim.id: claim for claim in contract.claims}
+        for node in tables(self.root.get("kani_harnesses")):
+            data = plain(node)
+            ident = node.get("id")
+            if not isinstance(ident, Scalar) or problems_of("id", ident):
+                raise self.source.error("kani_harnesses: an entry has no id", node.where)
+            obligation = str(data.get("obligation", ""))
+            if obligation not in obligations:
+                self.aside(f"harness of {obligation or 'nothing'}, which no obligation is", node)
+            by = ", ".join(str(data[k]) for k in ("harness", "solver") if data.get(k)) or "its own"
+            harness = Harness(
+                id=ident.text,
+                where=ident.where,
+                statement=str(data.get("property") or ident.text),
+                obligation=obligation if obligation in obligations else None,
+                bound=data.get("bound") if type(data.get("bound")) is int else None,
+                strategy=str(data.get("strategy", "exhaustive")),
+                solver="auto",
+                prose=f"a proof that another tool runs ({by})",
+                extra=MappingProxyType({"wild": data}),
+            )
+            if (earlier := seen.setdefault(harness.id, harness)) is not harness:
+                hint = f"it is first defined at {earlier.where}"
+                raise self.source.error(f"duplicate id '{harness.id}'", ident.where, hint)
+            yield harness
+
+    # -- what our schema has no place for -------------------------------------------------------
+
+    def fitting(self, node: Table, definition: str, drop: frozenset[str] | set[str]) -> Table:
+        """Return what of a mapping fits our schema; the rest is kept aside."""
+        faulty = {key for key in problems_of(definition, node) if key is not None} | drop
+        entries = tuple(entry for entry in node.entries if entry.key.text not in faulty)
+        rest = [entry for entry in node.entries if entry.key.text in faulty]
+        for entry in rest:
+            if entry.key.text != "dialect":
+                self.aside(f"{definition} key {entry.key.text}", entry.key)
+        if rest:
+            kept = {entry.key.text: plain(entry.value) for entry in rest}
+            self.kept[node.where] = MappingProxyType(kept)
+        return Table(entries, node.where, node.size)
+
+    def aside(self, what: str, node: Node | None) -> None:
+        where = self.root.where if node is None else node.where
+        self.set_aside.setdefault(what, []).append(where)
+
+    def remarks(self) -> Iterator[Remark]:
+        for what, places in self.set_aside.items():
+            times = f" ({len(places)} times)" if len(places) > 1 else ""
+            yield Remark(f"not used: {what}{times}", places[0])
+
+
+def _first(table: Table, key: str) -> str | None:
+    node = table.get(key)
+    return node.text if isinstance(node, Scalar) and node.text else None
+
+
+def _completed(table: Table, added: Mapping[str, str]) -> Table:
+    """Return a mapping with keys that it lacks."""
+    new = tuple(
+        Entry(Scalar(key, key, table.where), Scalar(text, text, table.where))
+        for key, text in added.items()
+        if table.get(key) is None
+    )
+    return Table((*table.entries, *new), table.where, table.size)
+
+
+def _replaced(table: Table, key: str, value: Node) -> Table:
+    entries = tuple(
+        Entry(entry.key, value) if entry.key.text == key else entry for entry in table.entries
+    )
+    return Table(entries, table.where, table.size)

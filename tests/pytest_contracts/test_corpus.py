@@ -1,0 +1,128 @@
+"""The contracts found in the wild, bound to this engine: what runs, what holds, what does not."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+CORPUS = ROOT / "tests" / "corpus"
+HOW_TO = ROOT / "docs" / "how-to" / "run-existing-contracts.md"
+
+# Whether the last bit of these differs is up to BLAS and to the examples.
+BORDERLINE = {
+    "GQ-EQV-001", "FALSIFY-GQ-002", "FALSIFY-LP-002", "LP-INV-001", "FALSIFY-LP-003",
+    "TE-EQV-001", "ASCL-BND-003", "FALSIFY-GQ-001", "GQ-BND-001", "FALSIFY-GQ-003",
+}  # fmt: skip
+
+
+def explained() -> dict[str, str]:
+    """Return the claims in the how-to's table of falsified ones, with the cause of each."""
+    row = re.compile(r"^\| [\w-]+-v1 \| (?P<claim>[A-Z0-9-]+) \| (?P<cause>.+) \|$", re.M)
+    return {match["claim"]: match["cause"] for match in row.finditer(HOW_TO.read_text("utf-8"))}
+
+
+def judge(folder: Path, report: Path, *words: str) -> list[dict[str, Any]]:
+    """Run contracts in a process of their own and return the records."""
+    command = [sys.executable, "-m", "pytest", "--contracts", str(folder), "-q", "--tb=no"]
+    command += ["-p", "no:cacheprovider", "--contracts-examples=30", f"--contracts-report={report}"]
+    run = subprocess.run(
+        [*command, *words],
+        cwd=ROOT,
+        env={**os.environ, "HYPOTHESIS_PROFILE": "ci"},
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+    )
+    assert run.returncode in (0, 1), run.stdout[-3000:] + run.stderr[-2000:]
+    items: list[dict[str, Any]] = json.loads(report.read_text("utf-8"))["items"]
+    return items
+
+
+@pytest.fixture(scope="module")
+def records(tmp_path_factory: pytest.TempPathFactory) -> list[dict[str, Any]]:
+    return judge(CORPUS, tmp_path_factory.mktemp("corpus") / "report.json")
+
+
+def test_every_claim_of_the_corpus_has_a_verdict(records: list[dict[str, Any]]) -> None:
+    claims = {(record["contract"], record["claim"]) for record in records}
+    assert len(claims) == 693
+    executable = {
+        (record["contract"], record["claim"]) for record in records if record["verdict"] != "PROSE"
+    }
+    assert len(executable) == 91
+    counted = Counter(record["verdict"] for record in records)
+    assert counted.keys() == {"HELD", "FALSIFIED", "PROSE"}
+    assert counted["PROSE"] == 693 - 91
+    assert counted["HELD"] + counted["FALSIFIED"] == 113
+    assert counted["HELD"] >= 80
+
+
+def test_prose_says_why(records: list[dict[str, Any]]) -> None:
+    reasons = [record["message"] for record in records if record["verdict"] == "PROSE"]
+    for beginning in (
+        "not a formula: ",
+        "in words only: ",
+        "no binding for ",
+        "it has no formal",
+        "a proof that another tool runs",
+    ):
+        assert sum(reason.startswith(beginning) for reason in reasons) > 10, beginning
+    assert all(reasons)
+
+
+def test_what_is_falsified_is_explained_and_nothing_else_is(records: list[dict[str, Any]]) -> None:
+    falsified = {record["claim"] for record in records if record["verdict"] == "FALSIFIED"}
+    causes = explained()
+    assert falsified <= causes.keys()
+    assert causes.keys() - falsified <= BORDERLINE
+
+
+def test_a_broken_implementation_falsifies_the_bound_claims(
+    tmp_path: Path, records: list[dict[str, Any]]
+) -> None:
+    shutil.copy(CORPUS / "softmax-kernel-v1.yaml", tmp_path)
+    (tmp_path / "broken.py").write_text(
+        "import numpy as np\n\n\n"
+        "def softmax(x):\n"
+        "    terms = np.exp(x - x.max())\n"
+        "    return terms / (terms.sum() + 1)\n\n\n"
+        "def reference(x):\n"
+        "    return softmax(np.array(x)).tolist()\n",
+        "utf-8",
+    )
+    binding = (CORPUS / "binding.yaml").read_text("utf-8")
+    binding = binding.replace("inference.kernels.softmax.cpu:softmax", ".broken:softmax")
+    binding = binding.replace("inference.kernels.softmax.reference:softmax", ".broken:reference")
+    kept = binding.index("  - contract: activation-kernel-v1.yaml")
+    (tmp_path / "mutant.yaml").write_text(binding[:kept], "utf-8")
+    given = f"--contracts-binding={tmp_path / 'mutant.yaml'}"
+    verdicts = {
+        (record["claim"], record["implementation"]): record["verdict"]
+        for record in judge(tmp_path, tmp_path / "report.json", given)
+    }
+    held = {
+        (record["claim"], record["implementation"])
+        for record in records
+        if record["contract"] == "softmax-kernel-v1" and record["verdict"] == "HELD"
+    }
+    for claim in ("SM-INV-001", "FALSIFY-SM-005"):
+        for implementation in ("cpu", "reference"):
+            assert (claim, implementation) in held
+            assert verdicts[claim, implementation] == "FALSIFIED"
+
+
+def test_without_a_binding_nothing_runs(tmp_path: Path) -> None:
+    shutil.copy(CORPUS / "softmax-kernel-v1.yaml", tmp_path)
+    records = judge(tmp_path, tmp_path / "report.json")
+    assert {record["verdict"] for record in records} == {"PROSE"}
