@@ -34,7 +34,7 @@ def schema_text() -> str:
 
 @cache
 def _validator() -> Draft202012Validator:
-    schema = json.loads(schema_text())
+    schema = _schema()
     return Draft202012Validator(_inlined(schema, schema["$defs"]))
 
 
@@ -54,14 +54,15 @@ def known_sections() -> tuple[str, ...]:
     return tuple(_schema()["properties"])
 
 
+@cache
 def _schema() -> Any:
-    return _validator().schema
+    return json.loads(schema_text())
 
 
 @cache
 def _part(definition: str) -> Draft202012Validator:
-    schema = _schema()
-    return Draft202012Validator({"$ref": f"#/$defs/{definition}", "$defs": schema["$defs"]})
+    definitions = _schema()["$defs"]
+    return Draft202012Validator(_inlined(definitions[definition], definitions))
 
 
 def problems_of(definition: str, node: Node) -> set[str | None]:
