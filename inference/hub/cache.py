@@ -10,9 +10,9 @@ import contextlib
 import json
 import os
 import shutil
-import tempfile
 from pathlib import Path
 
+from inference.formats.staging import staged_file
 from inference.hub.registry import MODELS, Model, model
 
 _STAMP = "verified.json"
@@ -74,10 +74,9 @@ def staging_of(entry: Model) -> Path:
 def mark_verified(entry: Model) -> None:
     """Record that the file at the model's place has just been found to have the right digest."""
     stamp = _stamp_of(entry)
-    handle, temporary = tempfile.mkstemp(dir=stamp.parent, prefix=".stamp-")
-    with os.fdopen(handle, "w", encoding="utf-8") as out:
-        json.dump(_stamp_for(entry, place_of(entry)), out)
-    os.replace(temporary, stamp)
+    with staged_file(stamp, durable=False) as temporary:
+        text = json.dumps(_stamp_for(entry, place_of(entry)))
+        temporary.write_text(text, encoding="utf-8")
 
 
 def _stamp_of(entry: Model) -> Path:

