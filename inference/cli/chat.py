@@ -2,18 +2,26 @@
 
 from __future__ import annotations
 
-import json
+import io
 import os
 import sys
 import tempfile
 from collections.abc import Callable
 from contextlib import closing, suppress
+from json import dumps
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from inference.cli.common import BackendOption, ModelArgument, NumericsOption, model_path
+from inference.cli.common import (
+    BackendOption,
+    JsonOption,
+    ModelArgument,
+    NumericsOption,
+    model_path,
+    print_json,
+)
 from inference.cli.sampling_options import (
     MaxTokensOption,
     MinPOption,
@@ -52,11 +60,13 @@ def app_command(
     seed: SeedOption = 0,
     numerics: NumericsOption = "fused",
     backend: BackendOption = "auto",
+    json: JsonOption = False,
 ) -> None:
     """Talk with a model that carries a chat template, one line at a time.
 
-    Ctrl-C ends an answer, and leaves when there is none. /help lists the commands. What the model
-    has read once is not read again.
+    Ctrl-C ends an answer, and leaves when there is none. /help lists the commands, and the arrow
+    keys bring back what was typed. What the model has read once is not read again. With --json the
+    conversation is printed at its end, and nothing else.
     """
     import inference
     from inference.decode.conversation import Conversation
@@ -73,24 +83,35 @@ def app_command(
     )
     with inference.load(model_path(model), backend=backend, numerics=numerics) as lm:
         conversation = Conversation(lm, system=system)
-        ask = _prompt(f"{model} · /help lists the commands")
-        while (line := ask()) is not None:
-            text = line.strip()
-            if text == "/exit":
-                return
-            try:
-                if text.startswith("/"):
-                    _command(conversation, text)
-                elif text:
-                    _answer(conversation, text, options)
-            except (EngineError, OSError) as error:
-                # A turn that failed is no reason to lose the conversation.
-                typer.echo(f"apr: {error}", err=True)
+        _talk(conversation, options, f"{model} · /help lists the commands", silent=json)
+        if json:
+            print_json({"model": model, "messages": conversation.messages})
+
+
+def _talk(
+    conversation: Conversation, options: GenerationOptions, greeting: str, *, silent: bool
+) -> None:
+    ask = _prompt(greeting)
+    while (line := ask()) is not None:
+        text = line.strip()
+        if text == "/exit":
+            return
+        try:
+            if text.startswith("/"):
+                _command(conversation, text)
+            elif text:
+                _answer(conversation, text, options, silent=silent)
+        except (EngineError, OSError) as error:
+            # A turn that failed is no reason to lose the conversation.
+            typer.echo(f"apr: {error}", err=True)
 
 
 def _prompt(greeting: str) -> Callable[[], str | None]:
     """Return a function that reads the next line; None at the end of the input."""
     if not sys.stdin.isatty():
+        if isinstance(sys.stdin, io.TextIOWrapper):
+            # What is not UTF-8 becomes what no tokenizer accepts: a turn fails, not the program.
+            sys.stdin.reconfigure(encoding="utf-8", errors="surrogateescape")
         return lambda: sys.stdin.readline() or None
     from rich.console import Console
 
@@ -99,23 +120,30 @@ def _prompt(greeting: str) -> Callable[[], str | None]:
     console = Console()
     console.print(greeting, style="dim", highlight=False, markup=False)
 
+    # Bytes between 1 and 2 take no room: the line editor must know where the prompt ends.
+    prompt = "\1\x1b[1;32m\2> \1\x1b[0m\2" if console.color_system else "> "
+
     def read() -> str | None:
         try:
-            return console.input("[bold green]> [/]")
+            return input(prompt)
         except EOFError:
             return None
 
     return read
 
 
-def _answer(conversation: Conversation, text: str, options: GenerationOptions) -> None:
+def _answer(
+    conversation: Conversation, text: str, options: GenerationOptions, *, silent: bool = False
+) -> None:
     with closing(conversation.say(text, options)) as pieces:
         try:
             for piece in pieces:
-                typer.echo(piece, nl=False)
+                if not silent:
+                    typer.echo(piece, nl=False)
         except KeyboardInterrupt:
             typer.echo(" [interrupted]", nl=False, err=True)
-    typer.echo()
+    if not silent:
+        typer.echo()
 
 
 def _command(conversation: Conversation, text: str) -> None:
@@ -137,7 +165,7 @@ def _save(conversation: Conversation, path: Path) -> None:
     handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}-")
     try:
         with os.fdopen(handle, "w", encoding="utf-8") as out:
-            json.dump({"messages": conversation.messages}, out, indent=2, ensure_ascii=False)
+            out.write(dumps({"messages": conversation.messages}, indent=2, ensure_ascii=False))
         os.replace(temporary, path)
     except BaseException:
         Path(temporary).unlink(missing_ok=True)

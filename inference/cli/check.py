@@ -7,7 +7,14 @@ from pathlib import Path
 
 import typer
 
-from inference.cli.common import ExitCode, JsonOption, ModelArgument, model_path, print_json
+from inference.cli.common import (
+    ExitCode,
+    JsonOption,
+    ModelArgument,
+    model_path,
+    print_json,
+    styled,
+)
 from inference.errors import ModelFileError
 
 EXAMPLES = """
@@ -32,7 +39,7 @@ def app_command(model: ModelArgument, json: JsonOption = False) -> int:
     for result in check_model(path):
         results.append(result)
         if not json:
-            verdict = typer.style(f"{result.verdict:7}", fg=_COLOURS[result.verdict])
+            verdict = styled(f"{result.verdict:7}", _COLOURS[result.verdict])
             typer.echo(f"{verdict} {result.stage}: {result.detail} ({result.seconds:.2f} s)")
     sound = all(result.verdict == "OK" for result in results)
     if json:

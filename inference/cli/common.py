@@ -60,6 +60,10 @@ ModelArgument = Annotated[
     str, typer.Argument(metavar="MODEL", help="A model file or directory, or a registry id.")
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
+PromptFileOption = Annotated[
+    Path | None,
+    typer.Option("--prompt-file", metavar="FILE", help="Read the text from here; -: from stdin."),
+]
 BackendOption = Annotated[
     Literal["auto", "cpu", "cuda"], typer.Option("--backend", help="Where to compute.")
 ]
@@ -92,6 +96,33 @@ def model_path(model: str) -> Path:
     if found is None:
         raise DownloadError(f"{model} is not on this machine; run: apr pull {model}")
     return found
+
+
+def prompt_text(argument: str | None, file: Path | None) -> str:
+    """Return the text given as an argument, or that of a file; ``-`` is standard input.
+
+    Raises:
+        InputError: not exactly one of both is given, or the text is not UTF-8; says at which byte.
+        OSError: the file cannot be read.
+    """
+    if (argument is None) == (file is None):
+        raise InputError("give a text, or a file with --prompt-file, and not both")
+    if argument is not None:
+        data, source = os.fsencode(argument), "the text"
+    elif str(file) == "-":
+        data, source = sys.stdin.buffer.read(), "standard input"
+    else:
+        assert file is not None
+        data, source = file.read_bytes(), str(file)
+    try:
+        return data.decode()
+    except UnicodeDecodeError as error:
+        raise InputError(f"{source}: byte {error.start:#x} is not UTF-8") from None
+
+
+def styled(text: str, colour: str | None) -> str:
+    """Return a text in a colour, or as it is where the user wants none (https://no-color.org)."""
+    return text if os.environ.get("NO_COLOR") else typer.style(text, fg=colour)
 
 
 def print_json(document: Any) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
@@ -11,8 +11,10 @@ from inference.cli.common import (
     JsonOption,
     ModelArgument,
     NumericsOption,
+    PromptFileOption,
     model_path,
     print_json,
+    prompt_text,
 )
 from inference.cli.sampling_options import (
     BiasOption,
@@ -39,13 +41,17 @@ EXAMPLES = """
 apr run qwen2.5-coder-0.5b-instruct "def fibonacci(n):" --max-tokens 64
 apr run qwen2.5-coder-0.5b-instruct "What is 2+2?" --chat
 apr run model.gguf "Once upon a time" --temperature 0.8 --top-p 0.95 --seed 7 --json
+apr run model.gguf --prompt-file letter.txt --max-tokens 512 --overflow truncate
 apr run model.gguf "1, 2, 3," --stop "10" --logprobs 5 --json
 """
 
 
 def app_command(
     model: ModelArgument,
-    prompt: Annotated[str, typer.Argument(help="Text to continue, or a message with --chat.")],
+    prompt: Annotated[
+        str | None, typer.Argument(help="Text to continue, or a message with --chat.")
+    ] = None,
+    prompt_file: PromptFileOption = None,
     chat: Annotated[
         bool, typer.Option("--chat", help="Put the text into the model's chat template.")
     ] = False,
@@ -68,6 +74,12 @@ def app_command(
     ignore_eos: Annotated[
         bool, typer.Option("--ignore-eos", help="Go on after an end-of-generation token.")
     ] = False,
+    overflow: Annotated[
+        Literal["error", "truncate"],
+        typer.Option(
+            help="Where prompt and --max-tokens exceed the context: refuse, or end there."
+        ),
+    ] = "error",
     numerics: NumericsOption = "fused",
     backend: BackendOption = "auto",
     json: JsonOption = False,
@@ -95,7 +107,9 @@ def app_command(
         "stop": stop or (),
         "logprobs": logprobs,
         "ignore_eos": ignore_eos,
+        "overflow": overflow,
     }
+    prompt = prompt_text(prompt, prompt_file)
     path = model_path(model)
     with inference.load(path, backend=backend, numerics=numerics) as lm:
         if chat:
@@ -103,9 +117,9 @@ def app_command(
 
             template = ChatTemplate.of(lm.tokenizer)
             prompt = template.render([{"role": "user", "content": prompt}])
-            ids = template.encode(lm.tokenizer, prompt)
+            ids = template.encode(lm.tokenizer, prompt, limit=lm.config.context_length)
         else:
-            ids = lm.tokenizer.encode(prompt)
+            ids = lm.tokenizer.encode(prompt, limit=lm.config.context_length)
         if not json:
             for piece in lm.stream(ids, **options):
                 typer.echo(piece.text, nl=False)

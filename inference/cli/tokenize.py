@@ -6,7 +6,14 @@ from typing import Annotated
 
 import typer
 
-from inference.cli.common import JsonOption, ModelArgument, model_path, print_json
+from inference.cli.common import (
+    JsonOption,
+    ModelArgument,
+    PromptFileOption,
+    model_path,
+    print_json,
+    prompt_text,
+)
 
 EXAMPLES = """
 apr tokenize qwen2.5-coder-0.5b-instruct "What is 2+2?"
@@ -17,7 +24,8 @@ apr tokenize model.gguf "日本" --json
 
 def app_command(
     model: ModelArgument,
-    text: Annotated[str, typer.Argument(help="The text to encode.")],
+    text: Annotated[str | None, typer.Argument(help="The text to encode.")] = None,
+    prompt_file: PromptFileOption = None,
     ids: Annotated[bool, typer.Option("--ids", help="Print the ids alone, in one line.")] = False,
     no_special: Annotated[
         bool,
@@ -33,6 +41,7 @@ def app_command(
     from inference.formats.tokenizer_spec import tokenizer_spec
     from inference.text.tokenizer import Tokenizer
 
+    text = prompt_text(text, prompt_file)
     path = model_path(model)
     with open_model(path) as file:
         tokenizer = Tokenizer.from_spec(tokenizer_spec(file))

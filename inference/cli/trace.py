@@ -14,6 +14,7 @@ from inference.cli.common import (
     NumericsOption,
     model_path,
     print_json,
+    styled,
 )
 from inference.errors import InputError
 from inference.trace.plan import TracePlan
@@ -129,7 +130,7 @@ def _print(lm: Model, prompt: str | None, trace: Trace, saved: list[Path]) -> No
         typer.echo(f"Test prompt: {prompt!r}")
     typer.echo(f"Tokens: {list(trace.forward.input_tokens)}\n")
     for line in render_forward(trace.forward):
-        typer.secho(line.text, fg=line.colour)
+        typer.echo(styled(line.text, line.colour))
     if saved:
         typer.echo("\nSAVED STAGES:")
         for path in saved:

@@ -86,7 +86,7 @@ def test_mistakes_do_not_end_the_conversation(
     assert "no command '/nonsense'" in printed.err
     assert "no command '/save'" in printed.err
     assert "No such file or directory" in printed.err
-    assert "do not fit a context" in printed.err
+    assert "all that fits the context" in printed.err
     assert "/clear" in printed.out
     assert len(messages(saved)) == 2
 
@@ -165,3 +165,47 @@ def wait_for(terminal: int, text: str) -> str:
         assert ready, f"the terminal shows {seen!r}"
         seen += os.read(terminal, 4096).decode(errors="replace")
     return seen
+
+
+def test_json_is_the_conversation_and_nothing_else(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    saved = tmp_path / "a.json"
+    lines = ("hello", f"/save {saved}")
+    assert talk(monkeypatch, *lines, extra=("--json", "--system", "Be kind.")) == 0
+    document = json.loads(capsys.readouterr().out)
+    assert document["model"] == TINY
+    assert [(m["role"], m["content"]) for m in document["messages"]] == messages(saved)
+    assert [m["role"] for m in document["messages"]] == ["system", "user", "assistant"]
+
+
+def test_the_arrow_keys_bring_back_what_was_typed(tmp_path: Path) -> None:
+    pytest.importorskip("readline")
+    saved = tmp_path / "a.json"
+    ours, theirs = pty.openpty()
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path), "TERM": "xterm-256color"}
+    environment.pop("NO_COLOR", None)
+    script = "import sys; from inference.cli import main; sys.exit(main())"
+    process = subprocess.Popen(
+        [sys.executable, "-c", script, "chat", TINY, "--max-tokens", "3"],
+        stdin=theirs,
+        stdout=theirs,
+        stderr=theirs,
+        env=environment,
+    )
+    os.close(theirs)
+    assert "\x1b[1;32m" in wait_for(ours, "> ")
+    for line in (b"first\n", b"second\n", b"\x1b[A\x1b[A\n", b"/help\n"):
+        os.write(ours, line)
+        seen = wait_for(ours, "> ")
+    assert "/save FILE" in seen
+    os.write(ours, f"/save {saved}\n".encode())
+    wait_for(ours, "6 messages")
+    os.write(ours, b"/exit\n")
+    assert process.wait(timeout=60) == 0
+    os.close(ours)
+    assert [text for role, text in messages(saved) if role == "user"] == [
+        "first",
+        "second",
+        "first",
+    ]

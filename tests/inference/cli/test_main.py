@@ -1,7 +1,9 @@
 from __future__ import annotations
 
+import contextlib
 import json
 import os
+import pty
 import re
 import subprocess
 import sys
@@ -16,6 +18,7 @@ import typer
 from inference import cli
 from inference.cli import COMMANDS, main
 from inference.cli.common import ExitCode, model_path, run_guarded
+from inference.data import TINY_MODEL
 from inference.errors import (
     ContextOverflowError,
     DeviceUnavailableError,
@@ -93,9 +96,71 @@ def test_the_version() -> None:
     assert apr("--version").stdout == expected
 
 
-def test_completion_knows_the_commands() -> None:
-    shown = apr(_APR_COMPLETE="complete_bash", COMP_WORDS="apr pu", COMP_CWORD="1")
-    assert shown.stdout.strip() == "pull"
+COMPLETIONS = {
+    "bash": lambda line, place: {"COMP_WORDS": line, "COMP_CWORD": str(place)},
+    "zsh": lambda line, place: {"_TYPER_COMPLETE_ARGS": line},
+    "fish": lambda line, place: {
+        "_TYPER_COMPLETE_ARGS": line,
+        "_TYPER_COMPLETE_FISH_ACTION": "get-args",
+    },
+}
+
+
+@pytest.mark.parametrize("shell", COMPLETIONS)
+@pytest.mark.parametrize(
+    ("line", "place", "expected"),
+    [
+        ("apr pu", 1, {"pull"}),
+        ("apr t", 1, {"trace", "tokenize", "tensors"}),
+        ("apr run m.gguf --temp", 3, {"--temperature"}),
+        ("apr bench --vs ll", 3, {"llama.cpp"}),
+    ],
+)
+def test_completion(shell: str, line: str, place: int, expected: set[str]) -> None:
+    asked = COMPLETIONS[shell](line, place)
+    shown = apr(_APR_COMPLETE=f"complete_{shell}", **asked)
+    assert shown.returncode == 0, shown.stderr
+    found = set(re.findall(r"^\"?([\w.-]+)", shown.stdout.replace("_arguments '*: :((", ""), re.M))
+    assert found == expected, shown.stdout
+
+
+@pytest.mark.parametrize("shell", COMPLETIONS)
+def test_a_shell_is_taught_what_completes(shell: str, tmp_path: Path) -> None:
+    shown = apr("--show-completion", shell, HOME=str(tmp_path))
+    assert shown.returncode == 0, shown.stderr
+    assert "_APR_COMPLETE" in shown.stdout
+    done = apr("--install-completion", shell, HOME=str(tmp_path))
+    assert done.returncode == 0, done.stderr
+    installed = [path for path in tmp_path.rglob("*") if path.is_file()]
+    assert any("_APR_COMPLETE" in path.read_text() for path in installed)
+
+
+@pytest.mark.parametrize("name", sorted(COMMANDS))
+def test_every_command_can_print_json(name: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main([name, "--help"]) == 0
+    assert "--json" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("plain", [True, False])
+def test_colours_are_for_terminals_whose_users_want_them(plain: bool) -> None:
+    ours, theirs = pty.openpty()
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path), "TERM": "xterm"}
+    environment.pop("NO_COLOR", None)
+    if plain:
+        environment["NO_COLOR"] = "1"
+    process = subprocess.Popen(
+        [sys.executable, "-c", APR, "check", str(TINY_MODEL)], stdout=theirs, env=environment
+    )
+    os.close(theirs)
+    shown = b""
+    with contextlib.suppress(OSError):  # Linux's way to say that the other end is closed
+        while chunk := os.read(ours, 4096):
+            shown += chunk
+    os.close(ours)
+    assert process.wait() == 0
+    assert shown.startswith(b"OK " if plain else b"\x1b[32mOK ")
+    assert (b"\x1b" in shown) != plain
+    assert "\x1b" not in apr("check", str(TINY_MODEL)).stdout
 
 
 def test_unknown_commands_and_options_are_usage_errors(
