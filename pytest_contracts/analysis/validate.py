@@ -20,7 +20,7 @@ from pytest_contracts.contract import (
     load,
 )
 from pytest_contracts.contract.model import Claim
-from pytest_contracts.contract.wild import is_registry, load_bindings
+from pytest_contracts.contract.wild.registry import is_registry, load_bindings
 from pytest_contracts.domains import Domain, ordered, parse_domain
 from pytest_contracts.errors import ContractBindingError, ContractError, FormulaError
 from pytest_contracts.formula import check, free_names, parse, parse_definition

@@ -18,8 +18,7 @@ from pytest_contracts.contract.model import Contract
 from pytest_contracts.contract.nodes import Source, compose
 from pytest_contracts.contract.schema import suggestion, validate
 from pytest_contracts.contract.where import Where
-from pytest_contracts.contract.wild import adapt, bind, is_wild, load_bindings
-from pytest_contracts.contract.wild.registry import FILE_NAME as REGISTRY
+from pytest_contracts.contract.wild.dialect import REGISTRY, is_wild
 from pytest_contracts.errors import ContractSyntaxError
 
 MAX_BYTES = 4 * 1024 * 1024
@@ -70,12 +69,17 @@ def load_bytes(
     root = compose(source)
     digest = hashlib.sha256(data).hexdigest()
     if is_wild(root):
+        from pytest_contracts.contract.wild.adapter import adapt
+
         return _bound(adapt(root, source, digest), bindings)
     validate(root, source)
     return build(root, source, digest)
 
 
 def _bound(contract: Contract, bindings: Iterable[str | os.PathLike[str]]) -> Contract:
+    from pytest_contracts.contract.wild.binding import bind
+    from pytest_contracts.contract.wild.registry import load_bindings
+
     beside = contract.path.with_name(REGISTRY)
     files = dict.fromkeys([*map(Path, bindings), *([beside] if beside.is_file() else [])])
     return bind(contract, [entry for file in files for entry in load_bindings(file)])

@@ -10,12 +10,18 @@ from typing import Any
 
 import numpy as np
 
-from pytest_contracts.binding import Witness, qualified_name, registered, resolve
+from pytest_contracts.binding import (
+    Witness,
+    importable,
+    qualified_name,
+    registered,
+    resolve,
+)
 from pytest_contracts.contract.model import Claim, Contract, Equation, Variable
 from pytest_contracts.contract.where import Where
 from pytest_contracts.errors import ContractBindingError, ContractError, Unavailable
 from pytest_contracts.formula import Definition, as_function, names, parse_definition
-from pytest_contracts.items.observation import Observation
+from pytest_contracts.items.observation import Observation, Prose
 
 SCALAR = "reference"
 """The implementation that is called with plain Python numbers and lists, never with arrays."""
@@ -154,7 +160,7 @@ class Subject:
                 continue
             try:
                 others[name] = self._resolved(name)
-            except (ContractBindingError, Unavailable):
+            except (ContractBindingError, Unavailable, Prose):
                 continue  # its own item says so
         witness = Witness(
             self.equation.name, self.implementation, function, others, where=self.where
@@ -179,6 +185,11 @@ class Subject:
             assert decorated is not None
             return decorated
         where = self.equation.implementation_where.get(name, self.equation.where)
+        package = target.partition(":")[0].partition(".")[0]
+        if self.contract.dialect == "wild" and not importable(package):
+            # A registry may speak of what is installed elsewhere; a module that exists and lacks
+            # the function is a mistake in the binding.
+            raise Prose(f"cannot import {target}: there is no package {package}")
         function = resolve(target, where=where)
         decorated = _decorated(self.contract, self.equation).get(name)
         if decorated is not None and qualified_name(decorated) != qualified_name(function):

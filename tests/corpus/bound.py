@@ -248,29 +248,28 @@ QWEN2_7B = ModelConfig(
 """Source: config.json of Qwen/Qwen2.5-7B-Instruct."""
 
 
-def _expected(name: str, config: ModelConfig = QWEN2_7B) -> Array:
-    """A tensor of no bytes with the shape that the loader would demand."""
-    shape = dict(expected_shapes(config))[name]
-    return np.broadcast_to(np.float32(0), shape)
+def _expected(name: str, config: ModelConfig = QWEN2_7B) -> NDArray[np.int64]:
+    """The shape that the loader would demand of a tensor."""
+    return np.array(dict(expected_shapes(config))[name])
 
 
-def qwen2_q_proj() -> Array:
+def qwen2_q_proj() -> NDArray[np.int64]:
     return _expected("blk.0.attn_q.weight")
 
 
-def qwen2_k_proj() -> Array:
+def qwen2_k_proj() -> NDArray[np.int64]:
     return _expected("blk.0.attn_k.weight")
 
 
-def qwen2_o_proj() -> Array:
+def qwen2_o_proj() -> NDArray[np.int64]:
     return _expected("blk.0.attn_output.weight")
 
 
-def qwen2_gate_proj() -> Array:
+def qwen2_gate_proj() -> NDArray[np.int64]:
     return _expected("blk.0.ffn_gate.weight")
 
 
-def qwen2_up_proj() -> Array:
+def qwen2_up_proj() -> NDArray[np.int64]:
     return _expected("blk.0.ffn_up.weight")
 
 
@@ -282,13 +281,13 @@ def qwen2_frequencies() -> NDArray[np.float64]:
     return rope_frequencies(QWEN2_7B.head_dim, QWEN2_7B.rope_theta)
 
 
-def tiny_q_proj() -> Array:
+def tiny_q_proj() -> NDArray[np.int64]:
     return _expected("blk.0.attn_q.weight", _tiny().config)
 
 
-def tiny_k_proj() -> Array:
+def tiny_k_proj() -> NDArray[np.int64]:
     return _expected("blk.0.attn_k.weight", _tiny().config)
 
 
-def tiny_v_proj() -> Array:
+def tiny_v_proj() -> NDArray[np.int64]:
     return _expected("blk.0.attn_v.weight", _tiny().config)

@@ -34,7 +34,7 @@ def explained() -> dict[str, str]:
 def judge(folder: Path, report: Path, *words: str) -> list[dict[str, Any]]:
     """Run contracts in a process of their own and return the records."""
     command = [sys.executable, "-m", "pytest", "--contracts", str(folder), "-q", "--tb=no"]
-    command += ["-p", "no:cacheprovider", "--contracts-examples=30", f"--contracts-report={report}"]
+    command += ["-p", "no:cacheprovider", "--contracts-examples=10", f"--contracts-report={report}"]
     run = subprocess.run(
         [*command, *words],
         cwd=ROOT,

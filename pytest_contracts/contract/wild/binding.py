@@ -8,7 +8,6 @@ from dataclasses import replace
 from types import MappingProxyType
 from typing import Any, TypeVar
 
-from pytest_contracts.binding import importable
 from pytest_contracts.contract.model import (
     Claim,
     Contract,
@@ -48,6 +47,7 @@ class _Binder:
         self.entries = entries
         self.check_equations()
         self.foreign: dict[str, str] = {}
+        self.parsed: dict[str, Definition] = {}
         self.equations = {e.name: self.equation(e) for e in contract.equations}
         for entry in entries:
             for name, target in entry.functions.items():
@@ -88,9 +88,8 @@ class _Binder:
         targets: dict[str, str] = {}
         places: dict[str, Where] = {}
         for entry in mine:
-            missing = self.missing(entry)
-            if missing is not None:
-                self.foreign[equation.name] = missing
+            if entry.foreign is not None:
+                self.foreign[equation.name] = entry.foreign
                 continue
             targets |= entry.implementations
             places |= dict.fromkeys(entry.implementations, entry.where)
@@ -117,16 +116,6 @@ class _Binder:
             implementation_where=MappingProxyType(places),
             parameters=parameters,
         )
-
-    def missing(self, entry: Entry) -> str | None:
-        """Return the target of an entry that nothing here can import, None where all may be."""
-        if entry.foreign is not None:
-            return entry.foreign
-        for target in entry.implementations.values():
-            package = target.partition(":")[0].partition(".")[0]
-            if not importable(package):
-                return f"{target}: there is no package {package}"
-        return None
 
     def function(self, name: str, target: Mapping[str, str] | str, entry: Entry) -> Equation:
         """Return a function that the contract only names, as an equation of its own."""
@@ -185,8 +174,11 @@ class _Binder:
         return found
 
     def definition(self, head: str, meaning: str, entry: Entry) -> Definition:
+        text = f"{head} = ({meaning})"
         try:
-            return parse_definition(f"{head} = ({meaning})")
+            if text not in self.parsed:
+                self.parsed[text] = parse_definition(text)
+            return self.parsed[text]
         except FormulaError as error:
             raise ContractBindingError(
                 f"names: '{head}: {meaning}' is no definition: {error.message}",

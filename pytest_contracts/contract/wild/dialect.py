@@ -13,6 +13,8 @@ from typing import TypeGuard
 
 from pytest_contracts.contract.nodes import Node, Scalar, Sequence, Table
 
+REGISTRY = "binding.yaml"
+"""What a binding file is called; it is no contract."""
 OURS = {
     "metadata": frozenset({"kind", "status"}),
     "equations": frozenset({"variables", "implementations"}),

@@ -19,9 +19,9 @@ from pytest_contracts.contract.model import Variable
 from pytest_contracts.contract.nodes import Node, Scalar, Sequence, Source, Table, compose, plain
 from pytest_contracts.contract.schema import suggestion
 from pytest_contracts.contract.where import Where
+from pytest_contracts.contract.wild.dialect import REGISTRY
 from pytest_contracts.errors import ContractError, ContractSyntaxError
 
-FILE_NAME = "binding.yaml"
 DEFAULT_IMPLEMENTATION = "bound"
 MAX_BYTES = 4 * 1024 * 1024
 
@@ -52,7 +52,7 @@ class Entry:
 
 def is_registry(path: Path) -> bool:
     """Tell whether a file is a binding file, which is no contract."""
-    return path.name == FILE_NAME
+    return path.name == REGISTRY
 
 
 def load_bindings(path: str | os.PathLike[str]) -> tuple[Entry, ...]:

@@ -25,6 +25,7 @@ _SIGNS = {
     "||": "‖", "&&": "and", "^": "^", "—": "—", "–": "—",
     "∪": "∪", "∩": "∩", "⊆": "⊆", "⊇": "⊇",
 }  # fmt: skip
+_FIRST = frozenset(sign[0] for sign in _SIGNS)
 _SPOKEN = {
     "AND": "and", "OR": "or", "NOT": "not", "XOR": "xor", "IMPLIES": "implies", "IFF": "iff",
     "FORALL": "forall", "infinity": "inf", "Infinity": "inf", "INFINITY": "inf",
@@ -57,7 +58,7 @@ class WildLexer(Lexer):
         text = self.text
         start = _SPACE.match(text, position).end()  # type: ignore[union-attr]
         spaced = start > position
-        for sign, operator in _SIGNS.items():
+        for sign, operator in _SIGNS.items() if text[start : start + 1] in _FIRST else ():
             if text.startswith(sign, start):
                 return Token("operator", operator, start, start + len(sign), spaced)
         if start < len(text) and (text[start] in _SUBSCRIPT_LETTERS or text[start] in _SETS):

@@ -91,18 +91,11 @@ def test_what_a_registry_calls_implemented_counts_for_nothing(tmp_path: Path) ->
             function: scale
             signature: "fn scale(x: &Tensor) -> Tensor"
             status: implemented
-          - contract: scale-v1.yaml
-            equation: shift
-            module_path: no_such_package.kernels
-            function: shift
-            status: implemented
         """,
     )
     reasons = outcome(contract)
     assert reasons["One keeps"] == "cannot import aprender::nn::functional::scale::scale"
-    assert reasons["Other"] == (
-        "cannot import no_such_package.kernels:shift: there is no package no_such_package"
-    )
+    assert reasons["Other"] == "no binding for shift"
     assert all(claim.prose is not None for claim in contract.claims)
 
 
