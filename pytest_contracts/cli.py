@@ -168,6 +168,36 @@ def proof_status(
         raise typer.Exit(1)
 
 
+@app.command()
+def merge(
+    ledgers: Annotated[list[Path], typer.Argument(help="Ledgers: --contracts-report=FILE.json.")],
+    output: Annotated[Path, typer.Option("--output", "-o", help="The file to write.")],
+    strict: Annotated[bool, typer.Option("--strict", help="Undecided gates fail.")] = False,
+) -> None:
+    """Merge the ledgers of runs that each judged a part, and decide the gates from all of them.
+
+    Exit codes: 0 merged and nothing fails, 1 merged and something fails or two ledgers disagree,
+    2 not merged.
+    """
+    from pytest_contracts.ledger import write_json
+    from pytest_contracts.merging import MergeError, read, summary
+    from pytest_contracts.merging import merge as merged_of
+
+    try:
+        merged = merged_of([read(path) for path in ledgers], strict=strict)
+        write_json(merged.document, output)
+    except MergeError as error:
+        typer.echo(str(error), err=True)
+        raise typer.Exit(2) from None
+    except OSError as error:
+        typer.echo(f"cannot write {output}: {error.strerror}", err=True)
+        raise typer.Exit(2) from None
+    for line in summary(merged):
+        typer.echo(line)
+    if merged.failed or merged.conflicts or merged.document["errors"]:
+        raise typer.Exit(1)
+
+
 def _print(report: Report) -> None:
     if report.errors:
         for error in report.errors:

@@ -101,8 +101,9 @@ class Ledger:
     """The records of one run, by node id, in the order in which they came.
 
     ``device`` and ``commit`` say where and on what it ran, ``files`` are the SHA-256 digests of the
-    files that the records name; ``retired`` are contract and claim of what is not collected, and
-    ``errors`` are the files that are no contracts.
+    files that the records name; ``retired`` are contract and claim of what is not collected,
+    ``errors`` the files that are no contracts, and ``gates`` what the whole run decided, so that
+    ledgers of parts can be merged and decided again.
     """
 
     def __init__(self) -> None:
@@ -110,6 +111,7 @@ class Ledger:
         self.commit: str | None = None
         self.files: Mapping[str, str] = {}
         self.retired: Sequence[tuple[str, str]] = ()
+        self.gates: Sequence[Mapping[str, Any]] = ()
         self._records: dict[str, Record] = {}
         self.errors: list[Unread] = []
         self._started = time.time()
@@ -146,6 +148,7 @@ class Ledger:
             },
             "files": dict(self.files),
             "retired": [{"contract": name, "claim": claim} for name, claim in self.retired],
+            "gates": [dict(gate) for gate in self.gates],
             "items": [record.as_dict() for record in self.records],
             "errors": [asdict(error) for error in self.errors],
         }

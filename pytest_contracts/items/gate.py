@@ -120,6 +120,15 @@ class GateItem(DecidedLast):
         )
 
 
+def in_turn(notices: Iterable[Mapping[str, Any]]) -> list[GateNotice]:
+    """Return notices in the order in which they are decided.
+
+    A gate may check a claim of completeness, so these come first.
+    """
+    ordered = sorted(notices, key=lambda notice: bool(notice["kind"] == "gate"))
+    return [GateNotice(**notice) for notice in ordered]
+
+
 def decide(
     notice: GateNotice, records: Mapping[str, Record], *, strict: bool
 ) -> tuple[Record, list[pytest.TestReport]]:

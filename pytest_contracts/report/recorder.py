@@ -56,16 +56,16 @@ class Recorder:
     def _decide_gates(self, session: pytest.Session) -> None:
         if not self._gates:
             return
-        from pytest_contracts.items.gate import GateNotice, decide
+        from pytest_contracts.items.gate import decide, in_turn
 
         strict = bool(self.config.getoption("contracts_strict"))
         reporter = self.config.pluginmanager.getplugin("terminalreporter")
         if reporter is not None and reporter.showfspath and not reporter.showlongtestinfo:
             reporter.write_fspath_result(str(self.config.invocation_params.dir / "gates"), "")
-        # A gate may check a claim of completeness, so these come first.
-        for gate in sorted(self._gates.values(), key=lambda gate: bool(gate["kind"] == "gate")):
+        self.ledger.gates = tuple(self._gates.values())
+        for notice in in_turn(self.ledger.gates):
             found = {record.nodeid: record for record in self.ledger.records}
-            record, reports = decide(GateNotice(**gate), found, strict=strict)
+            record, reports = decide(notice, found, strict=strict)
             self.ledger.add(record)
             for report in reports:
                 session.config.hook.pytest_runtest_logreport(report=report)

@@ -60,7 +60,7 @@ def test_document_has_schema_run_and_items():
     ledger = Ledger()
     ledger.add(record())
     document = ledger.as_dict()
-    assert list(document) == ["schema", "run", "files", "retired", "items", "errors"]
+    assert list(document) == ["schema", "run", "files", "retired", "gates", "items", "errors"]
     assert document["schema"] == SCHEMA
     assert {"started", "python", "versions", "machine", "device", "commit"} <= document[
         "run"

@@ -203,6 +203,7 @@ def test_every_field_of_a_record_is_documented() -> None:
         "run",
         "files",
         "retired",
+        "gates",
         "items",
         "errors",
         *(field.name for field in fields(Record)),
