@@ -242,6 +242,8 @@ def pytest_runtest_protocol(item: pytest.Item) -> bool | None:
     announce = getattr(item, "announce", None)
     if announce is None:
         return None
+    if item.config.getoption("setuponly", False):  # nothing runs, so there is nothing to decide
+        return True
     # Neither logstart nor logfinish: both would list the file of every gate once more.
     item.ihook.pytest_runtest_logreport(report=announce())
     return True
