@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from pytest_contracts.contract.model import Claim
+from pytest_contracts.contract.model import Claim, Equation
 from pytest_contracts.items.case import Case
 from pytest_contracts.items.equations import concerned
 from pytest_contracts.items.formulas import Formula, FormulaCheck, check_names, known_names
@@ -46,6 +46,21 @@ def formula_test(
     Raises:
         Prose: the formulas call no implementation.
     """
+    check, equations = formula_check(case, formulas, functions)
+    check.refuse_prose()
+    return case.of_formulas(check, equations)
+
+
+def formula_check(
+    case: Case,
+    formulas: tuple[Formula, ...],
+    functions: Mapping[str, Callable[..., Any]] | None = None,
+) -> tuple[FormulaCheck, tuple[Equation, ...]]:
+    """Return the check of formulas, and the equations that they are about.
+
+    Raises:
+        FormulaError: a name resolves to nothing.
+    """
     mentioned = frozenset().union(*(formula.names for formula in formulas))
     equations = concerned(case.contract, case.claim, mentioned)
     variables = case.variables(equations)
@@ -62,5 +77,4 @@ def formula_test(
         functions=functions,
         equation=equations[0] if len(equations) == 1 else None,
     )
-    check.refuse_prose()
-    return case.of_formulas(check, equations)
+    return check, equations

@@ -7,22 +7,22 @@ from collections.abc import Callable
 from pytest_contracts.contract.model import Equation, ProofObligation
 from pytest_contracts.errors import ContractSyntaxError
 from pytest_contracts.items.case import Case
-from pytest_contracts.items.equations import concerned, definition_of
+from pytest_contracts.items.equations import concerned, definition_of, implementation_names
 from pytest_contracts.items.falsification import formal_of, formula_test
 from pytest_contracts.items.formulas import Formula
 from pytest_contracts.items.observation import Prose
 from pytest_contracts.items.procedure_claim import procedure_test
-from pytest_contracts.items.templates import KEYS, TEMPLATES, Clause
-from pytest_contracts.items.templates.declared import equivalence
+from pytest_contracts.items.templates import KEYS, TEMPLATES, Clause, says_enough
 
 
 def obligation_test(case: Case) -> Callable[..., None]:
-    """Return the test of a proof obligation: its procedure, its formula, or its type's template.
+    """Return the test of a proof obligation: its procedure, its formula, its type's template.
 
-    An equivalence with a formula is checked against the definition as well.
+    Beside a formula the template is checked as well, where the claim has a key that it reads, or
+    where the binding leaves it nothing to guess.
 
     Raises:
-        Prose: there is neither, and the type has no template.
+        Prose: there is none of them.
         ContractSyntaxError: the template lacks what it needs, or a key says what nothing reads.
     """
     claim = case.claim
@@ -32,26 +32,32 @@ def obligation_test(case: Case) -> Callable[..., None]:
         return procedure_test(case)
     formula = formal_of(claim)
     if formula is not None:
-        return _formal_test(case, claim, formula)
+        clause = _beside(case, claim, formula)
+        return formula_test(case, (formula,)) if clause is None else TEMPLATES[claim.type](clause)
     template = TEMPLATES.get(claim.type)
     if template is None or not case.contract.equations:
         raise Prose(f"type {claim.type} needs formal or run")
-    equations = concerned(case.contract, claim, frozenset())
+    return template(Clause.of(case, claim, _only(case, claim, frozenset())))
+
+
+def _only(case: Case, claim: ProofObligation, mentioned: frozenset[str]) -> Equation:
+    equations = concerned(case.contract, claim, mentioned)
     if len(equations) != 1:
         raise ContractSyntaxError(
             f"type {claim.type}: the contract has several equations, and the claim names none",
             where=claim.where,
             hint="Add equation: to the claim.",
         )
-    return template(Clause.of(case, claim, equations[0]))
+    return equations[0]
 
 
 def _refuse_unread(claim: ProofObligation) -> None:
     """Refuse a key that would only seem to strengthen the claim."""
-    templated = claim.run is None and (claim.formal is None or claim.type == "equivalence")
-    read = KEYS.get(claim.type, frozenset()) if templated else frozenset()
+    read = KEYS.get(claim.type, frozenset()) if claim.run is None else frozenset()
+    if claim.type == "completeness" and claim.formal is not None:
+        read = frozenset()
     for key in sorted(frozenset().union(*KEYS.values()) & claim.extra.keys() - read):
-        beside = "" if templated else " that has formal or run"
+        beside = "" if not KEYS.get(claim.type, frozenset()) - read else " that has formal or run"
         raise ContractSyntaxError(
             f"{key!r} says nothing in a claim of type {claim.type}{beside}",
             where=claim.where,
@@ -59,12 +65,20 @@ def _refuse_unread(claim: ProofObligation) -> None:
         )
 
 
-def _formal_test(case: Case, claim: ProofObligation, formula: Formula) -> Callable[..., None]:
+def _beside(case: Case, claim: ProofObligation, formula: Formula) -> Clause | None:
+    """Return the clause of the template that is checked beside a formula, None for none."""
+    if claim.type not in TEMPLATES:
+        return None
+    if KEYS.get(claim.type, frozenset()) & claim.extra.keys():
+        equation = _only(case, claim, formula.names)
+        return Clause.of(case, claim, equation, (formula,))
     equations = concerned(case.contract, claim, formula.names)
-    defined = len(equations) == 1 and _is_defined(equations[0])
-    if claim.type == "equivalence" and defined and case.implementation is not None:
-        return equivalence(Clause.of(case, claim, equations[0]), formula)
-    return formula_test(case, (formula,))
+    if len(equations) != 1 or not _is_defined(equations[0]):
+        return None
+    if case.implementation not in implementation_names(case.contract, equations[0]):
+        return None
+    clause = Clause.of(case, claim, equations[0], (formula,))
+    return clause if says_enough(clause) else None
 
 
 def _is_defined(equation: Equation) -> bool:

@@ -7,6 +7,7 @@ from types import MappingProxyType
 
 from pytest_contracts.items.templates import algebra, conservation, declared, order, runs
 from pytest_contracts.items.templates.clause import Clause, Template
+from pytest_contracts.items.templates.enough import says_enough
 
 TEMPLATES: Mapping[str, Template] = MappingProxyType(
     {
@@ -45,4 +46,4 @@ KEYS: Mapping[str, frozenset[str]] = MappingProxyType(
 )
 """The keys of a claim that the template of its type reads."""
 
-__all__ = ["KEYS", "TEMPLATES", "Clause", "Template"]
+__all__ = ["KEYS", "TEMPLATES", "Clause", "Template", "says_enough"]

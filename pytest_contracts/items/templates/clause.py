@@ -11,7 +11,7 @@ from pytest_contracts.contract.model import Equation, ProofObligation, Variable
 from pytest_contracts.errors import ContractSyntaxError
 from pytest_contracts.items.case import Case
 from pytest_contracts.items.equations import Equations, Subject, definition_of
-from pytest_contracts.items.falsification import formula_test
+from pytest_contracts.items.falsification import formula_check, formula_test
 from pytest_contracts.items.formulas import Formula
 from pytest_contracts.items.observation import Prose
 
@@ -21,15 +21,25 @@ Template = Callable[["Clause"], Test]
 
 @dataclass(frozen=True)
 class Clause:
-    """An obligation without formula, and the equation f that its template speaks of."""
+    """An obligation, and the equation f that its template speaks of.
+
+    The claim's own formulas are judged ``beside`` the template.
+    """
 
     case: Case
     claim: ProofObligation
     equation: Equation
     parameters: tuple[str, ...]
+    beside: tuple[Formula, ...] = ()
 
     @classmethod
-    def of(cls, case: Case, claim: ProofObligation, equation: Equation) -> Clause:
+    def of(
+        cls,
+        case: Case,
+        claim: ProofObligation,
+        equation: Equation,
+        beside: tuple[Formula, ...] = (),
+    ) -> Clause:
         """Return the clause.
 
         Raises:
@@ -42,7 +52,7 @@ class Clause:
                 f"equation {equation.name!r} has no definition f(x) = … to take its arguments from",
                 where=equation.where,
             )
-        return cls(case, claim, equation, parameters)
+        return cls(case, claim, equation, parameters, beside)
 
     @property
     def argument(self) -> str:
@@ -65,8 +75,7 @@ class Clause:
 
     def option(self, name: str) -> tuple[Any, ...]:
         """Return what a key of the claim lists; one value may stand alone."""
-        value = self.claim.extra.get(name, ())
-        return (value,) if isinstance(value, str | int) else tuple(value)
+        return _several(self.claim.extra.get(name, ()))
 
     def call(self, **changed: str) -> str:
         """Return ``f(x, y)`` in the words of the definition, with some arguments changed."""
@@ -81,6 +90,18 @@ class Clause:
         """Return what a parameter's domain says, None where it is not drawn."""
         variable = self.case.variables((self.equation,)).get(parameter)
         return None if variable is None else variable.spec
+
+    def is_vector(self, parameter: str) -> bool:
+        """Tell whether a parameter is drawn as an array with one axis."""
+        spec = self.domain(parameter)
+        return isinstance(spec, Mapping) and len(_several(spec.get("shape", ()))) == 1
+
+    def is_float(self, parameter: str) -> bool:
+        """Tell whether a parameter is drawn as floats, whose arithmetic rounds."""
+        spec = self.domain(parameter)
+        if isinstance(spec, Mapping):
+            return str(spec.get("dtype", "")).startswith("float")
+        return isinstance(spec, str) and "." in spec.replace("..", "")
 
     def is_number(self, parameter: str) -> bool:
         """Tell whether a parameter is drawn from a range of numbers."""
@@ -120,14 +141,13 @@ class Clause:
         text: str,
         *variables: Variable,
         functions: Mapping[str, Callable[..., Any]] | None = None,
-        beside: tuple[Formula, ...] = (),
     ) -> Test:
         """Return the test of a formula, with more variables and functions than the contract's."""
         names = {variable.name for variable in variables}
         kept = tuple(variable for variable in self.claim.variables if variable.name not in names)
         claim = replace(self.claim, equation=self.equation.name, variables=(*kept, *variables))
         formula = Formula.of(text, self.claim.where)
-        return formula_test(replace(self.case, claim=claim), (formula, *beside), functions)
+        return formula_test(replace(self.case, claim=claim), (formula, *self.beside), functions)
 
     def subject(self) -> Subject:
         """Return the implementation under test.
@@ -149,15 +169,26 @@ class Clause:
         case.observation.counts = True
         case.prepare.append(subject.bind)
         given = {**case.contract.constants, **case.parameters.values}
+        formulas = None
+        if self.beside:
+            formulas, _ = formula_check(case, self.beside)
+            case.prepare.append(formulas.bind)
 
         def body(inputs: Mapping[str, Any]) -> None:
             known = {**given, **inputs}
             check(known, tuple(known[name] for name in self.parameters))
+            if formulas is not None:
+                formulas(inputs)
 
-        return case.as_test(body, self.parameters, case.variables((self.equation,)))
+        wanted = {*self.parameters}.union(*(formula.names for formula in self.beside))
+        return case.as_test(body, sorted(wanted), case.variables((self.equation,)))
 
     def refusal(self, message: str, hint: str | None = None) -> ContractSyntaxError:
         """Return the error of a claim that does not say what its template needs."""
         return ContractSyntaxError(
             f"type {self.claim.type}: {message}", where=self.claim.where, hint=hint
         )
+
+
+def _several(value: Any) -> tuple[Any, ...]:
+    return (value,) if isinstance(value, str | int) else tuple(value)

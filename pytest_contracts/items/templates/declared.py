@@ -2,23 +2,20 @@
 
 from __future__ import annotations
 
+from pytest_contracts.contract.model import Equation
 from pytest_contracts.items.equations import Subject, implementation_names
-from pytest_contracts.items.formulas import Formula
 from pytest_contracts.items.observation import Prose
 from pytest_contracts.items.templates.clause import Clause, Test
 
 
-def equivalence(clause: Clause, *beside: Formula) -> Test:
-    """f(x) ≈ the definition in float64, or ≈ another implementation with ``to:``.
-
-    A claim's own formula is judged ``beside`` it.
-    """
+def equivalence(clause: Clause) -> Test:
+    """f(x) ≈ the definition in float64, or ≈ another implementation with ``to:``."""
     if clause.case.implementation is None:
         raise Prose(f"equation {clause.equation.name} has no implementation")
     named = clause.claim.extra.get("to")
     other, functions = ("definition", None) if named is None else _peer(clause, named)
     text = f"{clause.call()} {clause.sign} {other}({', '.join(clause.parameters)})"
-    return clause.judged(text, functions=functions, beside=beside)
+    return clause.judged(text, functions=functions)
 
 
 def _peer(clause: Clause, named: str) -> tuple[str, dict[str, Subject]]:
@@ -38,7 +35,14 @@ def _peer(clause: Clause, named: str) -> tuple[str, dict[str, Subject]]:
 
 def bound(clause: Clause) -> Test:
     """Every element of f(x) lies in the codomain, an interval such as ``[0, 1]^n``."""
-    codomain = (clause.equation.codomain or "").split("^")[0].strip()
-    if not (codomain[:1] in "[(" and codomain[-1:] in "])" and codomain.count(",") == 1):
+    codomain = interval_of(clause.equation)
+    if codomain is None:
         raise Prose("type bound needs formal, run, or an equation whose codomain is an interval")
     return clause.judged(f"{clause.call()} in {codomain}")
+
+
+def interval_of(equation: Equation) -> str | None:
+    """Return the interval that every element lies in, None where the codomain is none."""
+    codomain = (equation.codomain or "").split("^")[0].strip()
+    is_interval = codomain[:1] in "[(" and codomain[-1:] in "])" and codomain.count(",") == 1
+    return codomain if is_interval else None

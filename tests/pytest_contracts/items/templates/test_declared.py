@@ -45,8 +45,8 @@ def test_what_is_missing_is_said(bench):
     [
         ("'threads' says nothing in a claim of type involution", "type: involution, threads: 2"),
         (
-            "'threads' says nothing in a claim of type determinism that has formal or run",
-            "type: determinism, threads: 2, formal: f(x) = f(x)",
+            "'over' says nothing in a claim of type completeness that has formal or run",
+            "type: completeness, over: any, formal: f(x) = f(x)",
         ),
         ("'inverse' says nothing in a claim of type safety", "type: safety, inverse: f"),
     ],
