@@ -27,7 +27,7 @@ def render(report: Report) -> str:
             style=style,
             script=script,
             policy=_policy(style, script),
-            title=report.root.name or "project",
+            title=report.title,
             run=report.document["run"],
             contracts=contracts,
             anchors={contract.name: contract.anchor for contract in contracts},

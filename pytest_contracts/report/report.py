@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import tomllib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -78,6 +79,16 @@ class Report:
     reproduce: Callable[[Record], str] = lambda record: f"pytest '{record.nodeid}'"
     baseline: Baseline | None = None
     thresholds: Sequence[str] = field(default_factory=list)
+
+    @cached_property
+    def title(self) -> str:
+        """The project's name, from its ``pyproject.toml`` where that has one, else its folder's."""
+        try:
+            data = tomllib.loads((self.root / "pyproject.toml").read_text(encoding="utf-8"))
+            name = data["project"]["name"]
+        except (OSError, ValueError, KeyError, TypeError):
+            name = None
+        return name if isinstance(name, str) and name else self.root.name or "project"
 
     @cached_property
     def sections(self) -> tuple[Section, ...]:

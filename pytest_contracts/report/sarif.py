@@ -12,7 +12,7 @@ from urllib.parse import quote
 
 from pytest_contracts import __version__
 from pytest_contracts.ledger import Record, json_text
-from pytest_contracts.report.report import Place, Report, Section, expected
+from pytest_contracts.report.report import Place, Report, Section, expected, failed
 from pytest_contracts.report.text import visible
 
 SCHEMA = (
@@ -41,7 +41,7 @@ def render(report: Report) -> str:
         for claim, records in section.claims.items():
             number = len(rules)
             rules.append(_rule(section, claim, records[0]))
-            results += [_result(r, number, report) for r in records if r.verdict in _KINDS]
+            results += [_result(r, number, report) for r in records if _kind(r) is not None]
     run = {
         "tool": {
             "driver": {
@@ -66,12 +66,21 @@ def _rule(section: Section, claim: str, record: Record) -> dict[str, Any]:
     }
 
 
+def _kind(record: Record) -> str | None:
+    """Return the kind of an item's result, None where there is nothing to report.
+
+    What failed is a failure whatever its verdict, as where a known breach holds again.
+    """
+    return "fail" if failed(record) else _KINDS.get(record.verdict)
+
+
 def _result(record: Record, rule: int, report: Report) -> dict[str, Any]:
+    kind = _kind(record)
     result: dict[str, Any] = {
         "ruleId": visible(f"{record.contract}/{record.claim}"),
         "ruleIndex": rule,
-        "kind": _KINDS[record.verdict],
-        "level": "error" if _KINDS[record.verdict] == "fail" else "none",
+        "kind": kind,
+        "level": "error" if kind == "fail" else "none",
         "message": {"text": _message(record, report)},
         "locations": [_location(Place.of(record.where), report)],
         "partialFingerprints": {

@@ -19,7 +19,7 @@ from pytest_contracts.items.equations import concerned, implementation_names, va
 from pytest_contracts.ledger import Record
 from pytest_contracts.report.failure import counterexample_yaml
 from pytest_contracts.report.mathml import typeset
-from pytest_contracts.report.report import Place, Report, Section, severity, worst
+from pytest_contracts.report.report import Place, Report, Section, failed, severity, worst
 from pytest_contracts.report.text import percent
 from pytest_contracts.verdict import Level, Verdict
 
@@ -136,10 +136,10 @@ class ClaimView:
         return found
 
     @property
-    def unverified(self) -> list[Record]:
-        """The items that are not verified, those that call for a person first."""
+    def findings(self) -> list[Record]:
+        """The items that are not verified or failed, those that call for a person first."""
         return sorted(
-            (record for record in self.records if not record.verified),
+            (record for record in self.records if not record.verified or failed(record)),
             key=lambda record: severity(record.verdict),
         )
 

@@ -176,6 +176,14 @@ def test_a_contract_that_cannot_be_read_again_is_shown_from_its_records():
     assert "x: [0.0]" in page.text
 
 
+def test_what_holds_against_its_status_is_shown():
+    healed = make_record("V", status="VIOLATED", outcome="failed", message="the breach is gone")
+    ahead = make_record("P", status="PROPOSED", outcome="xpassed")
+    text = Page(render(make_report(healed, ahead))).text
+    assert "the breach is gone" in text
+    assert "PROPOSED, but it holds: promote it" in text
+
+
 def test_changes_since_the_baseline_are_shown():
     old = {r.nodeid: r for r in (make_record("A"), falsified("B"), make_record("OLD"))}
     report = make_report(
@@ -202,3 +210,21 @@ def test_parameters_and_implementations_stand_side_by_side():
     text = " ".join(Page(render(make_report(*records))).text.split())
     assert re.search(r"inputs ?cpu ?cuda", text)
     assert re.search(r"layer = 0 ✓ held L3 .* ✓ held L3 .* layer = 1 ✓ held L3 .* none", text)
+
+
+@pytest.mark.parametrize(
+    ("pyproject", "title"),
+    [
+        ('[project]\nname = "my-kernels"\n', "my-kernels"),
+        ("[tool.ruff]\n", "folder"),
+        ("project = 3\n", "folder"),
+        ("no toml at all", "folder"),
+        (None, "folder"),
+    ],
+)
+def test_the_title_is_the_projects_name(tmp_path, pyproject, title):
+    root = tmp_path / "folder"
+    root.mkdir()
+    if pyproject is not None:
+        (root / "pyproject.toml").write_text(pyproject)
+    assert f"<h1>{title}</h1>" in render(make_report(make_record(), root=root))

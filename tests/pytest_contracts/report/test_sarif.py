@@ -81,6 +81,13 @@ def test_what_did_not_run_is_a_note_and_what_held_is_no_result(official):
     assert run["invocations"][0]["executionSuccessful"] is True
 
 
+def test_a_known_breach_that_holds_again_is_a_failure(official):
+    healed = make_record("V", status="VIOLATED", outcome="failed", message="but it holds")
+    [result] = log(make_report(healed), official)["results"]
+    assert (result["kind"], result["level"]) == ("fail", "error")
+    assert "but it holds" in result["message"]["text"]
+
+
 def test_unread_files_make_the_execution_unsuccessful(official):
     run = log(make_report(make_record(), errors=[Unread("c/bad.yaml", 4, "not YAML")]), official)
     [invocation] = run["invocations"]
