@@ -76,8 +76,9 @@ def photograph(report: Path, claim: str) -> bytes:
             )
             driver.execute_script("document.activeElement.blur()")
             driver.switch_to.default_content()
-            driver.execute_async_script(
-                "const done = arguments[0]; setTimeout(() => requestAnimationFrame(done), 1000)"
+            # Showing the claim has scrolled what is around the frame too.
+            driver.execute_script(
+                "for (const e of document.querySelectorAll('body, div')) e.scrollTop = 0"
             )
             return driver.get_screenshot_as_png()
         finally:
