@@ -99,6 +99,12 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addini("contracts_evidence", "directories of evidence", type="paths", default=[])
 
 
+def binding_files(config: pytest.Config) -> tuple[Path, ...]:
+    """Return the files that ``--contracts-binding`` names."""
+    given: list[str] = config.getoption("contracts_bindings") or []
+    return tuple((config.invocation_params.dir / name).resolve() for name in given)
+
+
 def _positive(text: str) -> int:
     value = int(text)
     if value < 1:
@@ -128,9 +134,9 @@ def pytest_configure(config: pytest.Config) -> None:
     else:
         directories = tuple(Path(path).resolve() for path in config.getini("contracts"))
     config.stash[_directories_key] = directories
-    for name in config.getoption("contracts_bindings") or []:
-        if not (config.invocation_params.dir / name).is_file():
-            raise pytest.UsageError(f"--contracts-binding: there is no file {name}")
+    for path in binding_files(config):
+        if not path.is_file():
+            raise pytest.UsageError(f"--contracts-binding: there is no file {path}")
     if not hasattr(config, "workerinput"):
         from pytest_contracts.report.outputs import Outputs
         from pytest_contracts.report.recorder import Recorder

@@ -121,7 +121,9 @@ def _written(node: Expr) -> tuple[str, int]:
         case Call():
             return _call(node)
         case Index(base=base, items=items):
-            return f"{_latex(base, POSTFIX)}_{{{_listed(items)}}}", POSTFIX
+            shown = _latex(base, POSTFIX)
+            # TeX takes one subscript only, so a base that has its own is grouped.
+            return f"{f'{{{shown}}}' if '_' in shown else shown}_{{{_listed(items)}}}", POSTFIX
         case Slice(start=start, stop=stop, step=step):
             limits = [start, stop] if step is None else [start, stop, step]
             return ":".join("" if limit is None else _latex(limit, 0) for limit in limits), 0
@@ -202,7 +204,8 @@ def _call(node: Call) -> tuple[str, int]:
             case "floor" | "ceil":
                 return rf"\left\l{name} {_latex(inner, 0)} \right\r{name}", POSTFIX
             case "T":
-                return rf"{_latex(inner, POSTFIX)}^{{\top}}", POSTFIX
+                base = _latex(inner, POSTFIX)
+                return rf"{f'{{{base}}}' if '^' in base else base}^{{\top}}", POSTFIX
             case "sum" | "prod":
                 return rf"\{name}{_under(inner)}", SUM
     if name == "norm" and not node.keywords:

@@ -16,6 +16,7 @@ from pytest_contracts.contract.schema import suggestion
 from pytest_contracts.domains import Domain, parse_domain
 from pytest_contracts.errors import ContractBindingError, ContractError, ContractSyntaxError
 from pytest_contracts.evidence import EvidenceError, EvidenceStore
+from pytest_contracts.plugin import binding_files
 from pytest_contracts.sources import SourceTree
 
 
@@ -26,9 +27,7 @@ class Registry:
         self._config = config
         self._directories = directories
         self._domains: dict[int, tuple[Variable, Domain]] = {}
-        start = config.invocation_params.dir
-        given: list[str] = config.getoption("contracts_bindings") or []
-        self.bindings = tuple((start / name).resolve() for name in given)
+        self.bindings = binding_files(config)
         self._loaded: dict[str, Contract | None] = {}
         self.collected: dict[tuple[str, str], list[str]] = {}
         """Contract and claim, and the node ids of its items, whether or not they are selected."""

@@ -20,23 +20,24 @@ _LONGEST = 4000
 
 @lru_cache(maxsize=4096)
 def typeset(formula: str, *, definition: bool = False) -> Markup | None:
-    """Return a formula as a ``math`` element, None for one that does not parse or is very long."""
+    """Return a formula as a ``math`` element, None for one that cannot be typeset.
+
+    It does not parse, it is very long, or the library refuses its LaTeX; the text is shown anyway.
+    """
     if len(formula) > _LONGEST:
         return None
     try:
-        tree = parse_definition(formula) if definition else parse(formula)
-        return mathml(tree)
+        return mathml(parse_definition(formula) if definition else parse(formula))
     except (FormulaError, RecursionError):
         return None
 
 
-def mathml(tree: Expr) -> Markup:
-    """Return a formula's tree as a ``math`` element."""
-    from latex2mathml.converter import convert_to_element
-
+def mathml(tree: Expr) -> Markup | None:
+    """Return a formula's tree as a ``math`` element, None where its LaTeX is refused."""
     # \operatorname would come apart into slanted letters where a name has an underscore.
-    latex = render_latex(tree).replace(r"\operatorname{", r"\mathrm{")
-    element = convert_to_element(latex, display="block")
+    element = _converted(render_latex(tree).replace(r"\operatorname{", r"\mathrm{"))
+    if element is None:
+        return None
     element.attrib.pop("xmlns", None)  # HTML knows the element
     # Texts are handed out as character references, for the library's own writer to resolve.
     for part in element.iter():
@@ -48,6 +49,20 @@ def mathml(tree: Expr) -> Markup:
         elif part.tag == "mo" and part.text in _FUNCTIONS:
             part.tag = "mi"
     return Markup(ElementTree.tostring(element, encoding="unicode"))
+
+
+def _converted(latex: str) -> ElementTree.Element | None:
+    from latex2mathml import converter, exceptions
+
+    refusals = tuple(  # they have no base of their own
+        kind
+        for kind in vars(exceptions).values()
+        if isinstance(kind, type) and issubclass(kind, Exception)
+    )
+    try:
+        return converter.convert_to_element(latex, display="block")
+    except refusals:
+        return None
 
 
 def _join_word(row: ElementTree.Element) -> None:

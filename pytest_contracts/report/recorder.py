@@ -118,6 +118,7 @@ class Recorder:
             root=root,
             repository=repository_of(root, os.environ),
             reproduce=reproduce,
+            bindings=plugin.binding_files(self.config),
             baseline=self.outputs.baseline,
         )
         if self.outputs.thresholds is None:

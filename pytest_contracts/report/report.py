@@ -68,7 +68,8 @@ class Report:
     """A run as it is to be shown.
 
     ``root`` is where the records' paths start; ``repository`` is what CI checked out, which may be
-    a folder above it; ``reproduce`` returns the command that runs one item again.
+    a folder above it; ``reproduce`` returns the command that runs one item again;
+    ``bindings`` are files that bind existing contracts.
     """
 
     document: Mapping[str, Any]
@@ -77,6 +78,7 @@ class Report:
     root: Path
     repository: Path
     reproduce: Callable[[Record], str] = lambda record: f"pytest '{record.nodeid}'"
+    bindings: Sequence[Path] = ()
     baseline: Baseline | None = None
     thresholds: Sequence[str] = field(default_factory=list)
 
@@ -123,7 +125,7 @@ class Report:
         from pytest_contracts.errors import ContractError
 
         try:
-            return load(self.root / section.path)
+            return load(self.root / section.path, self.bindings)
         except (ContractError, OSError):
             return None
 

@@ -226,12 +226,22 @@ def _described(contract: Contract, claim: Claim, records: Sequence[Record]) -> d
     """Return what the file says of a claim; what was judged, where it ran, else what is written."""
     judged = dict.fromkeys(text for record in records for text in record.formulas)
     texts = list(judged) or ([claim.formal] if claim.formal is not None else [])
+    wild = _wild(claim.extra)
+    shown = [(text, text) for text in texts]
+    if not shown and "written" in wild:
+        shown = [(str(wild["written"]), str(wild.get("reading", "")))]
     return {
         "claim": claim,
-        "formulas": tuple(FormulaView(text, typeset(text)) for text in texts),
+        "formulas": tuple(FormulaView(text, typeset(read)) for text, read in shown),
         "domains": _domains(_variables(contract, claim, texts)),
         "facts": tuple((name, value) for name, value in _facts(claim) if value),
     }
+
+
+def _wild(extra: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return how an existing contract wrote it and how that was read, {} where it is ours."""
+    wild = extra.get("wild")
+    return wild if isinstance(wild, Mapping) else {}
 
 
 def _variables(contract: Contract, claim: Claim, texts: Iterable[str]) -> Mapping[str, Any]:
@@ -258,6 +268,12 @@ def _facts(claim: Claim) -> Iterable[tuple[str, str | None]]:
     yield "proves", obligation
     yield "bound", None if bound is None else str(bound)
     yield "runs", claim.run
+    wild = _wild(claim.extra)
+    yield (
+        "written",
+        str(wild["written"]) if claim.formal is not None and "written" in wild else None,
+    )
+    yield "read as", str(wild["reading"]) if claim.formal is None and "reading" in wild else None
     yield "requires", ", ".join(claim.requires)
     yield "declared level", claim.declared_level
     yield "status", claim.status if claim.status != "ACTIVE" else None
@@ -267,12 +283,14 @@ def _facts(claim: Claim) -> Iterable[tuple[str, str | None]]:
 
 def _equation_view(contract: Contract, equation: Equation) -> EquationView:
     formula = equation.formula
+    if formula is None:
+        formula = _wild(equation.extra).get("formula")
     decorated = implementation_names(contract, equation)
     return EquationView(
         name=equation.name,
         formula=None
         if formula is None
-        else FormulaView(formula, typeset(formula, definition=True)),
+        else FormulaView(str(formula), typeset(str(formula), definition=True)),
         domains=_domains({variable.name: variable.spec for variable in equation.variables}),
         codomain=equation.codomain,
         implementations=tuple((n, equation.implementations.get(n, "")) for n in decorated),

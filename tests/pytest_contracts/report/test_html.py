@@ -228,3 +228,27 @@ def test_the_title_is_the_projects_name(tmp_path, pyproject, title):
     if pyproject is not None:
         (root / "pyproject.toml").write_text(pyproject)
     assert f"<h1>{title}</h1>" in render(make_report(make_record(), root=root))
+
+
+WILD = """
+metadata: {version: "1.0.0", description: Softmax as others wrote it}
+equations:
+  softmax:
+    formula: "σ(x)_i = exp(x_i - max(x)) / Σ_j exp(x_j - max(x))"
+proof_obligations:
+  - type: invariant
+    property: Output sums to 1
+    formal: "|Σ σ(x)_i - 1.0| < ε"
+falsification_tests:
+  - {id: FALSIFY-SM-001, rule: R, prediction: P, test: a shell line, if_fails: F}
+"""
+
+
+def test_existing_contracts_show_what_was_written_and_how_it_was_read(project):
+    project.contract("", "softmax-v1", head=WILD)
+    project.run("--contracts-report=r.html")
+    page = Page((project.pytester.path / "r.html").read_text("utf-8"))
+    assert "|Σ σ(x)_i - 1.0| < ε" in page.text
+    assert "|sum(σ(x)[i] for i in 0..len(σ(x))) − 1.0| < ε" in page.text
+    assert len(page.all("math")) == 1
+    assert "σ(x)_i = exp(x_i - max(x)) / Σ_j exp(x_j - max(x))" in page.text

@@ -46,6 +46,11 @@ def test_names_are_words_and_signs_are_signs(formula, leaf):
     assert leaf in words(formula)
 
 
+@pytest.mark.parametrize("formula", ["d_k[i] > 0", "x[i][j] = 0", "Tᵀᵀ = T", "x_i_j > d_k"])
+def test_what_tex_takes_once_is_grouped(formula):
+    assert typeset(formula) is not None
+
+
 def test_no_command_of_latex_is_left_over():
     for formula in (
         "‖x‖_∞ ≤ 1 ∧ ⌊x / 2⌋ ≠ √y",
@@ -62,6 +67,13 @@ def test_no_command_of_latex_is_left_over():
 @pytest.mark.parametrize("formula", ["", "it is fast", "x <", "(" * 3000, "x + " * 3000 + "x"])
 def test_what_is_no_formula_is_left_to_its_text(formula):
     assert typeset(formula) is None
+
+
+def test_a_refusal_of_the_library_costs_only_the_typesetting(monkeypatch):
+    typeset.cache_clear()
+    monkeypatch.setattr("pytest_contracts.report.mathml.render_latex", lambda tree: "x_1_2")
+    assert typeset("x > 1") is None
+    typeset.cache_clear()
 
 
 def test_nothing_is_drawn_without_dependencies():
