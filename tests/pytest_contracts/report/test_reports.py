@@ -158,7 +158,9 @@ def test_run_without_contracts_imports_nothing_heavy(project):
             assert not heavy & sys.modules.keys()
         """
     )
-    project.run_apart("-p", "no:anyio", contracts=False, examples=None).assert_outcomes(passed=1)
+    project.run_apart(
+        "-p", "no:anyio", "-p", "no:randomly", contracts=False, examples=None
+    ).assert_outcomes(passed=1)
 
 
 def test_json_report_is_the_ledger(project):
