@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from functools import lru_cache
@@ -9,7 +10,10 @@ from typing import Any
 
 import numpy as np
 from gguf import MODEL_ARCH, GGUFReader, GGUFValueType, GGUFWriter, TensorNameMap
+from gguf.quants import dequantize
+from safetensors.numpy import load_file
 
+from inference.data import TINY_MODEL
 from inference.formats.apr import AprFile
 from inference.formats.config import model_config
 from inference.formats.gguf import GgufFile
@@ -18,6 +22,7 @@ from inference.formats.names import canonical_names, from_hf, to_hf
 from inference.formats.origin import gguf_origin
 from inference.formats.tokenizer_spec import tokenizer_spec
 from inference.formats.validate import expected_shapes
+from inference.surgery.converting import convert_model
 from inference.surgery.importing import import_model
 from pytest_contracts.symbolic import Draws
 
@@ -84,8 +89,28 @@ def gguf_comes_back_from_apr(gguf_path: Path, tmp_path: Path, compared: Compared
     rebuilt = tmp_path / "rebuilt.gguf"
     with imported(gguf_path, tmp_path) as target:
         write_gguf(target, rebuilt)
+    same_gguf(gguf_path, rebuilt, compared)
+
+
+def export_gives_the_first_file_back(gguf_path: Path, tmp_path: Path, compared: Compared) -> None:
+    """Our own way back, with our own writer: APR, plain or compressed or in pieces, to GGUF."""
+    ways: list[dict[str, Any]] = [
+        {},
+        {"compression": "lz4"},
+        {"compression": "zstd", "max_shard_size": max(1, gguf_path.stat().st_size // 4)},
+    ]
+    for number, way in enumerate(ways):
+        middle, rebuilt = tmp_path / f"{number}.apr", tmp_path / "rebuilt.gguf"
+        convert_model(gguf_path, middle, format="apr", **way)
+        convert_model(middle, rebuilt, format="gguf")
+        shutil.rmtree(middle) if middle.is_dir() else middle.unlink()
+        same_gguf(gguf_path, rebuilt, compared)
+
+
+def same_gguf(one: Path, rebuilt: Path, compared: Compared) -> None:
+    """Compare two GGUF files value by value and byte by byte; the second goes, being large."""
     try:
-        with GgufFile(gguf_path) as before, GgufFile(rebuilt) as after:
+        with GgufFile(one) as before, GgufFile(rebuilt) as after:
             assert list(after.metadata) == list(before.metadata)
             assert after.metadata_types == before.metadata_types
             for key, value in before.metadata.items():
@@ -100,6 +125,22 @@ def gguf_comes_back_from_apr(gguf_path: Path, tmp_path: Path, compared: Compared
                 compared(info.nbytes, what="bytes of tensors")
     finally:
         rebuilt.unlink()
+
+
+def safetensors_hold_what_the_blocks_mean(tmp_path: Path, compared: Compared) -> None:
+    """The gguf package expands the small model's blocks, the safetensors library reads the rest."""
+    convert_model(TINY_MODEL, tmp_path / "hf", format="hf", max_shard_size=4_000_000)
+    found: dict[str, Any] = {}
+    for shard in sorted((tmp_path / "hf").glob("*.safetensors")):
+        found |= load_file(shard)
+    tensors = GGUFReader(TINY_MODEL).tensors
+    assert len(found) == len(tensors)
+    for tensor in tensors:
+        values = found[to_hf(tensor.name, "qwen2")]
+        expected = dequantize(tensor.data, tensor.tensor_type).reshape(values.shape)
+        assert values.dtype == np.float32
+        assert np.array_equal(values, expected), tensor.name
+        compared(values.size, what="weights")
 
 
 def write_gguf(source: AprFile, target: Path) -> None:

@@ -17,6 +17,7 @@ _DIALECT = {"rope_type", "norm_offset", "rope_scaling", "rope_divisors"}
 _PROBES = (
     "What is 2+2?",
     "def f(x):\n\treturn x ** 2  # größer, 日本語, 🙂\n\n",
+    "cafe\u0301, not composed",
     "  two  spaces, I'll don't 1234567 \r\n",
 )
 

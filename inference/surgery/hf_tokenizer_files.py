@@ -28,7 +28,7 @@ _SPECIAL = {
 def made_tokenizer(spec: TokenizerSpec) -> dict[str, Any]:
     """Return tokenizer.json with the vocabulary and the rules of a specification.
 
-    Text is not normalized, so that the ids are those of the source.
+    Text is normalized only where the specification says so: the ids are those of the source.
     """
     types = spec.token_types or [0] * len(spec.tokens)
     added = [token for token, kind in enumerate(types) if kind in (CONTROL, USER_DEFINED)]
@@ -107,18 +107,20 @@ def _byte_level(spec: TokenizerSpec) -> dict[str, Any]:
     if steps is None:
         raise TokenizerError(f"pre-tokenizer {spec.pre[:80]!r} cannot be told to Hugging Face's")
     return {
-        "normalizer": None,
+        "normalizer": _NFC if spec.nfc else None,
         "pre_tokenizer": {"type": "Sequence", "pretokenizers": steps},
         "decoder": {**_BYTE_LEVEL, "use_regex": True},
     }
 
 
+_NFC = {"type": "NFC"}
 _BYTE_LEVEL = {"type": "ByteLevel", "add_prefix_space": False, "trim_offsets": True}
 
 
 def _sentencepiece(spec: TokenizerSpec) -> dict[str, Any]:
     replace: dict[str, Any] = {"type": "Replace", "pattern": {"String": " "}, "content": SPACE}
-    normalizers = [{"type": "Prepend", "prepend": SPACE}] if spec.add_space_prefix else []
+    normalizers = [_NFC] if spec.nfc else []
+    normalizers += [{"type": "Prepend", "prepend": SPACE}] if spec.add_space_prefix else []
     decoders: list[dict[str, Any]] = [
         {"type": "Replace", "pattern": {"String": SPACE}, "content": " "},
         {"type": "ByteFallback"},

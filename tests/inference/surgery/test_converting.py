@@ -39,7 +39,13 @@ from inference.text.tokenizer import Tokenizer
 TINY = Path(__file__).parents[2] / "golden" / "tiny"
 ARCHITECTURES = ("gemma3", "llama", "qwen2", "qwen3")
 IDS = [(i * 37 + 5) % 512 for i in range(40)]
-TEXTS = ("What is 2+2?", "def f():\n\treturn 'é 日本 🙂'\n", "  a  b  ", "1234567 <|im_end|> x")
+TEXTS = (
+    "What is 2+2?",
+    "def f():\n\treturn 'é 日本 🙂'\n",
+    "  a  b  ",
+    "1234567 <|im_end|> x",
+    "cafe\u0301",
+)
 
 
 def logits(path: Path) -> NDArray[np.float32]:
