@@ -103,9 +103,9 @@ def dequantize(
     """Expand packed weights to float32.
 
     Shapes:
-        raw: any shape with the bytes of ``shape``, rows along the last axis; flat for APR-Q8,
-            whose scale comes first
+        raw: any shape with the bytes of ``shape``, rows last; flat for APR-Q8, its scale first
         returns: ``shape``
+
     Raises:
         UnsupportedTypeError: the type has no decoder.
         ValueError: the bytes do not fit the shape.
@@ -145,6 +145,7 @@ def quantize(x: NDArray[np.float32], dtype: TensorType) -> NDArray[np.uint8]:
     Shapes:
         x: [..., cols]
         returns: [..., bytes of a row]; flat for APR-Q8, which needs the whole tensor at once
+
     Raises:
         UnsupportedTypeError: the type has no encoder.
         ValueError: not float32, no axis, or values that the scales cannot express.

@@ -22,7 +22,9 @@ def quantize_int(
     Shapes:
         x: [..., cols]; ``group`` divides cols, ``None`` takes whole rows (per-channel)
         returns: integers [..., cols], scales [..., cols / group]
+
     The error of a value is at most half its group's scale. A group of zeros has scale 1.
+
     Raises:
         ValueError: other bits than 4 or 8, a group that does not divide the row, values that are
             not finite.

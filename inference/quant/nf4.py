@@ -50,6 +50,7 @@ def quantize_nf4(
     Shapes:
         x: any shape, taken flat; the last block may be short
         returns: codes [⌈n / 2⌉] uint8, the first of a pair in the high half; scales [blocks]
+
     Raises:
         ValueError: not float32, no weights, values that are not finite, a block below 1.
     """
