@@ -18,6 +18,7 @@ from typing import Any
 
 from pytest_contracts.contract.nodes import Source, as_json, compose
 
+MAX_WILD_SEED = 5000
 ROOT = Path(__file__).resolve().parents[1]
 SEEDS = ROOT / "tests" / "pytest_contracts" / "fuzz" / "seeds"
 
@@ -98,10 +99,12 @@ _TOKEN = re.compile(r"\w+|\s+|[^\w\s]")
 
 @cache
 def seed_files() -> tuple[str, ...]:
-    """Return the seed files, the small ones several times as often as the project's own."""
+    """Return the seed files: the small ones most often, the project's own, contracts of others."""
     small = [path.read_text("utf-8") for path in sorted(SEEDS.glob("*.yaml"))]
     own = [path.read_text("utf-8") for path in sorted((ROOT / "contracts").rglob("*.yaml"))]
-    return (*(small * 50), *own)
+    corpus = sorted((ROOT / "tests" / "corpus").glob("*.yaml"))
+    wild = [path.read_text("utf-8") for path in corpus if path.stat().st_size < MAX_WILD_SEED]
+    return (*(small * 50), *own, *(wild * 2))
 
 
 @cache
