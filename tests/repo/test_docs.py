@@ -365,8 +365,12 @@ def telling(output: str) -> list[str]:
 
 def test_the_tutorial_tells_what_happens(tmp_path: Path) -> None:
     text = page("tutorial/first-contract.md").partition("## The same with the engine")[0]
-    environment = {**os.environ, "COLUMNS": "100", "HYPOTHESIS_STORAGE_DIRECTORY": str(tmp_path)}
-    environment.pop("PYTEST_ADDOPTS", None)
+    environment = {
+        **os.environ,
+        "COLUMNS": "100",
+        "HYPOTHESIS_STORAGE_DIRECTORY": str(tmp_path),
+        "PYTEST_ADDOPTS": "-p no:randomly -p no:rerunfailures",  # a reader has not installed them
+    }
     runs = 0
     for fence in _FENCE.finditer(text):
         caption, body = fence["caption"], fence["body"]
