@@ -1,17 +1,30 @@
-"""Runs a decoder's program on the CPU, operation by operation, with the contracted kernels."""
+"""Runs a decoder's program on the CPU with the contracted kernels.
+
+Operation by operation where somebody watches, or in one call of compiled code.
+"""
 
 from __future__ import annotations
 
+import threading
+from collections import Counter
 from collections.abc import Callable, Hashable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from inference.backends.compiled import CompiledProgram
 from inference.backends.cpu_linear import Dispatch, LinearLayers
+from inference.backends.lowering import CannotLowerError
 from inference.kernels.geglu import geglu, gelu
-from inference.kernels.gqa import gqa_mix, gqa_scores, gqa_softmax
+from inference.kernels.gqa import (
+    blocked_mix,
+    blocked_scores,
+    gqa_mix,
+    gqa_scores,
+    gqa_softmax,
+)
 from inference.kernels.rmsnorm import rmsnorm
 from inference.kernels.rope import (
     interpolated,
@@ -22,8 +35,8 @@ from inference.kernels.rope import (
 )
 from inference.kernels.silu import silu
 from inference.kernels.swiglu import swiglu
-from inference.model.config import LinearScaling, Llama3Scaling
-from inference.model.kv_cache import KVCache
+from inference.model.config import LinearScaling, Llama3Scaling, ModelConfig
+from inference.model.kv_cache import BlockedKVCache, KVCache
 from inference.model.ops import (
     Add,
     AddBias,
@@ -107,29 +120,75 @@ class CpuBackend:
 
     def __init__(self, weights: Mapping[str, Weight], numerics: Numerics) -> None:
         self._weights = weights
+        self._numerics = numerics
         self._vectors = resolve_vectors(weights)
         self._linear = LinearLayers(
             {name: weight for name, weight in weights.items() if name not in self._vectors},
             numerics,
         )
+        # With the program, so that its identity is not given to another.
+        self._compiled: dict[int, tuple[Program, CompiledProgram | None]] = {}
+        self._compiling = threading.Lock()
 
     @property
     def dispatch(self) -> Sequence[Dispatch]:
         """Which kernel serves each matrix, and how often it ran."""
-        return tuple(self._linear.log.values())
+        whole: Counter[str] = Counter()
+        for _, compiled in self._compiled.values():
+            if compiled is not None:
+                whole.update(compiled.calls)
+        return tuple(
+            replace(entry, calls=entry.calls + whole[name])
+            for name, entry in self._linear.log.items()
+        )
+
+    def cache(self, config: ModelConfig) -> KVCache:
+        """Return an empty cache, laid out for the way in which programs run here."""
+        kind = BlockedKVCache if self._numerics == "fused" else KVCache
+        return kind(config.layers, config.kv_heads, config.head_dim, capacity=config.context_length)
 
     def run(self, program: Program, step: Step) -> Array:
         """Run every operation in order; return the program's output buffer [rows, vocab].
 
-        The tokens join the cache only when the whole program has run.
+        Unless somebody watches, a program over packed weights runs in one call of compiled code,
+        to the same result. The tokens join the cache only when the whole program has run.
         """
         for span in step.spans:
             span.cache.reserve(span.rows.stop - span.rows.start)
-        for op in program.ops:
-            self.handlers[type(op)](self, op, step)
+        compiled = self.compiled(program) if step.capture is None else None
+        if compiled is not None:
+            texts = [(step.ids[span.rows], span.cache) for span in step.spans]
+            output = compiled.run(texts, every_row=step.every_row)
+        else:
+            for op in program.ops:
+                self.handlers[type(op)](self, op, step)
+            output = step.buffers[program.output]
         for span in step.spans:
             span.cache.commit(span.rows.stop - span.rows.start)
-        return step.buffers[program.output]
+        return output
+
+    def compiled(self, program: Program) -> CompiledProgram | None:
+        """Return the program made ready to run in one call; ``None`` where that is impossible.
+
+        It takes packed weights, and operations that mean what they mean here.
+        """
+        if not self._linear.all_packed or self.handlers is not _HANDLERS:
+            return None
+        known = self._compiled.get(id(program))
+        if known is None:
+            with self._compiling:
+                known = self._compiled.get(id(program))
+                if known is None:
+                    known = self._compiled[id(program)] = program, self._compile(program)
+        return known[1]
+
+    def _compile(self, program: Program) -> CompiledProgram | None:
+        names = dict.fromkeys(op.weight.name for op in program.ops if isinstance(op, Linear))
+        packed = {name: self._linear.pack(name) for name in names}
+        try:
+            return CompiledProgram(program, self._weights, self._vectors, packed, self._frequencies)
+        except CannotLowerError:
+            return None
 
     def _embed(self, op: Embed, step: Step) -> None:
         step.buffers[op.out] = self._weights[op.table.name].take(step.ids)
@@ -176,14 +235,23 @@ class CpuBackend:
         step.buffers[op.out] = mixed[0] if len(mixed) == 1 else np.concatenate(mixed)
 
     def _attend_text(self, op: Attend, step: Step, q: Array, span: Span) -> Array:
-        keys, values = span.cache.view(op.layer, len(q))
+        cache = span.cache
+        heads = q.reshape(len(q), op.heads, op.head_dim)
         # What has left the window of the first query has left those of all.
         gone = 0 if op.window is None else max(0, span.start + 1 - op.window)
-        scores = gqa_scores(q.reshape(len(q), op.heads, op.head_dim), keys[gone:])
+        if isinstance(cache, BlockedKVCache):
+            scores = blocked_scores(heads, cache.keys[op.layer], gone, span.start + len(q))
+        else:
+            keys, values = cache.view(op.layer, len(q))
+            scores = gqa_scores(heads, keys[gone:])
         step.observe(Stage.ATTN_SCORES, op.layer, scores)
         weights = gqa_softmax(scores, span.start - gone, op.window)
         step.observe(Stage.ATTN_SOFTMAX, op.layer, weights)
-        return gqa_mix(weights, values[gone:]).reshape(len(q), -1)
+        if isinstance(cache, BlockedKVCache):
+            mixed = blocked_mix(weights, cache.values[op.layer], gone, op.head_dim)
+        else:
+            mixed = gqa_mix(weights, values[gone:])
+        return mixed.reshape(len(q), -1)
 
     def _swiglu(self, op: SwiGlu, step: Step) -> None:
         gate = step.buffers[op.gate]
@@ -227,3 +295,6 @@ class CpuBackend:
         LastRow: _last_row,
         Observe: _observe,
     }
+
+
+_HANDLERS = CpuBackend.handlers  # those whose meaning the compiled executor has

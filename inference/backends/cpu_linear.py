@@ -85,6 +85,11 @@ class LinearLayers:
             kernel = matmul if product == FLOAT else FUSED_KERNELS[weight.dtype]
             self.log[name] = Dispatch(name, weight.dtype, product, kernel_name(kernel))
 
+    @property
+    def all_packed(self) -> bool:
+        """Whether every matrix is multiplied as integers."""
+        return all(entry.product == INT8 for entry in self.log.values())
+
     def __call__(self, x: Array, name: str, groups: Sequence[slice] = WHOLE) -> Array:
         """Return x Wᵀ for the matrix called ``name``; x is [n, in], the result [n, out].
 
@@ -92,13 +97,13 @@ class LinearLayers:
         """
         entry = self.log[name]
         if entry.product == INT8:
-            y = multiply(self._pack(name), *self._round(x))
+            y = multiply(self.pack(name), *self._round(x))
         else:
             y = float_product(x, self._matrices[name], groups)
         entry.calls += 1
         return y
 
-    def _pack(self, name: str) -> PackedWeight:
+    def pack(self, name: str) -> PackedWeight:
         """Pack a matrix at its first product: an embedding table may never be multiplied."""
         packed = self._packed.get(name)
         if packed is None:

@@ -47,9 +47,7 @@ class Session:
         self._config = config
         self._vocab = config.vocab
         self._ids: list[int] = []
-        self.cache = KVCache(
-            config.layers, config.kv_heads, config.head_dim, capacity=config.context_length
-        )
+        self.cache = backend.cache(config)
 
     @property
     def length(self) -> int:

@@ -168,10 +168,12 @@ def test_inc_08_silent_fallback(
     claims: ModuleType, tiny_apr: Path, healthy: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from inference.backends import cpu_linear
+    from inference.backends.cpu import CpuBackend
 
     def in_float(packed: Any, q: Any, scales: Any) -> Any:
         return np.zeros((len(q), packed.rows), np.float32)  # what it computes plays no part
 
+    monkeypatch.setattr(CpuBackend, "compiled", lambda *_: None)
     monkeypatch.setattr(cpu_linear, "multiply", in_float)
     with pytest.raises(AssertionError, match="0 integer products ran, the log says"):
         run(claims, "kernels_follow_types", tiny_apr, healthy)

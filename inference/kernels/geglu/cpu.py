@@ -34,7 +34,7 @@ def geglu(gate: Float32, up: Float32) -> Float32:
         ValueError: their shapes differ.
     Contract: contracts/kernels/geglu-kernel-v1.yaml
     """
-    return elementwise("geglu", _geglu, gate=gate, up=up)
+    return elementwise("geglu", geglu_values, gate=gate, up=up)
 
 
 @contract("geglu-kernel-v1", equation="gelu", implementation="cpu")
@@ -52,7 +52,8 @@ def gelu(x: Float32) -> Float32:
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def _geglu(gate, up, out):  # type: ignore[no-untyped-def]  # pragma: no cover
+def geglu_values(gate, up, out):  # type: ignore[no-untyped-def]  # pragma: no cover
+    """Fill ``out`` with gelu(gate) · up, element by element; for compiled callers."""
     for i in range(gate.size):
         out[i] = gelu_scalar(gate[i]) * up[i]
 

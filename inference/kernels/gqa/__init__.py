@@ -5,6 +5,15 @@
 
 from __future__ import annotations
 
+from inference.kernels.gqa.blocked import blocked_mix, blocked_scores, gqa_blocked
 from inference.kernels.gqa.cpu import gqa, gqa_mix, gqa_scores, gqa_softmax
 
-__all__ = ["gqa", "gqa_mix", "gqa_scores", "gqa_softmax"]
+__all__ = [
+    "blocked_mix",
+    "blocked_scores",
+    "gqa",
+    "gqa_blocked",
+    "gqa_mix",
+    "gqa_scores",
+    "gqa_softmax",
+]

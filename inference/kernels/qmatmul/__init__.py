@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from inference import threads as pool
 from inference.errors import UnsupportedTypeError
+from inference.kernels.memory import address_of, aligned
 from inference.kernels.qmatmul import cpu
 from inference.kernels.qmatmul.cpu import (
     activation_corrections,
@@ -144,8 +145,15 @@ def multiply(
         return out[:, : weight.rows]
     corrections = activation_corrections(q, scales, weight.dtype)
 
+    blocks = q.shape[1] // 32
+    arrays = (q, scales, corrections, out)
+    places = [address_of(array) for array in (weight.data, *arrays)]
+
     def work(first: int, last: int) -> None:
-        weight.kernel(weight.data, q, scales, corrections, out, first, last)
+        scratch = aligned(cpu.scratch_bytes(blocks))
+        weight.kernel(
+            places[0], blocks, *places[1:], out.shape[1], address_of(scratch), n, first, last
+        )
 
     pool.for_chunks(work, groups, _chunk(groups, ROWS * n * k), threads)
     return out if out.shape[1] == weight.rows else out[:, : weight.rows].copy()

@@ -4,15 +4,17 @@ Every kernel has the same arguments. Int8 products are summed in int32 per block
 block sums meet the float scales. The constant part of a weight (Q4_0's −8, Q4_K's min, …) is paid
 once per block, through the activations' sums: these are the corrections.
 
-Shapes of the kernel arguments:
+Arguments of the kernels, all int64; memory is given by address:
     packed: [groups · bytes per group] uint8, 16 rows interleaved, see ``layouts``
+    blocks: blocks of 32 in a row of activations, k/32
     q: [n, k] int8; scales: [n, k/32] float32; corrections: [n, k/32] or [n, k/16] int32
-    out: [n, 16 · groups] float32; row groups ``first`` … ``last − 1`` are written
+    out: [n, width] float32; columns 16 · first … 16 · last − 1 are written
+    scratch: ``scratch_bytes(blocks)`` of memory that starts on a cache line
+    tokens: n; first, last: the groups of 16 rows of the weight
 """
 
 from __future__ import annotations
 
-from hashlib import sha256
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -20,46 +22,19 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
+from inference.kernels.memory import address_of, row_of_floats
 from inference.kernels.qmatmul.layouts import LAYOUTS
 from inference.kernels.qmatmul.product import (
     LEVEL_BYTES,
     SCALE_BYTES,
-    TILE,
     correction_factor,
     product,
 )
+from inference.kernels.qmatmul.rounding import round_block
+from inference.kernels.sources import source_digest
 from inference.quant.types import GGMLType
 
-I32, F32, U8 = np.int32, np.float32, np.uint8
-
-
-@njit(cache=True, nogil=True)
-def quantize_rows(x, bits, q, scales):  # type: ignore[no-untyped-def]  # pragma: no cover
-    """Fill q and scales from x; ``bits`` is x seen as int32, where order of magnitude is order."""
-    for t in range(x.shape[0]):
-        for b in range(scales.shape[1]):
-            largest = I32(0)
-            for i in range(32 * b, 32 * b + 32):
-                largest = max(largest, bits[t, i] & I32(0x7FFFFFFF))
-            scale = I32(largest).view(F32) / F32(127)
-            # Below the smallest normal number the reciprocal overflows; infinities and NaN make
-            # the whole block NaN, so that they are seen in the result.
-            if largest >= I32(0x7F800000):
-                scales[t, b] = F32(np.nan)
-                inverse = F32(0)
-            elif scale < F32(1.1754944e-38):
-                scales[t, b] = F32(0)
-                inverse = F32(0)
-            else:
-                scales[t, b] = scale
-                inverse = F32(1) / scale
-            for i in range(32 * b, 32 * b + 32):
-                if inverse == F32(0):
-                    q[t, i] = 0
-                else:
-                    v = F32(x[t, i] * inverse)
-                    whole = F32(np.trunc(v))
-                    q[t, i] = I32(whole + F32(np.trunc(F32(2) * (v - whole))))
+I32, F32 = np.int32, np.float32
 
 
 @njit(cache=True, nogil=True)
@@ -88,12 +63,9 @@ def fill_corrections(sums, scales, form, factor, corrections):  # type: ignore[n
                 corrections[t, 2 * b + 1] = factor * right
 
 
-@njit(inline="always")
-def _scratch(tokens, blocks):  # type: ignore[no-untyped-def]  # pragma: no cover
-    """Memory for one group of rows in bytes, none if the tokens are few."""
-    size = blocks * (LEVEL_BYTES + SCALE_BYTES) + 64 if tokens >= TILE else 64
-    scratch = np.empty(size, U8)
-    return scratch[-scratch.ctypes.data % 64 :]
+def scratch_bytes(blocks: int) -> int:
+    """Return the memory that a kernel needs to unpack one group of rows of ``blocks`` blocks."""
+    return blocks * (LEVEL_BYTES + SCALE_BYTES)
 
 
 _q4_0 = product(GGMLType.Q4_0)
@@ -108,93 +80,83 @@ _q6_k = product(GGMLType.Q6_K)
 
 def _version() -> int:
     """Digest the sources of the generated code, which Numba's cache does not look at."""
-    digest = sha256()
-    for name in ("lanes", "layouts", "product", "target", "unpacking"):
-        digest.update(Path(__file__).with_name(f"{name}.py").read_bytes())
-    return int.from_bytes(digest.digest()[:7], "big")
+    names = ("lanes", "layouts", "product", "rounding", "target", "unpacking")
+    return source_digest(*(Path(__file__).with_name(f"{name}.py") for name in names))
 
 
 def _kernels(version: int) -> SimpleNamespace:
     """Define the kernels. ``version`` is in their closure, and so in the key of Numba's cache."""
 
     @njit(cache=True, nogil=True)
-    def q4_0(packed, q, scales, corrections, out, first, last):  # type: ignore[no-untyped-def]  # pragma: no cover
+    def quantize_blocks(x, q, scales, count):  # type: ignore[no-untyped-def]  # pragma: no cover
+        """Round ``count`` blocks of 32 activations, one after the other; all by address."""
+        values = row_of_floats(scales, count)
+        for block in range(count):
+            values[block] = round_block(x + 128 * block, q + 32 * block)
+        return version
+
+    @njit(cache=True, nogil=True)
+    def q4_0(  # type: ignore[no-untyped-def]
+        packed, blocks, q, scales, corrections, out, width, scratch, tokens, first, last
+    ):  # pragma: no cover
         """``d·(q − 8)``."""
-        n, blocks = scales.shape
-        _q4_0(
-            packed, blocks, q, scales, corrections, out, out.shape[1], _scratch(n, blocks),
-            n, first, last,
-        )  # fmt: skip
+        _q4_0(packed, blocks, q, scales, corrections, out, width, scratch, tokens, first, last)
         return version
 
     @njit(cache=True, nogil=True)
-    def q4_1(packed, q, scales, corrections, out, first, last):  # type: ignore[no-untyped-def]  # pragma: no cover
+    def q4_1(  # type: ignore[no-untyped-def]
+        packed, blocks, q, scales, corrections, out, width, scratch, tokens, first, last
+    ):  # pragma: no cover
         """``d·q + m``."""
-        n, blocks = scales.shape
-        _q4_1(
-            packed, blocks, q, scales, corrections, out, out.shape[1], _scratch(n, blocks),
-            n, first, last,
-        )  # fmt: skip
+        _q4_1(packed, blocks, q, scales, corrections, out, width, scratch, tokens, first, last)
         return version
 
     @njit(cache=True, nogil=True)
-    def q5_0(packed, q, scales, corrections, out, first, last):  # type: ignore[no-untyped-def]  # pragma: no cover
+    def q5_0(  # type: ignore[no-untyped-def]
+        packed, blocks, q, scales, corrections, out, width, scratch, tokens, first, last
+    ):  # pragma: no cover
         """``d·(q − 16)``."""
-        n, blocks = scales.shape
-        _q5_0(
-            packed, blocks, q, scales, corrections, out, out.shape[1], _scratch(n, blocks),
-            n, first, last,
-        )  # fmt: skip
+        _q5_0(packed, blocks, q, scales, corrections, out, width, scratch, tokens, first, last)
         return version
 
     @njit(cache=True, nogil=True)
-    def q5_1(packed, q, scales, corrections, out, first, last):  # type: ignore[no-untyped-def]  # pragma: no cover
+    def q5_1(  # type: ignore[no-untyped-def]
+        packed, blocks, q, scales, corrections, out, width, scratch, tokens, first, last
+    ):  # pragma: no cover
         """``d·q + m``."""
-        n, blocks = scales.shape
-        _q5_1(
-            packed, blocks, q, scales, corrections, out, out.shape[1], _scratch(n, blocks),
-            n, first, last,
-        )  # fmt: skip
+        _q5_1(packed, blocks, q, scales, corrections, out, width, scratch, tokens, first, last)
         return version
 
     @njit(cache=True, nogil=True)
-    def q8_0(packed, q, scales, corrections, out, first, last):  # type: ignore[no-untyped-def]  # pragma: no cover
+    def q8_0(  # type: ignore[no-untyped-def]
+        packed, blocks, q, scales, corrections, out, width, scratch, tokens, first, last
+    ):  # pragma: no cover
         """``d·q``."""
-        n, blocks = scales.shape
-        _q8_0(
-            packed, blocks, q, scales, corrections, out, out.shape[1], _scratch(n, blocks),
-            n, first, last,
-        )  # fmt: skip
+        _q8_0(packed, blocks, q, scales, corrections, out, width, scratch, tokens, first, last)
         return version
 
     @njit(cache=True, nogil=True)
-    def q4_k(packed, q, scales, corrections, out, first, last):  # type: ignore[no-untyped-def]  # pragma: no cover
+    def q4_k(  # type: ignore[no-untyped-def]
+        packed, blocks, q, scales, corrections, out, width, scratch, tokens, first, last
+    ):  # pragma: no cover
         """``d·scale·q − dmin·min``."""
-        n, blocks = scales.shape
-        _q4_k(
-            packed, blocks, q, scales, corrections, out, out.shape[1], _scratch(n, blocks),
-            n, first, last,
-        )  # fmt: skip
+        _q4_k(packed, blocks, q, scales, corrections, out, width, scratch, tokens, first, last)
         return version
 
     @njit(cache=True, nogil=True)
-    def q5_k(packed, q, scales, corrections, out, first, last):  # type: ignore[no-untyped-def]  # pragma: no cover
+    def q5_k(  # type: ignore[no-untyped-def]
+        packed, blocks, q, scales, corrections, out, width, scratch, tokens, first, last
+    ):  # pragma: no cover
         """``d·scale·q − dmin·min``."""
-        n, blocks = scales.shape
-        _q5_k(
-            packed, blocks, q, scales, corrections, out, out.shape[1], _scratch(n, blocks),
-            n, first, last,
-        )  # fmt: skip
+        _q5_k(packed, blocks, q, scales, corrections, out, width, scratch, tokens, first, last)
         return version
 
     @njit(cache=True, nogil=True)
-    def q6_k(packed, q, scales, corrections, out, first, last):  # type: ignore[no-untyped-def]  # pragma: no cover
+    def q6_k(  # type: ignore[no-untyped-def]
+        packed, blocks, q, scales, corrections, out, width, scratch, tokens, first, last
+    ):  # pragma: no cover
         """``d·scale·(q − 32)``."""
-        n, blocks = scales.shape
-        _q6_k(
-            packed, blocks, q, scales, corrections, out, out.shape[1], _scratch(n, blocks),
-            n, first, last,
-        )  # fmt: skip
+        _q6_k(packed, blocks, q, scales, corrections, out, width, scratch, tokens, first, last)
         return version
 
     return SimpleNamespace(**{name: value for name, value in locals().items() if name != "version"})
@@ -202,6 +164,7 @@ def _kernels(version: int) -> SimpleNamespace:
 
 _compiled = _kernels(_version())
 q4_0, q4_1, q5_0, q5_1 = _compiled.q4_0, _compiled.q4_1, _compiled.q5_0, _compiled.q5_1
+quantize_blocks = _compiled.quantize_blocks
 q8_0, q4_k, q5_k, q6_k = _compiled.q8_0, _compiled.q4_k, _compiled.q5_k, _compiled.q6_k
 
 
@@ -224,7 +187,7 @@ def quantize_activations(
         )
     x = np.ascontiguousarray(x)
     q, scales = np.empty((n, k), dtype=np.int8), np.empty((n, k // 32), dtype=np.float32)
-    quantize_rows(x, x.view(np.int32), q, scales)
+    quantize_blocks(address_of(x), address_of(q), address_of(scales), scales.size)
     return q, scales
 
 
@@ -240,8 +203,13 @@ def activation_corrections(
     q: NDArray[np.int8], scales: NDArray[np.float32], dtype: GGMLType
 ) -> NDArray[np.int32]:
     """Prepare what a type's constant part adds to each block, in the bits that its kernel reads."""
-    form = ("offset", "minimum", "halves").index(LAYOUTS[dtype].form)
-    per_block = 2 if form == 2 else 1
+    form, factor, per_block = correction_of(dtype)
     corrections = np.empty((scales.shape[0], per_block * scales.shape[1]), dtype=np.int32)
-    fill_corrections(activation_sums(q), scales, form, I32(correction_factor(dtype)), corrections)
+    fill_corrections(activation_sums(q), scales, form, I32(factor), corrections)
     return corrections
+
+
+def correction_of(dtype: GGMLType) -> tuple[int, int, int]:
+    """Return form and factor for ``fill_corrections``, and how many corrections a block has."""
+    form = ("offset", "minimum", "halves").index(LAYOUTS[dtype].form)
+    return form, correction_factor(dtype), 2 if form == 2 else 1

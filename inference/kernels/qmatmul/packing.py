@@ -14,6 +14,7 @@ from numba.extending import intrinsic
 from numpy.typing import NDArray
 
 from inference import threads as pool
+from inference.kernels.memory import address_of
 from inference.kernels.qmatmul.lanes import I8, I16, I32, ROWS
 from inference.kernels.qmatmul.layouts import LAYOUTS
 from inference.quant.types import GGMLType, block_size, padded_row_bytes, type_size
@@ -83,7 +84,7 @@ def _region(size: int) -> NDArray[np.uint8]:
         with suppress(OSError):
             pages.madvise(mmap.MADV_HUGEPAGE)
     region = np.frombuffer(pages, np.uint8)
-    skip = -_address(region) % _HUGE
+    skip = -address_of(region) % _HUGE
     return region[skip : skip + size]
 
 
@@ -104,17 +105,13 @@ def _read_once(raw: NDArray[np.uint8], first: int, last: int) -> Iterator[None]:
     if raw.flags.writeable or not isinstance(pages, mmap.mmap) or not hasattr(pages, "madvise"):
         yield
         return
-    start = _address(raw) - _address(np.frombuffer(pages, np.uint8))
+    start = address_of(raw) - address_of(np.frombuffer(pages, np.uint8))
     first, last = (start + first) // mmap.PAGESIZE * mmap.PAGESIZE, start + last
     with suppress(OSError):
         pages.madvise(_POPULATE_READ, first, last - first)
     yield
     with suppress(OSError):
         pages.madvise(mmap.MADV_DONTNEED, first, last - first)
-
-
-def _address(array: NDArray[np.uint8]) -> int:
-    return int(array.__array_interface__["data"][0])
 
 
 def _access(kind: Any, numba_type: Any) -> tuple[Any, Any]:

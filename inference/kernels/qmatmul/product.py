@@ -170,24 +170,15 @@ class _Product:
 def product(dtype: GGMLType) -> Any:
     """Make the product for a type, callable from compiled code.
 
-    The arrays are those of ``cpu``, contiguous; ``blocks`` counts the blocks of 32 in a row,
-    ``width`` the floats from one token's results to the next. ``scratch`` has LEVEL_BYTES +
-    SCALE_BYTES per block if there are ``TILE`` tokens or more.
+    Arguments are those of ``cpu``, int64. The scratch memory has LEVEL_BYTES + SCALE_BYTES per
+    block; it is not used for fewer than ``TILE`` tokens.
     """
     names = ("packed", "blocks", "q", "scales", "corrections", "out", "width", "scratch")
 
     def run(  # type: ignore[no-untyped-def]
         context, packed, blocks, q, scales, corrections, out, width, scratch, tokens, first, last
     ):
-        arguments = (packed, types.intp, q, scales, corrections, out, types.intp, scratch)
-
-        def generate(context, builder, signature, arguments):  # type: ignore[no-untyped-def]
-            values = [
-                builder.ptrtoint(context.make_array(kind)(context, builder, value).data, I64)
-                if isinstance(kind, types.Array)
-                else value
-                for kind, value in zip(signature.args, arguments, strict=True)
-            ]
+        def generate(context, builder, signature, values):  # type: ignore[no-untyped-def]
             tokens, first, last = values[8:]
             code = _Product(builder, dtype, **dict(zip(names, values[:8], strict=True)))
             many = builder.icmp_signed(">=", tokens, ir.Constant(I64, TILE))
@@ -210,6 +201,6 @@ def product(dtype: GGMLType) -> Any:
                         code.decode(group, loop.index)
             return context.get_dummy_value()
 
-        return types.void(*arguments, types.intp, types.intp, types.intp), generate
+        return types.void(*[types.int64] * 11), generate
 
     return intrinsic(run)

@@ -35,12 +35,13 @@ def rmsnorm(x: Float32, weight: Float32, eps: float) -> Float32:
     if not 0.0 < eps < math.inf:
         raise ValueError(f"rmsnorm: eps is {eps}, but must be positive and finite")
     out = np.empty(x.shape, np.float32)
-    _rmsnorm_rows(rows(x), np.ascontiguousarray(weight), float(eps), out.reshape(-1, x.shape[-1]))
+    rmsnorm_rows(rows(x), np.ascontiguousarray(weight), float(eps), out.reshape(-1, x.shape[-1]))
     return out
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def _rmsnorm_rows(x, weight, eps, out):  # type: ignore[no-untyped-def]  # pragma: no cover
+def rmsnorm_rows(x, weight, eps, out):  # type: ignore[no-untyped-def]  # pragma: no cover
+    """Fill ``out`` with the norm of every row; for compiled callers."""
     for row in range(x.shape[0]):
         scale = 1.0 / math.sqrt(_sum_of_squares(x[row]) / x.shape[1] + eps)
         for i in range(x.shape[1]):

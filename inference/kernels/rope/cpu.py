@@ -72,12 +72,13 @@ def rope_rotate(x: Float32, cos: Float32, sin: Float32, neox: bool = True) -> Fl
     same_size("rope", "the number of positions", cos.shape[0], "x.shape[0]", x.shape[0])
     same_size("rope", "2 · the table's angles", 2 * cos.shape[1], "x.shape[-1]", x.shape[-1])
     out = np.empty(x.shape, np.float32)
-    _rotate(np.ascontiguousarray(x), cos, sin, neox, out)
+    rotate(np.ascontiguousarray(x), cos, sin, neox, out)
     return out
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def _rotate(x, cos, sin, neox, out):  # type: ignore[no-untyped-def]  # pragma: no cover
+def rotate(x, cos, sin, neox, out):  # type: ignore[no-untyped-def]  # pragma: no cover
+    """Rotate every head of every token; ``out`` may be ``x``; for compiled callers."""
     half = cos.shape[1]
     step, offset = (1, half) if neox else (2, 1)
     for token in range(x.shape[0]):

@@ -21,10 +21,11 @@ def swiglu(gate: Float32, up: Float32) -> Float32:
         ValueError: their shapes differ.
     Contract: contracts/kernels/swiglu-kernel-v1.yaml
     """
-    return elementwise("swiglu", _swiglu, gate=gate, up=up)
+    return elementwise("swiglu", swiglu_values, gate=gate, up=up)
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def _swiglu(gate, up, out):  # type: ignore[no-untyped-def]  # pragma: no cover
+def swiglu_values(gate, up, out):  # type: ignore[no-untyped-def]  # pragma: no cover
+    """Fill ``out`` with silu(gate) · up, element by element; for compiled callers."""
     for i in range(gate.size):
         out[i] = silu_scalar(gate[i]) * up[i]

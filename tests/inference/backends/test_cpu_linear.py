@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 import inference
 from inference import Model
 from inference.backends.cpu_linear import FLOAT, INT8, PRODUCTS, LinearLayers
+from inference.backends.table import OP, QUANTIZE
 from inference.data import TINY_MODEL
 from inference.formats.base import TensorInfo
 from inference.kernels.qmatmul import FUSED_KERNELS, LAUNCHES
@@ -105,9 +106,13 @@ def test_activations_are_rounded_once_for_matrices_that_share_them(
     monkeypatch.setattr(
         cpu_linear, "quantize_activations", lambda x: rounded.append(1) or original(x)
     )
-    model.session().advance([1])
+    model.trace([1])  # operation by operation
     # q, k and v share one input, gate and up another: 4 per layer, and the output matrix.
     assert len(rounded) == 4 * model.config.layers + 1
+    compiled = model._backend.compiled(model.program)
+    assert compiled is not None
+    for table in compiled.tables:
+        assert np.count_nonzero(table.rows[:, OP] == QUANTIZE) == len(rounded)
 
 
 def test_other_rows_are_rounded_anew() -> None:

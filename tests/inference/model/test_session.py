@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from inference import Model
 from inference.errors import ContextOverflowError, InputError
-from inference.model.kv_cache import KVCache
+from inference.model.kv_cache import BlockedKVCache, KVCache
 from inference.model.session import PREFILL_TOKENS, token_ids
 
 
@@ -92,8 +92,9 @@ def test_sessions_of_one_model_do_not_mix(tiny: Model) -> None:
     assert [together[i] for i in range(len(prompts))] == alone
 
 
-def test_cache_grows_and_keeps_what_it_holds() -> None:
-    cache = KVCache(2, 1, 4, capacity=10, initial=2)
+@pytest.mark.parametrize("kind", [KVCache, BlockedKVCache])
+def test_cache_grows_and_keeps_what_it_holds(kind: type[KVCache]) -> None:
+    cache = kind(2, 1, 4, capacity=10, initial=2)
     rows = np.arange(40, dtype=np.float32).reshape(10, 4)
     for start, stop in ((0, 1), (1, 4), (4, 10)):
         cache.reserve(stop - start)
@@ -106,6 +107,29 @@ def test_cache_grows_and_keeps_what_it_holds() -> None:
         np.testing.assert_array_equal(values[:, 0], -rows)
     with pytest.raises(ContextOverflowError, match="11 tokens"):
         cache.reserve(1)
+
+
+@given(
+    pieces=st.lists(st.integers(1, 40), min_size=1, max_size=5),
+    head_dim=st.sampled_from([16, 17, 64]),
+)
+def test_both_layouts_hold_the_same_past(pieces: list[int], head_dim: int) -> None:
+    caches = [kind(2, 3, head_dim, capacity=300, initial=2) for kind in (KVCache, BlockedKVCache)]
+    values = np.random.default_rng(0)
+    for n in pieces:
+        new = values.normal(size=(2, 2, n, 3 * head_dim)).astype(np.float32)
+        for cache in caches:
+            cache.reserve(n)
+            for layer in range(2):
+                cache.append(layer, *new[layer])
+            cache.commit(n)
+    rows, blocks = (cache.snapshot() for cache in caches)
+    for mine, theirs in zip(blocks, rows, strict=True):
+        np.testing.assert_array_equal(mine, theirs)
+    again = BlockedKVCache(2, 3, head_dim, capacity=300, initial=2)
+    again.restore(*rows)
+    for mine, theirs in zip(again.snapshot(), rows, strict=True):
+        np.testing.assert_array_equal(mine, theirs)
 
 
 def test_truncation_forgets_the_end(tiny: Model) -> None:
