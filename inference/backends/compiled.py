@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 from inference import threads
 from inference.backends import table as t
 from inference.backends.buffers import Buffers
-from inference.backends.executor import TALLIES, execute
-from inference.backends.lowering import CannotLowerError, Lowering, Table
+from inference.backends.executor import TALLIES, execute, prepare
+from inference.backends.lowering import CannotLowerError, Lowering, Table, shapes_of
 from inference.backends.team import APART, STOP, SYNC_BYTES
 from inference.errors import EngineError
 from inference.kernels.gqa.blocked import padded
@@ -86,12 +86,15 @@ class CompiledProgram:
         self._frequencies = frequencies
         self._names = tuple(packed)
         self._calls = np.zeros(len(packed), np.int64)
-        self._tally = np.zeros((len(packed), TALLIES), np.int64)
+        self._tally = np.zeros(len(shapes_of(packed)) * TALLIES, np.int64)
+        self._shapes = shapes_of(packed)
+        self._launches: dict[int, Launch] = {}
         self._angles = _Angles()
         self._tables: dict[bool, Table] = {}
         self._counters = self._scratch = self._attention = aligned(0)
         self._buffers = Buffers(0)
         self._make_room(ROWS)
+        prepare()
 
     @property
     def tables(self) -> tuple[Table, ...]:
@@ -207,11 +210,11 @@ class CompiledProgram:
 
     def _tell(self) -> None:
         """Count the kernels that ran where their other callers count them."""
-        new = np.argwhere(self._tally)
-        for matrix, kernel in new.tolist():
-            weight, dtype = self._packed[self._names[matrix]], GGMLType(kernel)
-            launch = Launch(kernel_name(FUSED_KERNELS[dtype]), dtype, weight.rows, weight.cols)
-            LAUNCHES[launch] += int(self._tally[matrix, kernel])
+        for i in np.flatnonzero(self._tally).tolist():
+            if i not in self._launches:
+                shape, dtype = self._shapes[i // TALLIES], GGMLType(i % TALLIES)
+                self._launches[i] = Launch(kernel_name(FUSED_KERNELS[dtype]), dtype, *shape)
+            LAUNCHES[self._launches[i]] += int(self._tally[i])
         self._tally[:] = 0
 
 
@@ -222,17 +225,17 @@ def _pages(size: int) -> int:
 def _places(
     texts: Sequence[tuple[NDArray[np.intp], BlockedKVCache]], every_row: bool
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Return where each token stands, one row of `inference.backends.table`, and who is wanted."""
-    places: list[NDArray[np.int64]] = []
-    wanted: list[int] = []
-    begin = 0
+    """Return where each token stands (columns from POSITION to HEAD_VALUES), and who is wanted."""
+    count = sum(len(ids) for ids, _ in texts)
+    places, wanted, begin = np.zeros((count, t.PLACE), np.int64), [], 0
     for ids, cache in texts:
-        place = np.zeros((len(ids), t.PLACE), np.int64)
-        place[:, t.POSITION] = cache.length + np.arange(len(ids))
-        place[:, t.KEYS], place[:, t.VALUES] = address_of(cache.keys), address_of(cache.values)
-        place[:, t.LAYER_KEYS], place[:, t.HEAD_KEYS] = cache.keys.strides[:2]
-        place[:, t.LAYER_VALUES], place[:, t.HEAD_VALUES] = cache.values.strides[:2]
-        places.append(place)
-        begin += len(ids)
-        wanted += range(begin - len(ids), begin) if every_row else [begin - 1]
-    return np.concatenate(places), np.array(wanted, np.int64)
+        end = begin + len(ids)
+        keys, values = cache.keys, cache.values
+        places[begin:end] = (
+            cache.length, address_of(keys), address_of(values), keys.strides[0], values.strides[0],
+            keys.strides[1], values.strides[1], 0,
+        )  # fmt: skip
+        places[begin:end, t.POSITION] += np.arange(len(ids))
+        wanted += range(begin, end) if every_row else [end - 1]
+        begin = end
+    return places, np.array(wanted, np.int64)

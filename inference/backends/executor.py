@@ -7,6 +7,7 @@ compilation serves every model. The arithmetic is that of the kernels' own compi
 from __future__ import annotations
 
 import sys
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -41,7 +42,7 @@ from inference.quant.types import GGMLType
 _Q4_0, _Q4_1, _Q5_0, _Q5_1 = (int(GGMLType[name]) for name in ("Q4_0", "Q4_1", "Q5_0", "Q5_1"))
 _Q8_0, _Q4_K, _Q5_K, _Q6_K = (int(GGMLType[name]) for name in ("Q8_0", "Q4_K", "Q5_K", "Q6_K"))
 TALLIES = 32
-"""Counters per matrix, one for each kernel by the number of its type."""
+"""Counters per shape of a matrix, one for each kernel by the number of its type."""
 
 
 @njit(nogil=True)
@@ -83,10 +84,10 @@ def _multiply(  # type: ignore[no-untyped-def]
     else:
         return
     if first == 0:
-        _count(tally + 8 * (TALLIES * row[t.MATRIX] + ran))
+        _count(tally + 8 * (TALLIES * row[t.SHAPE] + ran))
 
 
-@njit(nogil=True)
+@njit(nogil=True, inline="always")
 def _linear(thread, row, frame, counter, tokens):  # type: ignore[no-untyped-def]  # pragma: no cover
     """out = x Wᵀ; then, if there is a target, target = target + out."""
     blocks, groups, chunk = row[t.BLOCKS], row[t.GROUPS], row[t.CHUNK]
@@ -109,7 +110,7 @@ def _linear(thread, row, frame, counter, tokens):  # type: ignore[no-untyped-def
                 _add(target, out + 4 * (width * token + 16 * first), 16 * (last - first))
 
 
-@njit(nogil=True)
+@njit(nogil=True, inline="always")
 def _gated(thread, row, gate, up, frame, counter, tokens):  # type: ignore[no-untyped-def]  # pragma: no cover
     """out = activation(x Wᵀ_gate) * (x Wᵀ_up), a few groups of rows at a time."""
     blocks, groups, chunk = gate[t.BLOCKS], row[t.GROUPS], row[t.CHUNK]
@@ -241,7 +242,7 @@ def _part(thread, row, real, frame, line, dense, part):  # type: ignore[no-untyp
             _correct(row, at, frame[t.SCRATCH] + frame[t.SCRATCH_BYTES] * thread)
 
 
-@njit(nogil=True)
+@njit(nogil=True, inline="always")
 def _group(thread, table, reals, begin, frame, counter, tokens):  # type: ignore[no-untyped-def]  # pragma: no cover
     head = table[begin]
     last = begin + 1 + head[t.COUNT]
@@ -325,3 +326,31 @@ def _executor(version: int) -> Any:
 
 
 execute = _executor(_version())
+
+_COMPILING_S = 1.5  # reading the cache takes less
+
+
+def prepare() -> None:
+    """Have `execute` compiled, or read from Numba's cache; tell the user if it takes a while."""
+    if execute.signatures:
+        return
+    note = threading.Timer(_COMPILING_S, _say_that_it_compiles)
+    note.daemon = True
+    note.start()
+    try:
+        execute.compile(_SIGNATURE)
+    finally:
+        note.cancel()
+
+
+def _say_that_it_compiles() -> None:
+    print(
+        "inference: compiling for this processor, which takes up to a minute the first time ...",
+        file=sys.stderr,
+        flush=True,
+    )
+
+
+_SIGNATURE = (
+    *[types.int64] * 3, types.int64[:, ::1], types.float64[:, ::1], types.int64[::1], types.int64,
+)  # fmt: skip

@@ -123,6 +123,7 @@ class Lowering:
         self._output, self._many = program.output, many
         self._buffers, self._vectors, self._packed = buffers, vectors, packed
         self._numbers = {name: i for i, name in enumerate(packed)}
+        self._shapes = shapes_of(packed)
         self._angles = angles
         unknown = {type(op).__name__ for op in self._ops if type(op) not in self._handlers}
         if unknown or not self._ops or not isinstance(self._ops[0], Embed):
@@ -415,7 +416,8 @@ class Lowering:
             t.KERNEL: int(weight.dtype), t.PACKED: address_of(weight.data),
             t.BLOCKS: rounded.blocks, t.GROUPS: groups, t.Q: rounded.q, t.SCALES: rounded.scales,
             t.FIX: rounded.fixes[form, factor], t.FIX_BYTES: 4 * per_block,
-            t.MATRIX: self._numbers[op.weight.name], t.OWN_ROWS: int(rounded.own),
+            t.MATRIX: self._numbers[op.weight.name],
+            t.SHAPE: self._shapes.index((weight.rows, weight.cols)), t.OWN_ROWS: int(rounded.own),
             t.CHUNK: CHUNK if groups < 64 * _VOCABULARY_CHUNK else _VOCABULARY_CHUNK,
         }  # fmt: skip
 
@@ -492,6 +494,11 @@ class Lowering:
         Add: _add,
         LastRow: _last_row,
     }
+
+
+def shapes_of(packed: Mapping[str, PackedWeight]) -> list[tuple[int, int]]:
+    """Return the distinct shapes of matrices, in the order in which kernels are counted by them."""
+    return list(dict.fromkeys((weight.rows, weight.cols) for weight in packed.values()))
 
 
 def _other(name: str) -> str:

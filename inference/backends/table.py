@@ -20,8 +20,9 @@ OP, WAIT, LAST, OWN_ROWS, CHUNK = range(5)
 PARTS, COUNT = 5, 6
 
 # LINEAR. FIX are the corrections, FIX_BYTES of them per block; TARGET, if any, is added to.
+# MATRIX counts calls, SHAPE the kernels that ran.
 KERNEL, PACKED, BLOCKS, GROUPS, Q, SCALES, FIX, FIX_BYTES = range(5, 13)
-OUT, WIDTH, TARGET, TARGET_WIDTH, MATRIX = range(13, 18)
+OUT, WIDTH, TARGET, TARGET_WIDTH, MATRIX, SHAPE = range(13, 19)
 
 # GATED uses GROUPS, OUT and WIDTH, too.
 ACTIVATION = 5

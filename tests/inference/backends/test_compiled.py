@@ -17,6 +17,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any, ClassVar
 
+import llvmlite.binding as llvm
 import numpy as np
 import pytest
 from numpy.typing import NDArray
@@ -35,6 +36,7 @@ from inference.quant import quantize
 from inference.quant.types import GGMLType
 from inference.trace.stages import Stage
 
+AVX2 = "+avx2,+fma,+f16c,+avx,+ssse3,+sse4.1,+sse4.2"
 GOLDEN = Path(__file__).parents[2] / "golden"
 ARCHITECTURES = ("gemma3", "llama", "qwen2", "qwen3")
 RNG = np.random.default_rng(5)
@@ -368,10 +370,36 @@ sys.exit(code)
     assert done.returncode == 0, done.stderr
 
 
+@pytest.mark.parametrize("target", [("x86-64-v3", AVX2), ("x86-64", "")], ids=["avx2", "generic"])
+def test_other_processors_to_the_bit(target: tuple[str, str], tmp_path: Path) -> None:
+    """Compiled for less than this processor has, both ways still agree; the user is told."""
+    name, features = target
+    host = {feature for feature, present in llvm.get_host_cpu_features().items() if present}
+    if not {feature[1:] for feature in features.split(",") if feature} <= host:
+        pytest.skip(f"this processor cannot run {name}")
+    done = run_child(
+        """
+from inference.backends.cpu import CpuBackend
+from inference.kernels.qmatmul.target import TARGET
+many = [session.advance(list(range(20))), session.advance([7])]
+CpuBackend.compiled = lambda *_: None
+session = model.session()
+same = [session.advance(ids) for ids in ([1, 2, 3], list(range(20)), [7])]
+assert same[0].tobytes() == first
+assert all(a.tobytes() == b.tobytes() for a, b in zip(many, same[1:], strict=True))
+print(TARGET.dot)
+""",
+        NUMBA_CPU_NAME=name, NUMBA_CPU_FEATURES=features, NUMBA_CACHE_DIR=str(tmp_path),
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.strip() == ("avx2" if features else "generic")
+    assert done.stderr.startswith("inference: compiling for this processor")
+
+
 def test_the_interpreter_ends_with_threads_asleep() -> None:
     done = run_child("print(len(first))")
     assert done.returncode == 0, done.stderr
-    assert done.stderr == ""
+    assert all("compiling" in line for line in done.stderr.splitlines())
 
 
 @pytest.mark.skipif(not hasattr(signal, "setitimer"), reason="needs timers")
