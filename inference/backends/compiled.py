@@ -227,7 +227,8 @@ def _places(
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Return where each token stands (columns from POSITION to HEAD_VALUES), and who is wanted."""
     count = sum(len(ids) for ids, _ in texts)
-    places, wanted, begin = np.zeros((count, t.PLACE), np.int64), [], 0
+    places, begin = np.zeros((count, t.PLACE), np.int64), 0
+    wanted: list[int] = []
     for ids, cache in texts:
         end = begin + len(ids)
         keys, values = cache.keys, cache.values

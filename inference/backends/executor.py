@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import sys
 import threading
+import time
 from pathlib import Path
 from typing import Any
 
@@ -327,28 +328,32 @@ def _executor(version: int) -> Any:
 
 execute = _executor(_version())
 
-_COMPILING_S = 1.5  # reading the cache takes less
+_COMPILING_S = 1.5  # of processor time; reading the cache takes less
 
 
 def prepare() -> None:
     """Have `execute` compiled, or read from Numba's cache; tell the user if it takes a while."""
     if execute.signatures:
         return
-    note = threading.Timer(_COMPILING_S, _say_that_it_compiles)
-    note.daemon = True
-    note.start()
+    done = threading.Event()
+    threading.Thread(target=_say_if_it_compiles, args=(done,), daemon=True).start()
     try:
         execute.compile(_SIGNATURE)
     finally:
-        note.cancel()
+        done.set()
 
 
-def _say_that_it_compiles() -> None:
-    print(
-        "inference: compiling for this processor, which takes up to a minute the first time ...",
-        file=sys.stderr,
-        flush=True,
-    )
+def _say_if_it_compiles(done: threading.Event) -> None:
+    begin = time.process_time()
+    while not done.wait(0.2):
+        if time.process_time() - begin > _COMPILING_S:
+            print(
+                "inference: compiling for this processor, which takes up to a minute the first "
+                "time ...",
+                file=sys.stderr,
+                flush=True,
+            )
+            return
 
 
 _SIGNATURE = (
