@@ -63,6 +63,7 @@ def check_reading(node: Expr, text: str) -> None:
         _check_part(part, text)
     _check_products(node, text)
     _check_masks(node, text)
+    _check_variables(node, text)
 
 
 def _check_part(part: Expr, text: str) -> None:
@@ -103,6 +104,15 @@ def _check_products(node: Expr, text: str) -> None:
     called = {part.function for part in walk(node) if isinstance(part, Call)}
     for letter in sorted(letters & values & called):
         raise _refusal(f"'{letter}' is called and is a value: a function or a product?", text)
+
+
+def _check_variables(node: Expr, text: str) -> None:
+    """Refuse ``Af`` for all f: the variable stands in a name that is a product."""
+    for part in walk(node):
+        if isinstance(part, Quantifier) and part.variable not in names(part.body):
+            for name in sorted(names(part.body)):
+                if part.variable in name and len(name) <= 3 and not name.islower():
+                    raise _refusal(f"'{name}' is one name or a product with {part.variable}", text)
 
 
 def _check_masks(node: Expr, text: str, bound: frozenset[str] = frozenset()) -> None:

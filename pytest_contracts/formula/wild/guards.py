@@ -31,7 +31,7 @@ _NOUN_VARIABLE = re.compile(r"((?:[A-Za-z][\w\-]*\s+)+)([^\W\d]\w*)")
 _VAGUE = frozenset(
     (
         *("some", "no", "most", "few", "many", "almost", "least", "nearly", "exactly", "only"),
-        *("except", "unless", "probability", "average", "expectation", "usually", "typically"),
+        *("except", "unless", "average", "expectation", "usually", "typically"),
         *("generally", "or", "implies", "iff", "then", "otherwise", "else"),
     )
 )
@@ -232,6 +232,8 @@ class WildGuards(WildOperators):
             raise self.error("this is neither a condition nor words")
         if words.split()[0] == "in" and len(plain) < 3:
             raise self.error("what is in what is not clear")
+        if words.startswith("with ") and "probability" in plain:
+            raise self.error("what holds with a probability does not hold always")
         if vague := next((word for word in plain if word.lower() in _VAGUE), None):
             raise self.error(f"'{vague}' makes the condition something else")
         self._jump(end)

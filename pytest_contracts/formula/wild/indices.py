@@ -10,6 +10,7 @@ from pytest_contracts.formula.binders import bind_subscripts, length_of
 from pytest_contracts.formula.tree import (
     Binary,
     Call,
+    Each,
     Expr,
     Index,
     Logic,
@@ -25,6 +26,9 @@ from pytest_contracts.formula.tree import (
 )
 
 LETTERS = frozenset("abcdefghijklmnopqrstuvwxyz")
+_SUMMED = frozenset("ijk")
+"""Letters over which a sum without limits runs; t in r_t is a moment."""
+_REDUCTIONS = frozenset({"sum", "prod", "mean", "max", "min"})
 Kind = Literal["forall", "exists"]
 Bound = tuple[str, Expr | None, str]
 """A bound variable, its set where one is given, and the words that say what it is."""
@@ -99,7 +103,14 @@ def _offset(item: Expr, variable: str) -> int | None:
 
 
 def close(claim: Expr) -> Expr:
-    """Bind the letters that are free in a claim and stand as an index: it is meant for all."""
+    """Bind the letters that are free in a claim and stand as an index.
+
+    Inside a sum they are summed over, ``Σ t_i·x_i``; elsewhere the claim is meant for all.
+
+    Raises:
+        FormulaError: a letter is free both inside a sum and outside.
+    """
+    claim = _reduced(claim, claim, frozenset())
     free = names(claim, calls=False)
     letters = {
         name
@@ -115,6 +126,52 @@ def close(claim: Expr) -> Expr:
         if over is not None:
             claim = Quantifier("forall", letter, over, body, offset=claim.offset)
     return claim
+
+
+def _reduced(node: Expr, whole: Expr, bound: frozenset[str]) -> Expr:
+    """Read ``sum(w_i)`` as ``sum(w[i] for i in range(len(w)))`` unless ``i`` is bound outside."""
+    scope = binder(node)
+    inner = bound | frozenset(scope[0] if scope is not None else ())
+    limited = isinstance(node, Call) and any(isinstance(a, Each) for a in node.arguments)
+    if isinstance(node, Call) and node.function in _REDUCTIONS and not limited:
+        body = node.arguments[0]
+        for letter in sorted(_free_indices(body) - bound, reverse=True):
+            if _count(whole, letter) > _count(body, letter):
+                message = f"whether '{letter}' is summed over is not clear"
+                raise FormulaError(message, offset=node.offset)
+            body = bind(body, letter)
+            over = index_range(body, letter) or Words()
+            body = Each(letter, over, body, offset=node.offset)
+        if body is not node.arguments[0]:
+            others = node.arguments[1:]
+            if others:
+                raise FormulaError("which arguments are summed over is not clear", offset=0)
+            return Call(node.function, (body,), node.keywords, offset=node.offset)
+    return rebuild(node, lambda child: _reduced(child, whole, inner))
+
+
+def _free_indices(body: Expr) -> frozenset[str]:
+    """Return the letters that count something and are free, as an index or as a subscript."""
+    found = {
+        item.id
+        for node in walk(body)
+        if isinstance(node, Index)
+        for item in node.items
+        if isinstance(item, Name)
+    }
+    free = names(body, calls=False)
+    found &= free
+    found |= {name[-1] for name in free if name[-2:-1] == "_"}
+    return frozenset(found & _SUMMED)
+
+
+def _count(node: Expr, letter: str) -> int:
+    """Count where a letter stands free, as a name or as the subscript of one."""
+    scope = binder(node)
+    if scope is not None and letter in scope[0]:
+        return 0
+    here = isinstance(node, Name) and (node.id == letter or node.id.endswith(f"_{letter}"))
+    return here + sum(_count(child, letter) for child in children(node))
 
 
 def _counts(letter: str, base: Expr, free: frozenset[str]) -> bool:

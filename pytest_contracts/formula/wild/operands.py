@@ -17,8 +17,6 @@ from pytest_contracts.formula.tree import (
     Name,
     Number,
     Unary,
-    names,
-    walk,
 )
 from pytest_contracts.formula.wild.indices import LETTERS, bind, domain, index_range
 from pytest_contracts.formula.wild.lexer import WildLexer
@@ -204,8 +202,7 @@ class WildOperands(Parser):
         body = self.expression(SIGN)
         if self.at("*", "@"):
             raise self.error(f"{token.text} before a product is ambiguous")
-        letters = "".join(sorted(_free_indices(body)))
-        return self._reduced(function, [(letter, None) for letter in letters], body, token)
+        return Call(function, (body,), offset=token.offset)
 
     def _limited(self, function: str, token: Token) -> Expr:
         """Parse ``{i = 1}^{n}``, ``{i in S}`` or ``{i, j}`` and what is reduced."""
@@ -255,18 +252,6 @@ def _split(node: Index) -> Index:
         case (Name(id=word),) if len(word) in (2, 3) and set(word) <= frozenset("hijklmnt"):
             return Index(node.base, tuple(Name(letter) for letter in word), offset=node.offset)
     return node
-
-
-def _free_indices(body: Expr) -> set[str]:
-    found = {
-        item.id
-        for node in walk(body)
-        if isinstance(node, Index)
-        for item in node.items
-        if isinstance(item, Name)
-    }
-    found |= {name[-1] for name in names(body, calls=False) if name[-2:-1] == "_"}
-    return {name for name in found if name in frozenset("ijkt")}
 
 
 def _bounds(start: Expr, last: Expr) -> tuple[Expr, ...]:

@@ -88,8 +88,17 @@ READINGS = {
         "“in causal mode” ⟹ j > i ⟹ scores[i, j] = −∞)"
     ),
     "n_h * d_k = 3584 for Qwen2.5-7B": "“for Qwen2.5-7B” ⟹ n_h · d_k = 3584",
+    "sum(r_t) = 1 at every iteration": "“at every iteration” ⟹ Σ r_t = 1",
     # Sums, bars, products, sets, numbers.
     "|Σ σ(x)_i - 1.0| < ε": "|sum(σ(x)[i] for i in 0..len(σ(x))) − 1.0| < ε",
+    "|CE(t, x) - (-sum(t_i * log_softmax(x)_i))| < eps": (
+        "|CE(t, x) − −sum(t[i] · log_softmax(x)[i] for i in 0..len(t))| < eps"
+    ),
+    "Σ attn_i = 1 for all i": "∀ i ∈ 0..len(attn): sum(attn[i]) = 1",
+    "log_softmax(x)_i = x_i - log(sum(exp(x_j)))": (
+        "∀ i ∈ 0..len(log_softmax(x)): "
+        "log_softmax(x)[i] = x[i] − log(sum(exp(x[j]) for j in 0..len(x)))"
+    ),
     "Σᵢⱼ CM[i,j] = n": "sum(CM[i, j] for i in 0..len(CM) for j in 0..shape(CM)[1]) = n",
     "∀i: sum_j(mask(i,j)) <= W": "∀ i: sum(mask(i, j) for j) ≤ W",
     "|F_M(x)| < infinity": "|F_M(x)| < ∞",
@@ -142,6 +151,8 @@ AMBIGUOUS = {
     "NoDrift if score < warn, Warning if warn <= score < drift": "unexpected ','",
     "Σ_{i=1}^{n} x_i = 1": "count from 0 or 1",
     "P(A|B) = 1": "given",
+    "y_i = sum(x_i * w_i)": "whether 'i' is summed over",
+    "σ(Af+B) ∈ (0, 1) for all f ∈ ℝ": "one name or a product",
     "C^-1 = C": "inverse or a reciprocal",
     "1/2x = 3": "ambiguous",
     "x_i > 0 when m_i = 1 for all i": "not clear",
