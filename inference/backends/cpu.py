@@ -156,8 +156,12 @@ class CpuBackend:
         for span in step.spans:
             span.cache.reserve(span.rows.stop - span.rows.start)
         compiled = self.compiled(program) if step.capture is None else None
-        if compiled is not None:
-            texts = [(step.ids[span.rows], span.cache) for span in step.spans]
+        texts = [
+            (step.ids[span.rows], span.cache)
+            for span in step.spans
+            if isinstance(span.cache, BlockedKVCache)
+        ]
+        if compiled is not None and len(texts) == len(step.spans):
             output = compiled.run(texts, every_row=step.every_row)
         else:
             for op in program.ops:
