@@ -204,8 +204,9 @@ def compare(root: Path, lines: Mapping[str, Sequence[str]], rounds: int) -> dict
     return costs
 
 
-def empty_cost(root: Path, rounds: int) -> float:
-    """Return the seconds that pytest with Hypothesis and NumPy takes to collect one test."""
+def start_cost(root: Path, rounds: int) -> float:
+    """Return the seconds that pytest with Hypothesis and NumPy takes to run one empty test."""
+    write_projects(root, list(KINDS), 1)
     folder = root / "one"
     folder.mkdir()
     test = IMPORTS + OWN_STRATEGY + "\n\ndef test_one():\n    pass\n"
@@ -220,7 +221,7 @@ def report(title: str, costs: Mapping[str, Sequence[Cost]], against: str, start:
     ratios = [a.seconds / b.seconds for a, b in zip(ours, theirs, strict=True)]
     net = [(a.seconds - start) / (b.seconds - start) for a, b in zip(ours, theirs, strict=True)]
     print(
-        f"{title:<44} {_median(ours):7.2f} s {_median(theirs):7.2f} s"
+        f"{title:<54} {_median(ours):7.2f} s {_median(theirs):7.2f} s"
         f"  {statistics.median(ratios):5.2f} ({min(ratios):.2f}–{max(ratios):.2f})"
         f"  {statistics.median(net):5.2f}"
         f"  {_memory(ours):5.0f} {_memory(theirs):5.0f} MiB"
@@ -245,10 +246,10 @@ def main() -> None:
     options = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="overhead-") as folder:
         root = Path(folder).resolve()
-        start = empty_cost_of(root / "start", options.rounds)
+        start = start_cost(root / "start", options.rounds)
         print(f"user and system time; starting pytest and Hypothesis takes {start:.2f} s of each")
         print(
-            f"{'':<44} {'contracts':>9} {'by hand':>9}  {'ratio (range)':<18}   net   peak memory"
+            f"{'':<54} {'contracts':>9} {'by hand':>9}  {'ratio (range)':<18}   net   peak memory"
         )
         if options.only in (None, "collect"):
             place = root / "collect"
@@ -263,12 +264,6 @@ def main() -> None:
                 title = f"run {options.run} × 100, {kind.title}"
                 report(title, costs, "same", start)
                 report("  … with Hypothesis's own arrays and integers", costs, "own", start)
-
-
-def empty_cost_of(root: Path, rounds: int) -> float:
-    """Return `empty_cost` in a project of its own."""
-    write_projects(root, list(KINDS), 1)
-    return empty_cost(root, rounds)
 
 
 if __name__ == "__main__":
