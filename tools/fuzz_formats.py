@@ -334,6 +334,10 @@ def child(format: str, seed: int, first: int, last: int) -> None:
         seeds = seeds_of(format, Path(folder))
         scratch = Path(folder) / "scratch"
         scratch.mkdir()
+        if format not in ("tokenizer", "aprt"):
+            # Importing and compiling the kernels is no part of the first case that needs them.
+            with inference.load(seeds[0], numerics="f32") as model:
+                model.forward([1, 2])
         limit = _virtual_memory() + MEMORY
         resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
         print("ready", flush=True)
