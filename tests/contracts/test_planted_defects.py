@@ -52,9 +52,8 @@ def mutated_engine(contract: Contract, mutant: Mutant, folder: Path) -> Path:
     spec = importlib.util.find_spec(target.partition(":")[0])
     assert spec is not None
     assert spec.origin is not None
-    shutil.copytree(
-        ROOT / "inference", folder / "inference", ignore=shutil.ignore_patterns("__pycache__")
-    )
+    # With what Numba has compiled, which it takes as long as a source is as old as it was.
+    shutil.copytree(ROOT / "inference", folder / "inference")
     source = folder / Path(spec.origin).relative_to(ROOT)
     assert mutant.replace is not None
     old, new = mutant.replace
