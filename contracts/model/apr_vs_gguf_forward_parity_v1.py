@@ -164,10 +164,16 @@ def kernels_follow_types(gguf_path: Path, load_cached: Load, compared: Compared)
 
 
 def check_dispatch(model: Model, compared: Compared) -> None:
+    """Check a run in one call of compiled code, and one that is observed operation by operation."""
+    for run in (model.session().advance, model.trace):
+        check_run(model, run, compared)
+
+
+def check_run(model: Model, run: Callable[[list[int]], object], compared: Compared) -> None:
     """Run one token and compare the dispatch log and the kernels' own counters with the types."""
     calls = {d.tensor: d.calls for d in model.dispatch}
     launched = LAUNCHES.total()
-    model.session().advance([1])
+    run([1])
     launched = LAUNCHES.total() - launched
     # An untied embedding is only looked up.
     unused = None if model.config.tied_embeddings else "token_embd.weight"
