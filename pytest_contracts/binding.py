@@ -20,6 +20,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 from pytest_contracts.errors import ContractBindingError, Falsified, Unavailable
 
 if TYPE_CHECKING:
+    from importlib.abc import Loader
+
     from pytest_contracts.contract.where import Where
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -124,10 +126,11 @@ def importable(package: str) -> bool:
     return package in _siblings or importlib.util.find_spec(package) is not None
 
 
-def _load_sibling(name: str) -> ModuleType:
+def load_file(name: str, path: Path, loader: Loader | None = None) -> ModuleType:
+    """Import a file under a name, once; a file that fails to import leaves nothing behind."""
     if name in sys.modules:
         return sys.modules[name]
-    spec = importlib.util.spec_from_file_location(name, _siblings[name])
+    spec = importlib.util.spec_from_file_location(name, path, loader=loader)
     assert spec is not None
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
@@ -143,7 +146,7 @@ def _load_sibling(name: str) -> ModuleType:
 def _import(module_name: str, target: str, where: Where | None) -> object:
     try:
         if module_name in _siblings:
-            return _load_sibling(module_name)
+            return load_file(module_name, _siblings[module_name])
         return importlib.import_module(module_name)
     except (Unavailable, ContractBindingError):
         raise

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import difflib
 import hashlib
-import importlib.util
 import inspect
-import sys
 from collections.abc import Callable
 from types import ModuleType
 from typing import Any
 
 import pytest
 
+from pytest_contracts.binding import load_file
 from pytest_contracts.contract.model import Claim, Contract
 from pytest_contracts.errors import ContractBindingError, ContractError, Unavailable
 
@@ -58,21 +57,8 @@ def _module(contract: Contract, config: pytest.Config) -> ModuleType:
     path = contract.sibling.resolve()
     digest = hashlib.sha256(str(path).encode()).hexdigest()[:8]
     name = f"contract_procedures_{path.stem}_{digest}"
-    if name in sys.modules:
-        return sys.modules[name]
     rewriter = getattr(config.pluginmanager, "rewrite_hook", None)
-    loader = rewriter if hasattr(rewriter, "exec_module") else None
-    spec = importlib.util.spec_from_file_location(name, path, loader=loader)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[name] = module
-    try:
-        spec.loader.exec_module(module)
-    except BaseException:
-        del sys.modules[name]
-        raise
-    return module
+    return load_file(name, path, rewriter if hasattr(rewriter, "exec_module") else None)
 
 
 def parameter_names(function: Procedure) -> tuple[str, ...]:
