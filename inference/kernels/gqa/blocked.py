@@ -17,6 +17,7 @@ from numba import njit
 from inference.kernels.arguments import Float32, float32_array, same_size
 from inference.kernels.attention.cpu import causal_softmax
 from inference.kernels.gqa import tiles
+from inference.kernels.gqa.cpu import group_size
 from inference.kernels.gqa.tiles import LANES, TILE, mix_tile, score_tile
 from inference.kernels.memory import row_of_floats
 from inference.kernels.qmatmul import lanes, target
@@ -70,8 +71,7 @@ def gqa_blocked(q: Float32, k: Float32, v: Float32, start: int | None = None) ->
     same_size("gqa", "k.shape[0]", k.shape[0], "v.shape[0]", v.shape[0])
     same_size("gqa", "k.shape[2]", k.shape[2], "v.shape[2]", v.shape[2])
     (_, heads, d), (s, kv_heads, _) = q.shape, k.shape
-    if kv_heads == 0 or heads % kv_heads:
-        raise ValueError(f"gqa: {kv_heads} key/value heads do not divide {heads} query heads")
+    group_size(heads, kv_heads)
     scores = blocked_scores(q, block_keys(k), 0, s)
     return blocked_mix(causal_softmax("gqa", scores, start), pad_values(v), 0, d)
 

@@ -41,7 +41,7 @@ def gqa_scores(q: Float32, k: Float32) -> Float32:
     k = float32_array("gqa", "k", k, ndim=3)
     same_size("gqa", "q.shape[2]", q.shape[2], "k.shape[2]", k.shape[2])
     (n, heads, d), (s, kv_heads, _) = q.shape, k.shape
-    group = _group_size(heads, kv_heads)
+    group = group_size(heads, kv_heads)
     queries = q.reshape(n, kv_heads, group, d).transpose(1, 2, 0, 3).reshape(kv_heads, group * n, d)
     products = np.matmul(queries, k.transpose(1, 2, 0))  # [KV, r·n, s]
     return scaled(products, d).reshape(heads, n, s)
@@ -71,13 +71,14 @@ def gqa_mix(weights: Float32, v: Float32) -> Float32:
     v = float32_array("gqa", "v", v, ndim=3)
     same_size("gqa", "the number of weights", weights.shape[2], "v.shape[0]", v.shape[0])
     (heads, n, s), (_, kv_heads, dv) = weights.shape, v.shape
-    group = _group_size(heads, kv_heads)
+    group = group_size(heads, kv_heads)
     mixed = np.matmul(weights.reshape(kv_heads, group * n, s), v.transpose(1, 0, 2))
     by_token: Float32 = mixed.reshape(heads, n, dv).transpose(1, 0, 2)
     return np.ascontiguousarray(by_token)
 
 
-def _group_size(heads: int, kv_heads: int) -> int:
+def group_size(heads: int, kv_heads: int) -> int:
+    """Return how many query heads share a key/value head; ValueError where that is no number."""
     if kv_heads == 0 or heads % kv_heads:
         raise ValueError(f"gqa: {kv_heads} key/value heads do not divide {heads} query heads")
     return heads // kv_heads
