@@ -12,12 +12,10 @@ from inference.cli.writing import (
     FormatOption,
     OutputOption,
     ShardOption,
-    Stopwatch,
     format_of,
-    progress_bar,
-    show_report,
     size_in_bytes,
     type_of,
+    write_model,
 )
 
 EXAMPLES = """
@@ -47,15 +45,17 @@ def app_command(
     from inference.surgery.converting import convert_model
 
     source, wanted, dtype = model_path(model), format_of(output, format), type_of(quantize)
-    watch = Stopwatch()
-    with progress_bar(source.name, shown=not as_json) as advance:
-        report = convert_model(
+    shard = size_in_bytes(max_shard_size)
+    write_model(
+        source,
+        lambda advance: convert_model(
             source,
             output,
             format=wanted,
             quantize=dtype,
             compression=compress,
-            max_shard_size=size_in_bytes(max_shard_size),
+            max_shard_size=shard,
             progress=advance,
-        )
-    show_report(report, watch.seconds, as_json=as_json)
+        ),
+        as_json=as_json,
+    )

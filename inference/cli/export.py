@@ -8,11 +8,9 @@ from inference.cli.writing import (
     FormatOption,
     OutputOption,
     ShardOption,
-    Stopwatch,
     format_of,
-    progress_bar,
-    show_report,
     size_in_bytes,
+    write_model,
 )
 
 EXAMPLES = """
@@ -39,14 +37,16 @@ def app_command(
     from inference.surgery.converting import convert_model
 
     source, wanted = model_path(model), format_of(output, format)
-    watch = Stopwatch()
-    with progress_bar(source.name, shown=not as_json) as advance:
-        report = convert_model(
+    shard = size_in_bytes(max_shard_size)
+    write_model(
+        source,
+        lambda advance: convert_model(
             source,
             output,
             format=wanted,
             compression=compress,
-            max_shard_size=size_in_bytes(max_shard_size),
+            max_shard_size=shard,
             progress=advance,
-        )
-    show_report(report, watch.seconds, as_json=as_json)
+        ),
+        as_json=as_json,
+    )

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from inference.cli.common import JsonOption, ModelArgument, model_path
-from inference.cli.writing import Stopwatch, progress_bar, show_report
+from inference.cli.writing import write_model
 
 EXAMPLES = """
 apr import model.gguf -o model.apr
@@ -33,7 +33,6 @@ def app_command(
 
     source = model_path(model)
     target = output or Path(f"{source.resolve().name.removesuffix('.gguf')}.apr")
-    watch = Stopwatch()
-    with progress_bar(source.name, shown=not as_json) as advance:
-        report = import_model(source, target, progress=advance)
-    show_report(report, watch.seconds, as_json=as_json)
+    write_model(
+        source, lambda advance: import_model(source, target, progress=advance), as_json=as_json
+    )

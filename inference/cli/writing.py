@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
@@ -90,19 +90,17 @@ def type_of(name: str | None) -> TensorType | None:
         raise typer.BadParameter(f"no type is called {name!r}; there are {known}") from None
 
 
-class Stopwatch:
-    """Seconds since it was made."""
-
-    def __init__(self) -> None:
-        self._begin = time.perf_counter()
-
-    @property
-    def seconds(self) -> float:
-        """Seconds until now."""
-        return time.perf_counter() - self._begin
+def write_model(
+    source: Path, write: Callable[[Progress | None], ConversionReport], *, as_json: bool
+) -> None:
+    """Let ``write`` write a model, under a bar that shows its progress, and print what it wrote."""
+    begin = time.perf_counter()
+    with _progress_bar(source.name, shown=not as_json) as advance:
+        report = write(advance)
+    _show_report(report, time.perf_counter() - begin, as_json=as_json)
 
 
-def show_report(report: ConversionReport, seconds: float, *, as_json: bool) -> None:
+def _show_report(report: ConversionReport, seconds: float, *, as_json: bool) -> None:
     """Print what a command wrote."""
     if as_json:
         print_json(
@@ -131,7 +129,7 @@ def show_report(report: ConversionReport, seconds: float, *, as_json: bool) -> N
 
 
 @contextmanager
-def progress_bar(title: str, *, shown: bool) -> Iterator[Progress | None]:
+def _progress_bar(title: str, *, shown: bool) -> Iterator[Progress | None]:
     """Draw a bar on standard error while a model is written."""
     if not shown or not sys.stderr.isatty():
         yield None
