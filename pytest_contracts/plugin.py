@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Generator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -136,7 +137,8 @@ def pytest_configure(config: pytest.Config) -> None:
     config.stash[_directories_key] = directories
     for path in binding_files(config):
         if not path.is_file():
-            raise pytest.UsageError(f"--contracts-binding: there is no file {path}")
+            shown = os.path.relpath(path, config.invocation_params.dir)
+            raise pytest.UsageError(f"--contracts-binding: there is no file {shown}")
     if not hasattr(config, "workerinput"):
         from pytest_contracts.report.outputs import Outputs
         from pytest_contracts.report.recorder import Recorder

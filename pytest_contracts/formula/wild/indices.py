@@ -133,7 +133,8 @@ def _reduced(node: Expr, whole: Expr, bound: frozenset[str]) -> Expr:
     scope = binder(node)
     inner = bound | frozenset(scope[0] if scope is not None else ())
     limited = isinstance(node, Call) and any(isinstance(a, Each) for a in node.arguments)
-    if isinstance(node, Call) and node.function in _REDUCTIONS and not limited:
+    reduces = isinstance(node, Call) and node.function in _REDUCTIONS and node.arguments
+    if isinstance(node, Call) and reduces and not limited:
         body = node.arguments[0]
         for letter in sorted(_free_indices(body) - bound, reverse=True):
             if _count(whole, letter) > _count(body, letter):

@@ -100,6 +100,7 @@ def refused_or_read(text: str) -> None:
 
 @given(st.lists(st.sampled_from(PIECES), max_size=14).map(" ".join))
 @example("∀ : x")
+@example("t = min()")
 @example("x for all x in {..., 1}")
 def test_pieces_of_formulas_are_read_or_refused(text: str) -> None:
     refused_or_read(text)
