@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import threading
 from collections import Counter
-from collections.abc import Callable, Hashable, Mapping, Sequence
+from collections.abc import Callable, Collection, Hashable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -186,9 +186,12 @@ class CpuBackend:
                     known = self._compiled[id(program)] = program, self._compile(program)
         return known[1]
 
+    def expect(self, program: Program) -> None:
+        """Make memory ready for a program that will run."""
+        self._linear.expect(_matrices(program))
+
     def _compile(self, program: Program) -> CompiledProgram | None:
-        names = dict.fromkeys(op.weight.name for op in program.ops if isinstance(op, Linear))
-        packed = {name: self._linear.pack(name) for name in names}
+        packed = {name: self._linear.pack(name) for name in _matrices(program)}
         try:
             return CompiledProgram(program, self._weights, self._vectors, packed, self._frequencies)
         except CannotLowerError:
@@ -299,6 +302,11 @@ class CpuBackend:
         LastRow: _last_row,
         Observe: _observe,
     }
+
+
+def _matrices(program: Program) -> Collection[str]:
+    """Return the names of what the program multiplies, each once, in order."""
+    return dict.fromkeys(op.weight.name for op in program.ops if isinstance(op, Linear))
 
 
 _HANDLERS = CpuBackend.handlers  # those whose meaning the compiled executor has

@@ -7,22 +7,26 @@ loaded; nothing falls back to another kernel.
 from __future__ import annotations
 
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
+from inference import threads as pool
 from inference.errors import InputError, UnsupportedTypeError
 from inference.kernels.matmul import matmul
 from inference.kernels.qmatmul import (
     FUSED_KERNELS,
     PackedWeight,
+    Reserved,
     kernel_name,
     multiply,
     pack,
+    packed_bytes,
     quantize_activations,
 )
+from inference.kernels.qmatmul.regions import SMALLEST, room
 from inference.model.weights import Numerics, Weight
 from inference.quant import DECODERS
 from inference.quant.types import GGMLType
@@ -78,6 +82,7 @@ class LinearLayers:
         self._matrices = matrices
         self._packed: dict[str, PackedWeight] = {}
         self._packing = threading.Lock()
+        self._memory: tuple[Collection[str], Reserved | None] = (), None
         self.log: dict[str, Dispatch] = {}
         self._rounded: tuple[Array, NDArray[np.int8], Array] | None = None
         for name, weight in matrices.items():
@@ -103,6 +108,14 @@ class LinearLayers:
         entry.calls += 1
         return y
 
+    def expect(self, names: Collection[str]) -> None:
+        """Make memory ready, beside whatever else happens, for matrices that will be packed."""
+        names = frozenset(name for name in names if self.log[name].product == INT8)
+        weights = [self._matrices[name] for name in names]
+        size = sum(room(packed_bytes(w.dtype, w.rows, w.columns)) for w in weights)
+        if size >= SMALLEST and pool.available() > 1:
+            self._memory = names, Reserved(size)
+
     def pack(self, name: str) -> PackedWeight:
         """Pack a matrix at its first product: an embedding table may never be multiplied."""
         packed = self._packed.get(name)
@@ -111,7 +124,14 @@ class LinearLayers:
                 packed = self._packed.get(name)
                 if packed is None:
                     weight = self._matrices[name]
-                    packed = pack(weight.packed, weight.dtype, weight.rows, weight.columns)
+                    names, memory = self._memory
+                    packed = pack(
+                        weight.packed,
+                        weight.dtype,
+                        weight.rows,
+                        weight.columns,
+                        memory if name in names else None,
+                    )
                     self._packed[name] = packed
         return packed
 

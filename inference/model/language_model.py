@@ -58,6 +58,7 @@ class Model:
         self.program = program or build_program(self.config)
         self._weights = resolve(file, self.program, f32_cache_bytes)
         self._executor: CpuBackend | None = CpuBackend(self._weights, numerics)
+        self._executor.expect(self.program)
 
     @classmethod
     def open(

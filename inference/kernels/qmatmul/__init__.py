@@ -26,7 +26,8 @@ from inference.kernels.qmatmul.cpu import (
 )
 from inference.kernels.qmatmul.lanes import ROWS
 from inference.kernels.qmatmul.layouts import LAYOUTS
-from inference.kernels.qmatmul.packing import interleave
+from inference.kernels.qmatmul.packing import interleave, packed_bytes
+from inference.kernels.qmatmul.regions import Memory, Reserved
 from inference.quant.types import GGMLType, block_size, padded_row_bytes
 
 __all__ = [
@@ -34,10 +35,12 @@ __all__ = [
     "LAUNCHES",
     "Launch",
     "PackedWeight",
+    "Reserved",
     "activation_sums",
     "kernel_name",
     "multiply",
     "pack",
+    "packed_bytes",
     "qmatmul",
     "quantize_activations",
 ]
@@ -86,8 +89,10 @@ class PackedWeight:
     launch: Launch
 
 
-def pack(raw: NDArray[np.uint8], dtype: GGMLType, rows: int, cols: int) -> PackedWeight:
-    """Prepare a weight [rows, cols] given as the bytes of its blocks.
+def pack(
+    raw: NDArray[np.uint8], dtype: GGMLType, rows: int, cols: int, memory: Memory | None = None
+) -> PackedWeight:
+    """Prepare a weight [rows, cols] given as the bytes of its blocks, in ``memory`` if given.
 
     Raises:
         UnsupportedTypeError: no fused kernel reads this type.
@@ -106,7 +111,7 @@ def pack(raw: NDArray[np.uint8], dtype: GGMLType, rows: int, cols: int) -> Packe
         )
     launch = Launch(kernel_name(kernel), dtype, rows, cols)
     unit = 32 * LAYOUTS[dtype].blocks
-    data = interleave(np.ascontiguousarray(raw).reshape(-1), dtype, rows, cols)
+    data = interleave(np.ascontiguousarray(raw).reshape(-1), dtype, rows, cols, memory)
     return PackedWeight(dtype, rows, cols, data, -(-cols // unit) * unit, kernel, launch)
 
 

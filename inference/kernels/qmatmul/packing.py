@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import mmap
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from typing import Any
@@ -17,15 +16,26 @@ from inference import threads as pool
 from inference.kernels.memory import address_of
 from inference.kernels.qmatmul.lanes import I8, I16, I32, ROWS
 from inference.kernels.qmatmul.layouts import LAYOUTS
+from inference.kernels.qmatmul.regions import Memory, Shared
 from inference.quant.types import GGMLType, block_size, padded_row_bytes, type_size
 
 _CHUNK_BYTES = 1 << 20
-_HUGE = 1 << 21
-_REGION = 1 << 25
 _POPULATE_READ = 22  # MADV_POPULATE_READ of Linux 5.14, which Python does not name
 
 
-def interleave(raw: NDArray[np.uint8], dtype: GGMLType, rows: int, cols: int) -> NDArray[np.uint8]:
+def packed_bytes(dtype: GGMLType, rows: int, cols: int) -> int:
+    """Return the size of a weight laid out for its kernel."""
+    blocks, per_unit = -(-cols // block_size(dtype)), _blocks_per_unit(dtype)
+    return -(-rows // ROWS) * -(-blocks // per_unit) * LAYOUTS[dtype].size
+
+
+def _blocks_per_unit(dtype: GGMLType) -> int:
+    return 32 * LAYOUTS[dtype].blocks // block_size(dtype)
+
+
+def interleave(
+    raw: NDArray[np.uint8], dtype: GGMLType, rows: int, cols: int, memory: Memory | None = None
+) -> NDArray[np.uint8]:
     """Lay out a weight for its kernel, see ``layouts``: rows and units are filled up with zeros.
 
     Shapes:
@@ -34,10 +44,10 @@ def interleave(raw: NDArray[np.uint8], dtype: GGMLType, rows: int, cols: int) ->
     """
     layout = LAYOUTS[dtype]
     row_bytes, blocks = padded_row_bytes(dtype, cols), -(-cols // block_size(dtype))
-    per_unit = 32 * layout.blocks // block_size(dtype)
+    per_unit = _blocks_per_unit(dtype)
     group = -(-blocks // per_unit) * layout.size
     groups = -(-rows // ROWS)
-    packed = _memory.take(groups * group)
+    packed = (memory or _shared).take(packed_bytes(dtype, rows, cols))
 
     def work(first: int, last: int) -> None:
         with _read_once(raw, ROWS * first * row_bytes, min(rows, ROWS * last) * row_bytes):
@@ -52,43 +62,7 @@ def interleave(raw: NDArray[np.uint8], dtype: GGMLType, rows: int, cols: int) ->
     return packed
 
 
-class _Memory:
-    """Zeros in large regions with huge pages, where a stream of weights reads a third faster.
-
-    A region lives as long as an array in it does. No part of it is handed out twice.
-    """
-
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._region = np.zeros(0, np.uint8)
-
-    def take(self, size: int) -> NDArray[np.uint8]:
-        """Return ``size`` zeros that begin on a cache line."""
-        with self._lock:
-            if size > self._region.size:
-                fresh = _region(size)
-                if size >= _REGION:
-                    return fresh[:size]
-                self._region = fresh
-            part, self._region = self._region[:size], self._region[-(-size // 64) * 64 :]
-            return part
-
-
-def _region(size: int) -> NDArray[np.uint8]:
-    size = -(-max(size, _REGION) // _HUGE) * _HUGE
-    if hasattr(mmap, "MAP_PRIVATE"):
-        pages = mmap.mmap(-1, size + _HUGE, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
-    else:
-        pages = mmap.mmap(-1, size + _HUGE)
-    if hasattr(mmap, "MADV_HUGEPAGE"):
-        with suppress(OSError):
-            pages.madvise(mmap.MADV_HUGEPAGE)
-    region = np.frombuffer(pages, np.uint8)
-    skip = -address_of(region) % _HUGE
-    return region[skip : skip + size]
-
-
-_memory = _Memory()
+_shared = Shared()
 
 
 @contextmanager

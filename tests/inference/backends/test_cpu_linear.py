@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 import inference
 from inference import Model
+from inference.backends import cpu_linear
 from inference.backends.cpu_linear import FLOAT, INT8, PRODUCTS, LinearLayers
 from inference.backends.table import OP, QUANTIZE
 from inference.data import TINY_MODEL
@@ -55,6 +56,25 @@ def test_integer_product_is_near_the_float_one(dtype: GGMLType) -> None:
     scale = np.abs(exact).max()
     assert np.abs(results["f32"] - exact).max() < 1e-5 * scale
     assert 1e-5 * scale < np.abs(results["fused"] - exact).max() < 0.02 * scale
+
+
+def test_expected_matrices_are_packed_in_the_memory_made_ready_for_them(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    weights = [weight_of(dtype, 33, 512) for dtype in (GGMLType.Q8_0, GGMLType.Q4_K, GGMLType.Q6_K)]
+    matrices = {weight.name: weight for weight in weights}
+    first, second, third = matrices
+    alone = {name: LinearLayers(matrices, "fused").pack(name).data for name in matrices}
+    monkeypatch.setattr(cpu_linear, "SMALLEST", 1)
+    monkeypatch.setattr(cpu_linear.pool, "available", lambda: 2)
+    linear = LinearLayers(matrices, "fused")
+    linear.expect([third, first])
+    packed = {name: linear.pack(name).data for name in matrices}
+    for name in matrices:
+        np.testing.assert_array_equal(packed[name], alone[name])
+    apart = packed[third].ctypes.data - packed[first].ctypes.data
+    assert 0 < apart < packed[first].size + 64
+    assert not 0 < packed[second].ctypes.data - packed[first].ctypes.data < 1 << 20
 
 
 def test_strips_give_the_whole_product(monkeypatch: pytest.MonkeyPatch) -> None:
