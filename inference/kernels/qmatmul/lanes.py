@@ -9,7 +9,7 @@ Saturation: AVX2's ``pmaddubsw`` adds two products in 16 bits. Levels up to 63 s
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from llvmlite import ir
@@ -138,13 +138,19 @@ class Lanes:
                 words = b.bitcast(weights, WORDS)
                 return self._call("llvm.x86.avx512.vpdpbusd.512", WORDS, [total, words, x])
             case "vnni256":
-                parts = [self._low_high(v) for v in (total, b.bitcast(weights, WORDS), x)]
+                parts = (self._parts(v, 2) for v in (total, b.bitcast(weights, WORDS), x))
                 return self._join(
                     self._call("llvm.x86.avx512.vpdpbusd.256", vector(I32, 8), arguments)
                     for arguments in zip(*parts, strict=True)
                 )
             case "avx2":
                 return b.add(total, self._dot_avx2(weights, b.bitcast(x, BYTES), signed))
+            case "sdot":  # levels up to 127 are the same signed
+                parts = (self._parts(v, 4) for v in (total, weights, b.bitcast(x, BYTES)))
+                return self._join(
+                    self._call("llvm.aarch64.neon.sdot.v4i32.v16i8", vector(I32, 4), arguments)
+                    for arguments in zip(*parts, strict=True)
+                )
             case "generic":
                 return b.add(total, self._dot_generic(weights, b.bitcast(x, PAIRS), signed))
 
@@ -161,7 +167,7 @@ class Lanes:
                 vector(I32, 8),
                 [self._call("llvm.x86.avx2.pmadd.ub.sw", vector(I16, 16), pair), ones],
             )
-            for pair in zip(self._low_high(weights), self._low_high(x), strict=True)
+            for pair in zip(self._parts(weights, 2), self._parts(x, 2), strict=True)
         )
 
     def _dot_generic(self, weights: Any, x: Any, signed: bool) -> Any:
@@ -173,17 +179,22 @@ class Lanes:
         sums = b.bitcast(b.add(low, high), WORDS)
         return b.add(b.ashr(b.shl(sums, sixteen), sixteen), b.ashr(sums, sixteen))
 
-    def _low_high(self, value: Any) -> list[Any]:
-        half = value.type.count // 2
+    def _parts(self, value: Any, count: int) -> list[Any]:
+        size = value.type.count // count
         return [
             self.builder.shuffle_vector(
-                value, value, ir.Constant(vector(I32, half), list(range(first, first + half)))
+                value, value, ir.Constant(vector(I32, size), list(range(first, first + size)))
             )
-            for first in (0, half)
+            for first in range(0, value.type.count, size)
         ]
 
-    def _join(self, parts: Any) -> Any:
-        low, high = parts
+    def _join(self, parts: Iterable[Any]) -> Any:
+        found = list(parts)
+        while len(found) > 1:
+            found = [self._joined(*found[i : i + 2]) for i in range(0, len(found), 2)]
+        return found[0]
+
+    def _joined(self, low: Any, high: Any) -> Any:
         order = ir.Constant(vector(I32, 2 * low.type.count), list(range(2 * low.type.count)))
         return self.builder.shuffle_vector(low, high, order)
 

@@ -13,7 +13,7 @@ from typing import Literal
 import llvmlite.binding as llvm
 from numba.core import config
 
-Dot = Literal["vnni512", "vnni256", "avx2", "generic"]
+Dot = Literal["vnni512", "vnni256", "avx2", "sdot", "generic"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +61,8 @@ def choose(features: frozenset[str]) -> Target:
         dot = "vnni256"
     elif "avx2" in features:
         dot = "avx2"
+    elif "dotprod" in features:
+        dot = "sdot"
     arm = platform.machine() in ("aarch64", "arm64")  # both are part of ARMv8
     return Target(dot, half=arm or "f16c" in features, fma=arm or "fma" in features)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import platform
 import subprocess
 import sys
 from pathlib import Path
@@ -12,9 +13,10 @@ import numpy as np
 import pytest
 
 from inference.kernels.qmatmul import multiply, pack, quantize_activations
-from inference.kernels.qmatmul.target import choose, enabled_features
+from inference.kernels.qmatmul.target import Target, choose, enabled_features
 from inference.quant.types import GGMLType, block_size, type_size
 
+ARM = platform.machine() in ("aarch64", "arm64")
 AVX2 = "+avx2,+fma,+f16c,+avx,+ssse3,+sse4.1,+sse4.2"
 AVX512 = AVX2 + ",+avx512f,+avx512bw,+avx512vl,+avx512vnni"
 TARGETS = {
@@ -47,6 +49,7 @@ def test_the_best_instruction_is_chosen() -> None:
         assert target.dot == dot
         assert target.unsigned == (dot in ("vnni512", "vnni256"))
     assert choose(frozenset({"avx512vnni", "avx512vl"})).dot == "vnni256"
+    assert choose(frozenset({"neon", "dotprod"})) == Target("sdot", half=ARM, fma=ARM)
 
 
 def test_features_are_those_that_numba_uses(monkeypatch: pytest.MonkeyPatch) -> None:
