@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import io
-import os
 import sys
-import tempfile
 from collections.abc import Callable
 from contextlib import closing, suppress
 from json import dumps
@@ -31,6 +29,7 @@ from inference.cli.sampling_options import (
     TopPOption,
 )
 from inference.errors import EngineError
+from inference.staging import staged_file
 
 if TYPE_CHECKING:
     from inference.decode.conversation import Conversation
@@ -162,12 +161,7 @@ def _command(conversation: Conversation, text: str) -> None:
 
 
 def _save(conversation: Conversation, path: Path) -> None:
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}-")
-    try:
-        with os.fdopen(handle, "w", encoding="utf-8") as out:
-            out.write(dumps({"messages": conversation.messages}, indent=2, ensure_ascii=False))
-        os.replace(temporary, path)
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
-        raise
+    text = dumps({"messages": conversation.messages}, indent=2, ensure_ascii=False)
+    with staged_file(path) as temporary:
+        temporary.write_text(text, encoding="utf-8")
     typer.echo(f"{path}: {len(conversation.messages)} messages", err=True)

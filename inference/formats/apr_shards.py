@@ -23,8 +23,8 @@ from inference.formats.base import TensorInfo
 from inference.formats.compression import Compression
 from inference.formats.mapped import Closing
 from inference.formats.safetensors_writer import split
-from inference.formats.staging import staged_directory
 from inference.formats.writing import TensorSource, refuse_duplicates
+from inference.staging import staged_directory
 
 MAX_SHARDS = 99_999
 PATTERN = "model-{index}-of-{count}.apr"

@@ -14,9 +14,9 @@ from inference.formats.apr import AprFile
 from inference.formats.apr_layout import Flag, Header
 from inference.formats.compression import FLAGS, MAX_RATIO, Compression, packer
 from inference.formats.jsonfile import dump_object
-from inference.formats.staging import staged_file
 from inference.formats.writing import TensorSource, checked_pieces
 from inference.quant.types import is_quantized
+from inference.staging import staged_file
 
 _PIECE = 1 << 22
 _NO_FLAGS = Flag(0)

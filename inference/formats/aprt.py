@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from inference.errors import ModelFileError
-from inference.formats.staging import staged_file
+from inference.staging import staged_file
 
 MAGIC = b"APRT"
 WHOLE_MODEL = 0xFFFF_FFFF

@@ -17,9 +17,9 @@ from gguf.constants import GGUFValueType
 from inference.errors import ModelFileError
 from inference.formats.gguf import MAGIC, MAX_DIMS, MAX_NAME, SCALARS, GgufFile
 from inference.formats.layout import swap
-from inference.formats.staging import staged_file
 from inference.formats.writing import TensorSource, checked_pieces, refuse_duplicates
 from inference.quant.types import AprType
+from inference.staging import staged_file
 
 VERSION = 3
 

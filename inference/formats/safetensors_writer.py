@@ -11,9 +11,9 @@ from inference.errors import InputError, ModelFileError
 from inference.formats.hf import INDEX, SINGLE, HfDirectory
 from inference.formats.jsonfile import dump_object
 from inference.formats.safetensors import DTYPES, MAX_HEADER
-from inference.formats.staging import staged_directory
 from inference.formats.writing import TensorSource, checked_pieces, refuse_duplicates
 from inference.quant.types import TensorType
+from inference.staging import staged_directory
 
 _NAMES: Mapping[TensorType, str] = {dtype: name for name, dtype in DTYPES.items()}
 SAFETENSORS_TYPES = frozenset(_NAMES)

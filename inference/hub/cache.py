@@ -12,8 +12,8 @@ import os
 import shutil
 from pathlib import Path
 
-from inference.formats.staging import staged_file
 from inference.hub.registry import MODELS, Model, model
+from inference.staging import staged_file
 
 _STAMP = "verified.json"
 

@@ -115,7 +115,7 @@ class Model:
         return recorder.finish(tuple(int(i) for i in ids), logits[-1])
 
     def save_session(self, session: Session, path: str | Path) -> None:
-        """Write a session of this model to a file; ``OSError`` where that is not possible."""
+        """Write a session of this model to a file; ``ModelFileError`` if it cannot be."""
         save_session(session, Path(path), identity(self.file, self.config, self.numerics))
 
     def load_session(self, path: str | Path) -> Session:

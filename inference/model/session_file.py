@@ -7,8 +7,6 @@ that a damaged file or another model's is refused instead of continued.
 from __future__ import annotations
 
 import hashlib
-import os
-import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,6 +17,7 @@ from numpy.typing import NDArray
 from inference.errors import InputError, ModelFileError
 from inference.formats.base import ModelFile
 from inference.model.config import ModelConfig
+from inference.staging import staged_file
 
 if TYPE_CHECKING:
     from inference.model.session import Session
@@ -41,7 +40,7 @@ def identity(file: ModelFile, config: ModelConfig, numerics: str) -> str:
 def save_session(session: Session, path: Path, model: str) -> None:
     """Write a session of the model with that identity; an old file gives way when all is written.
 
-    ``OSError`` when the file cannot be written; nothing is left of it then.
+    ``ModelFileError`` when the file cannot be written; nothing is left of it then.
     """
     from safetensors.numpy import save
 
@@ -49,14 +48,8 @@ def save_session(session: Session, path: Path, model: str) -> None:
     arrays: dict[str, NDArray[Any]]
     arrays = {"ids": np.array(session.ids, np.int64), "keys": keys, "values": values}
     metadata = {"format": FORMAT, "model": model, "sha256": _digest(arrays)}
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}-")
-    try:
-        with os.fdopen(handle, "wb") as out:
-            out.write(save(arrays, metadata=metadata))
-        os.replace(temporary, path)
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
-        raise
+    with staged_file(path) as temporary:
+        temporary.write_bytes(save(arrays, metadata=metadata))
 
 
 def load_session(session: Session, path: Path, model: str) -> None:

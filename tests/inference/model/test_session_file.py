@@ -11,7 +11,7 @@ import pytest
 from safetensors.numpy import load_file, save_file
 
 import inference
-from inference import Model
+from inference import Model, staging
 from inference.data import TINY_MODEL
 from inference.errors import EngineError, InputError, ModelFileError
 from inference.model import session_file
@@ -60,8 +60,8 @@ def test_a_failed_save_keeps_the_old_file(
     def full(*_: Any) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(session_file.os, "replace", full)
-    with pytest.raises(OSError, match="No space"):
+    monkeypatch.setattr(staging.os, "replace", full)
+    with pytest.raises(ModelFileError, match="No space"):
         tiny.save_session(tiny.session(), saved)
     assert saved.read_bytes() == before
     assert list(saved.parent.iterdir()) == [saved]

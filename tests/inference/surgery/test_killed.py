@@ -21,7 +21,7 @@ import pytest
 
 import inference
 from inference.data import TINY_MODEL
-from inference.formats.staging import SUFFIX
+from inference.staging import SUFFIX
 
 KILLS = int(os.environ.get("KILL_COUNT", "4"))
 ROOT = Path(inference.__file__).parents[1]

@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 
 import inference
+from inference import staging
 from inference.errors import ModelFileError
-from inference.formats import staging
-from inference.formats.staging import remove_leftovers, staged_directory, staged_file
+from inference.staging import remove_leftovers, staged_directory, staged_file
 
 
 def names(path: Path) -> list[str]:
@@ -71,7 +71,7 @@ def test_what_the_system_refuses_is_a_typed_error(tmp_path: Path) -> None:
 HOLDER = """
 import sys, time
 from pathlib import Path
-from inference.formats.staging import staged_file, staged_directory
+from inference.staging import staged_file, staged_directory
 
 stage = staged_file if sys.argv[2] == "file" else staged_directory
 with stage(Path(sys.argv[1])) as temporary:
