@@ -12,8 +12,9 @@ from numpy.typing import NDArray
 from inference import threads
 from inference.backends import table as t
 from inference.backends.buffers import Buffers
+from inference.backends.entries import CannotLowerError
 from inference.backends.executor import TALLIES, execute, prepare
-from inference.backends.lowering import CannotLowerError, Lowering, Table, shapes_of
+from inference.backends.lowering import Lowering, Table, shapes_of
 from inference.backends.team import APART, STOP, SYNC_BYTES
 from inference.errors import EngineError
 from inference.kernels.gqa.blocked import padded

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from inference.backends.compiled import CompiledProgram
 from inference.backends.cpu_linear import Dispatch, LinearLayers
-from inference.backends.lowering import CannotLowerError
+from inference.backends.entries import CannotLowerError
 from inference.kernels.geglu import geglu, gelu
 from inference.kernels.gqa import (
     blocked_mix,

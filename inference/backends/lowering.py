@@ -8,7 +8,7 @@ Threads meet only where one may read or overwrite what another has written.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from inference.backends import table as t
 from inference.backends.buffers import Buffers
+from inference.backends.entries import TOKENS, CannotLowerError, Entries, Group, Part, Rounded, int8
 from inference.backends.lifetimes import head_parts, is_dead, touched, widths
 from inference.kernels.memory import address_of
 from inference.kernels.qmatmul import PackedWeight
@@ -30,7 +31,6 @@ from inference.model.ops import (
     LastRow,
     Linear,
     Observe,
-    Op,
     Program,
     Remember,
     RmsNorm,
@@ -42,14 +42,9 @@ from inference.model.ops import (
 CHUNK = 4
 """Groups of 16 rows that a thread takes at a time: as many cache lines of a token's result."""
 _VOCABULARY_CHUNK = 32
-_TOKENS = 8  # tokens that a thread takes at a time
 _BLOCK_TOKENS = 16  # tokens whose keys share cache lines
 
 _ACTIVATIONS: Mapping[type, int] = {SwiGlu: t.SILU, GeGlu: t.GELU}
-
-
-class CannotLowerError(Exception):
-    """The program holds something that a table cannot express; it runs op by op instead."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,43 +65,7 @@ class Table:
     last_row: bool
 
 
-@dataclass(slots=True)
-class _Rounded:
-    """A buffer in int8, in blocks of 32; ``own``: every thread has its copy."""
-
-    q: int
-    scales: int
-    blocks: int
-    fixes: dict[tuple[int, int], int]
-    own: bool = False
-
-
-@dataclass(slots=True)
-class _Part:
-    """A row of a group: the buffers that it reads and writes, and the columns that are known."""
-
-    op: int
-    x: str
-    out: str | None
-    columns: dict[int, int]
-    reals: dict[int, float] = field(default_factory=dict)
-
-
-@dataclass(slots=True)
-class _Group:
-    """Parts that are done unit by unit; ``plain``: only norms and rounding."""
-
-    parts: int
-    name: str
-    rows: list[_Part] = field(default_factory=list)
-    reads: set[str] = field(default_factory=set)
-    writes: set[str] = field(default_factory=set)
-    rounded: dict[str, list[_Rounded]] = field(default_factory=dict)
-    chunk: int = 1
-    plain: bool = True
-
-
-class Lowering:
+class Lowering(Entries):
     """One pass over a program. ``many``: for more than one token."""
 
     def __init__(
@@ -119,9 +78,9 @@ class Lowering:
         *,
         many: bool,
     ) -> None:
-        self._ops: list[Any] = [op for op in program.ops if not isinstance(op, Observe)]
-        self._output, self._many = program.output, many
-        self._buffers, self._vectors, self._packed = buffers, vectors, packed
+        ops = [op for op in program.ops if not isinstance(op, Observe)]
+        super().__init__(ops, program.output, buffers, many=many)
+        self._vectors, self._packed = vectors, packed
         self._numbers = {name: i for i, name in enumerate(packed)}
         self._shapes = shapes_of(packed)
         self._angles = angles
@@ -132,17 +91,6 @@ class Lowering:
         for name in {name for wide in self._widths for name in wide}:
             widest = max(wide.get(name, 0) for wide in self._widths)
             buffers.widths[name] = buffers.widths[_other(name)] = -(-widest // ROWS) * ROWS
-        self._at = 0
-        self._last = False  # only wanted tokens go on
-        self._dense: set[str] = set()
-        self._names: dict[str, str] = {}  # of buffers that are elsewhere at the moment
-        self._group: _Group | None = None
-        self._rounded: dict[str, list[_Rounded]] = {}
-        self._rows: list[dict[int, int]] = []
-        self._reals: list[dict[int, float]] = []
-        self._labels: dict[int, str] = {}
-        self._read: set[str] = set()  # since the threads last met
-        self._written: set[str] = set()
         self._scratch = 4096
 
     def table(self) -> Table:
@@ -152,119 +100,15 @@ class Lowering:
             op = self._ops[self._at]
             self._at += self._handlers[type(op)](self, op)
         self._flush()
-        shape = len(self._rows), t.COLUMNS
-        rows, reals = np.zeros(shape, np.int64), np.zeros(shape)
-        for i, (row, real) in enumerate(zip(self._rows, self._reals, strict=True)):
-            rows[i, list(row)] = list(row.values())
-            reals[i, list(real)] = list(real.values())
         attends = [op for op in self._ops if isinstance(op, Attend)]
         return Table(
-            rows, reals, self._labels, self._scratch,
+            *self._arrays(), self._labels, self._scratch,
             max((op.heads // op.kv_heads for op in attends), default=0),
             max((op.head_dim for op in attends), default=0),
             self._widths[-1][self._output], self._last,
         )  # fmt: skip
 
-    # Entries and groups
-
-    def _place(self, name: str) -> tuple[int, int]:
-        return self._buffers.place(self._names.get(name, name))
-
-    def _now(self, names: set[str]) -> set[str]:
-        """Return what buffers are called at the moment."""
-        return {self._names.get(name, name) for name in names}
-
-    def _emit(self, label: str, row: dict[int, int], reads: set[str], writes: set[str]) -> None:
-        """Append the first row of an entry; threads meet before it if it could come too early."""
-        wait = bool(reads & self._written or writes & (self._read | self._written))
-        if wait:
-            self._read, self._written = set(), set()
-        self._read |= reads
-        self._written |= writes
-        self._labels[len(self._rows)] = label
-        self._rows.append({t.WAIT: int(wait), t.LAST: int(self._last), **row})
-        self._reals.append({})
-
-    def _part(
-        self, op: Op, part: _Part, parts: int, *, plain: bool = False, chunk: int = _TOKENS
-    ) -> int:
-        """Add a row to the open group, or open another if that has other parts."""
-        if self._group is not None and self._group.parts != parts:
-            self._flush()
-        name = type(op).__name__
-        if self._group is None:
-            self._group = _Group(parts, name)
-        elif not self._group.name.endswith(name):
-            self._group.name += f"+{name}"
-        group = self._group
-        reads, writes = touched(op)
-        group.reads |= reads
-        group.writes |= writes
-        group.plain &= plain
-        group.chunk = max(group.chunk, chunk if self._many else 1)
-        group.rows.append(part)
-        for name in writes:
-            self._rounded.pop(name, None)
-        return 1
-
-    def _flush(self) -> None:
-        """Write the open group into the table."""
-        group, self._group = self._group, None
-        if group is None:
-            return
-        own = (
-            not self._many
-            and group.plain
-            and self._output not in group.writes
-            and is_dead(group.writes, self._ops, self._at, group.rounded)
-        )
-        rows, shared, private = [], set[str](), set[str]()
-        for part in group.rows:
-            if part.x not in private:
-                shared.add(part.x)
-            rows.append(self._placed(part, own, private))
-            if part.out is not None:
-                private.add(part.out)
-        for copies in group.rounded.values():
-            for rounded in copies:
-                rounded.own = own
-        head = {
-            t.OP: t.GROUP, t.PARTS: group.parts, t.COUNT: len(rows), t.CHUNK: group.chunk,
-            t.OWN_ROWS: int(own),
-        }  # fmt: skip
-        if own:
-            self._emit(group.name, head, self._now(shared), set())
-        else:
-            rounds = {_int8(name) for name in group.rounded}
-            reads, writes = self._now(group.reads), self._now(group.writes)
-            self._emit(group.name, head, reads, writes | rounds)
-        self._rows += rows
-        self._reals += [part.reals for part in group.rows]
-
-    def _placed(self, part: _Part, own: bool, private: set[str]) -> dict[int, int]:
-        """Fill in where a part finds its buffers, and in which of their rows."""
-        row = {t.OP: part.op, **part.columns}
-
-        def row_of(name: str) -> int:
-            if own:
-                return t.OWN if name in private else t.ROW
-            return t.DENSE if name in self._dense else t.ROW
-
-        if part.x != self._output:
-            row[t.X], row[t.X_WIDTH] = self._place(part.x)
-        else:
-            row[t.X_WIDTH] = self._buffers.widths[part.x]
-        row[t.X_AT] = row_of(part.x)
-        if part.op in (t.QUANTIZE, t.CORRECT):
-            row[t.ROUND_AT] = t.OWN if own else t.DENSE if self._last else t.ROW
-        elif part.out is not None:
-            if part.out == self._output:
-                raise CannotLowerError("an operation other than a product makes the output")
-            row[t.Y], row[t.Y_WIDTH] = self._place(part.out)
-            row[t.Y_AT] = t.OWN if own else row_of(part.out)
-        return row
-
-    # Operations; each returns how many operations it has dealt with
+    # Each method for an operation returns how many operations it has dealt with.
 
     def _size(self, name: str) -> int:
         return self._widths[self._at][name]
@@ -272,7 +116,7 @@ class Lowering:
     def _in_place(self, op: Any, kind: int, columns: dict[int, int], real: float = 0.0) -> int:
         parts = head_parts(self._ops, self._at, op.x)
         sizes = {t.X_SIZE: self._size(op.x) // parts}
-        return self._part(op, _Part(kind, op.x, None, sizes | columns, {t.REAL: real}), parts)
+        return self._part(op, Part(kind, op.x, None, sizes | columns, {t.REAL: real}), parts)
 
     def _rms_norm(self, op: RmsNorm) -> int:
         weight = self._vectors[op.weight.name]
@@ -282,7 +126,7 @@ class Lowering:
         size = self._size(op.x) // parts
         columns = {t.X_SIZE: size, t.Y_SIZE: size, t.PARAMETER: address_of(weight),
                    t.HEAD: weight.size}  # fmt: skip
-        part = _Part(t.NORM, op.x, op.out, columns, {t.REAL: op.eps})
+        part = Part(t.NORM, op.x, op.out, columns, {t.REAL: op.eps})
         return self._part(op, part, parts, plain=True)
 
     def _add_bias(self, op: AddBias) -> int:
@@ -302,7 +146,7 @@ class Lowering:
         columns = {t.X_SIZE: size, t.HEAD: size, t.LAYER: op.layer,
                    t.Y: value, t.Y_WIDTH: width, t.Y_SIZE: size}  # fmt: skip
         chunk = _BLOCK_TOKENS * parts
-        self._part(op, _Part(t.REMEMBER, op.k, None, columns), parts, chunk=chunk)
+        self._part(op, Part(t.REMEMBER, op.k, None, columns), parts, chunk=chunk)
         assert self._group is not None
         self._group.writes.add(_past(op.layer))
         return 1
@@ -313,7 +157,7 @@ class Lowering:
         size = self._size(op.q) // op.kv_heads
         columns = {t.X_SIZE: size, t.Y_SIZE: size, t.HEAD: op.head_dim, t.LAYER: op.layer,
                    t.WINDOW: op.window or 0}  # fmt: skip
-        part = _Part(t.ATTEND, op.q, op.out, columns)
+        part = Part(t.ATTEND, op.q, op.out, columns)
         self._part(op, part, op.kv_heads, chunk=op.kv_heads)
         assert self._group is not None
         self._group.reads.add(_past(op.layer))
@@ -327,14 +171,14 @@ class Lowering:
         size = self._size(op.gate)
         columns = {t.X_SIZE: size, t.Y: up, t.Y_WIDTH: width, t.PARAMETER: out, t.HEAD: out_width,
                    t.NEOX: _ACTIVATIONS[type(op)]}  # fmt: skip
-        return self._part(op, _Part(t.GATE, op.gate, None, columns), 1)
+        return self._part(op, Part(t.GATE, op.gate, None, columns), 1)
 
     def _add(self, op: Add) -> int:
         y, width = self._place(op.y)
         if self._last:
             raise CannotLowerError("a sum after the last row was chosen")
         columns = {t.X_SIZE: self._size(op.x), t.Y: y, t.Y_WIDTH: width}
-        return self._part(op, _Part(t.ADD, op.x, None, columns), 1)
+        return self._part(op, Part(t.ADD, op.x, None, columns), 1)
 
     def _last_row(self, op: LastRow) -> int:
         if self._many:  # one token is the last one anyway
@@ -359,7 +203,7 @@ class Lowering:
         rounded = self._round(op)
         self._flush()
         weight = self._packed[op.weight.name]
-        reads = set() if rounded.own else {_int8(op.x)}
+        reads = set() if rounded.own else {int8(op.x)}
         writes, dealt_with = {op.out}, 1
         if op.out == op.x:  # other threads may still be rounding what this one would overwrite
             now = self._names.get(op.x, op.x)
@@ -401,14 +245,14 @@ class Lowering:
         self._scratch = max(
             self._scratch, 2 * 4 * ROWS * CHUNK * tokens + scratch_bytes(rounded[0].blocks)
         )
-        reads = set() if rounded[0].own else {_int8(op.x)}
+        reads = set() if rounded[0].own else {int8(op.x)}
         self._emit(f"{op.weight.name}+{other.weight.name}", head, reads, self._now({gate.out}))
         self._rows += rows
         self._reals += [{}, {}]
         self._rounded.pop(gate.out, None)
         return 3
 
-    def _matrix(self, op: Linear, weight: PackedWeight, rounded: _Rounded) -> dict[int, int]:
+    def _matrix(self, op: Linear, weight: PackedWeight, rounded: Rounded) -> dict[int, int]:
         form, factor, per_block = correction_of(weight.dtype)
         groups = -(-weight.rows // ROWS)
         self._scratch = max(self._scratch, scratch_bytes(rounded.blocks))
@@ -421,29 +265,29 @@ class Lowering:
             t.CHUNK: CHUNK if groups < 64 * _VOCABULARY_CHUNK else _VOCABULARY_CHUNK,
         }  # fmt: skip
 
-    def _round(self, op: Linear) -> _Rounded:
+    def _round(self, op: Linear) -> Rounded:
         """Have the operand of a product rounded for this one and those that share it."""
         blocks = self._packed[op.weight.name].padded_cols // 32
         if op.x not in self._rounded:
             self._rounded[op.x] = self._round_for(op)
         return next(copy for copy in self._rounded[op.x] if copy.blocks == blocks)
 
-    def _round_for(self, op: Linear) -> list[_Rounded]:
+    def _round_for(self, op: Linear) -> list[Rounded]:
         size = self._size(op.x)
         if size % 32:
             raise CannotLowerError(f"{op.weight.name} has {size} columns, not a multiple of 32")
-        copies: dict[int, _Rounded] = {}
+        copies: dict[int, Rounded] = {}
         for sharing in self._sharing(op):
             weight = self._packed[sharing.weight.name]
             blocks = weight.padded_cols // 32
-            key = _int8(op.x), size, blocks
+            key = int8(op.x), size, blocks
             rounded = copies.get(blocks)
             if rounded is None:
                 q, scales = (
                     self._buffers.memory((*key, what), width * blocks)
                     for what, width in (("q", 32), ("scales", 4))
                 )
-                rounded = copies[blocks] = _Rounded(q, scales, blocks, {})
+                rounded = copies[blocks] = Rounded(q, scales, blocks, {})
                 self._rounding(op, t.QUANTIZE, rounded, {})
             form, factor, per_block = correction_of(weight.dtype)
             if (form, factor) not in rounded.fixes:
@@ -455,14 +299,14 @@ class Lowering:
         self._group.rounded[op.x] = list(copies.values())
         return list(copies.values())
 
-    def _rounding(self, op: Linear, kind: int, rounded: _Rounded, columns: dict[int, int]) -> None:
+    def _rounding(self, op: Linear, kind: int, rounded: Rounded, columns: dict[int, int]) -> None:
         common = {t.X_SIZE: self._size(op.x), t.ROUND_Q: rounded.q,
                   t.ROUND_SCALES: rounded.scales, t.ROUND_BLOCKS: rounded.blocks}  # fmt: skip
-        part = _Part(kind, op.x, None, common | columns)
+        part = Part(kind, op.x, None, common | columns)
         if self._group is not None and self._group.parts != 1:
             self._flush()
         if self._group is None:
-            self._group = _Group(1, "", chunk=_TOKENS if self._many else 1)
+            self._group = Group(1, "", chunk=TOKENS if self._many else 1)
         self._group.reads.add(op.x)
         self._group.rows.append(part)
         if not self._group.name.endswith("int8"):
@@ -504,10 +348,6 @@ def shapes_of(packed: Mapping[str, PackedWeight]) -> list[tuple[int, int]]:
 def _other(name: str) -> str:
     """Name a buffer's second place."""
     return f"{name}'"
-
-
-def _int8(name: str) -> str:
-    return f"{name} in int8"
 
 
 def _past(layer: int) -> str:
