@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from pathlib import Path
+from random import Random
 
 import gguf
 import hypothesis.strategies as st
@@ -428,6 +429,17 @@ def test_every_kind_shrinks_to_the_smallest(specs, condition, smallest):
             assert len(np.unique(value[~np.isnan(value)] if value.dtype.kind == "f" else value)) < 4
             finite = value[np.isfinite(value)] if value.dtype.kind == "f" else value
             assert np.abs(finite.astype(np.float64)).max(initial=0) <= 128
+
+
+@pytest.mark.parametrize("dtype", ["int8", "uint8", "int64", "float32"])
+def test_an_array_shrinks_to_a_constant_wherever_the_search_begins(dtype):
+    inputs = strategy(x={"dtype": dtype, "shape": [34]})
+    quiet = settings(max_examples=400, database=None)
+    constant = 0
+    for seed in range(20):
+        found = find(inputs, lambda d: d["x"][5] > 3, settings=quiet, random=Random(seed))
+        constant += bool((found["x"] == 4).all())
+    assert constant >= 18  # of 20; half of them stopped at another array once
 
 
 @pytest.mark.parametrize("text", ["1" * 5000 + "..2", " " * 60_000 + "x", "." * 60_000, "1..1e400"])
