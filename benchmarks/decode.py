@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from inference.bench.engines import LLAMA_CPP, OURS
-from inference.bench.measure import busy_seconds
+from inference.bench.measure import busy_seconds, start_times
 from inference.bench.memory import SIZE
 from inference.bench.served import Served
 from inference.bench.worker import MEMORY, READS
@@ -57,15 +57,6 @@ def spread(values: list[float]) -> str:
     )
 
 
-def loads(name: str, path: Path, settings: dict[str, Any], count: int, clock: str) -> list[float]:
-    """Return the seconds in which fresh processes, one after the other, have loaded a model."""
-    found = []
-    for _ in range(count):
-        with Served(name, path, settings) as engine:
-            found.append(float(engine.load[clock]))
-    return found
-
-
 def report(path: Path, threads: int, pairs: int, limit: float, starts: int) -> None:
     """Measure and print."""
     names = (OURS, LLAMA_CPP) if importlib.util.find_spec("llama_cpp") else (OURS,)
@@ -76,7 +67,7 @@ def report(path: Path, threads: int, pairs: int, limit: float, starts: int) -> N
         memory = stack.enter_context(Served(MEMORY, path, settings))
         print(f"{path.name}, {threads} thread(s); tokens per second or seconds, median [range]")
         for name in engines:  # the first start compiled, or read the file from the disk
-            seconds = loads(name, path, settings, starts, clock)
+            seconds = start_times(name, path, settings, starts, clock)
             if seconds:
                 print(f"  load     {name:10} {spread(seconds)}  ({clock} time)")
         peaks: dict[str, float] = {}

@@ -13,7 +13,7 @@ import pytest
 import inference
 from inference.bench import measure
 from inference.bench.engines import LLAMA_CPP, OURS, ordinary_ids
-from inference.bench.measure import Plan, Spread, bench, busy_seconds
+from inference.bench.measure import Plan, Spread, bench, busy_seconds, start_times
 from inference.bench.memory import Memory
 from inference.bench.profile import profile
 from inference.bench.served import Served
@@ -45,6 +45,15 @@ def test_every_figure_is_measured(report: dict[str, Any]) -> None:
     assert 30 << 20 < found["peak_rss_bytes"] < 4 << 30
     assert report["rounds"] == report["quiet_rounds"] == PLAN.rounds
     assert "ratios" not in report
+
+
+def test_a_load_is_the_median_of_fresh_starts(monkeypatch: pytest.MonkeyPatch) -> None:
+    settings = {"threads": 1, "numerics": "fused", "context": 16, "size": 1}
+    times = start_times(OURS, TINY_MODEL, settings, 2)
+    assert len(set(times)) == 2
+    assert all(0.1 < seconds < 60 for seconds in times)
+    monkeypatch.setattr(measure, "start_times", lambda *_: [5.0, 1.0, 2.0])
+    assert bench(TINY_MODEL, PLAN)["engines"][OURS]["load_s"] == 2
 
 
 def test_the_roofline_is_what_a_token_reads(report: dict[str, Any]) -> None:
