@@ -9,7 +9,7 @@ import typer
 
 from inference.errors import InputError
 
-MaxTokensOption = Annotated[int, typer.Option(min=1, help="Most new tokens.")]
+MaxTokensOption = Annotated[int, typer.Option("--max-tokens", "-n", min=1, help="Most new tokens.")]
 TemperatureOption = Annotated[float, typer.Option(min=0.0, help="0 takes the likeliest token.")]
 TopKOption = Annotated[int, typer.Option(min=0, help="Keep the K likeliest tokens; 0: all.")]
 TopPOption = Annotated[

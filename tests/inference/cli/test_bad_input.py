@@ -102,7 +102,7 @@ def test_a_text_comes_from_one_place(tmp_path: Path) -> None:
         with pytest.raises(InputError, match="and not both"):
             prompt_text(*both)
     by_file = apr("run", TINY, "--prompt-file", str(file), "--max-tokens", "4")
-    by_pipe = apr("run", TINY, "--prompt-file", "-", "--max-tokens", "4", stdin=file.read_bytes())
+    by_pipe = apr("run", TINY, "--prompt-file", "-", "-n", "4", stdin=file.read_bytes())
     assert (
         by_file.stdout
         == by_pipe.stdout
