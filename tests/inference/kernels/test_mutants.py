@@ -99,6 +99,7 @@ def test_named_items_kill_the_mutant(
     report = tmp_path / "report.json"
     profile = settings.get_current_profile_name()
     monkeypatch.setenv("HYPOTHESIS_PROFILE", PROFILE)
+    monkeypatch.delenv("PYTEST_ADDOPTS", raising=False)  # a second --cov would end the first one
     try:
         # pytester would import every module anew for each of the many mutants. The root is a
         # folder of this test's, so that the project's ledger does not record mutants.
