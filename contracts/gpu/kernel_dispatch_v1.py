@@ -99,6 +99,8 @@ def metrics_survive_every_interleaving(compared: Compared) -> None:
         return at_bytecode
 
     def record_and_look() -> None:
+        # Python 3.12 tells of bytecodes only if some frame asks for them when tracing begins.
+        sys._getframe().f_trace_opcodes = True
         sys.settrace(at_bytecode)
         try:
             metrics.record(Device.GPU, 10)
