@@ -82,7 +82,7 @@ class LinearLayers:
         self._matrices = matrices
         self._packed: dict[str, PackedWeight] = {}
         self._packing = threading.Lock()
-        self._memory: tuple[Collection[str], Reserved | None] = (), None
+        self._memory: Mapping[str, Reserved] = {}
         self.log: dict[str, Dispatch] = {}
         self._rounded: tuple[Array, NDArray[np.int8], Array] | None = None
         for name, weight in matrices.items():
@@ -114,7 +114,7 @@ class LinearLayers:
         weights = [self._matrices[name] for name in names]
         size = sum(room(packed_bytes(w.dtype, w.rows, w.columns)) for w in weights)
         if size >= SMALLEST and pool.available() > 1:
-            self._memory = names, Reserved(size)
+            self._memory = dict.fromkeys(names, Reserved(size))
 
     def pack(self, name: str) -> PackedWeight:
         """Pack a matrix at its first product: an embedding table may never be multiplied."""
@@ -124,13 +124,12 @@ class LinearLayers:
                 packed = self._packed.get(name)
                 if packed is None:
                     weight = self._matrices[name]
-                    names, memory = self._memory
                     packed = pack(
                         weight.packed,
                         weight.dtype,
                         weight.rows,
                         weight.columns,
-                        memory if name in names else None,
+                        self._memory.get(name),
                     )
                     self._packed[name] = packed
         return packed
