@@ -190,6 +190,7 @@ class _Composer:
         try:
             yield from yaml.parse(self.source.text, Loader=Loader)
         except yaml.MarkedYAMLError as error:
+            self.refuse_depth()
             mark = error.problem_mark or error.context_mark
             where = self.source.where(1) if mark is None else self.place(mark)
             problem = error.problem or "it cannot be parsed"
@@ -198,6 +199,24 @@ class _Composer:
         except yaml.YAMLError as error:
             problem = str(error).splitlines()[0]
             raise self.source.error(f"not YAML: {problem}", self.source.where(1)) from None
+
+    def refuse_depth(self) -> None:
+        """Say in our own words that the text nests too deeply, where the parser gave up over it.
+
+        libyaml's scanner has a limit of its own, and looks ahead: it may fail before the event
+        that exceeds ours. PyYAML's parser in Python has none.
+        """
+        depth = 0
+        try:
+            for event in yaml.parse(self.source.text, Loader=yaml.SafeLoader):
+                if isinstance(event, yaml.CollectionStartEvent):
+                    depth += 1
+                    if depth > MAX_DEPTH:
+                        raise self.error(_TOO_DEEP, event)
+                elif isinstance(event, yaml.CollectionEndEvent):
+                    depth -= 1
+        except yaml.YAMLError:
+            return
 
     def place(self, mark: Any) -> Where:
         return self.source.where(mark.line + 1, mark.column + 1)
@@ -211,7 +230,7 @@ class _Composer:
         if event.tag not in (None, "!", expected):
             raise self.error(f"tag '{event.tag}' is not allowed", event, _TAG_HINT)
         if len(self.open) >= MAX_DEPTH:
-            raise self.error(f"nested deeper than {MAX_DEPTH} levels", event)
+            raise self.error(_TOO_DEEP, event)
         if event.anchor is not None:
             self.anchors[event.anchor] = None
         self.open.append(_Open(self.place(event.start_mark), event.anchor, is_table, []))
@@ -321,6 +340,7 @@ class _Composer:
         return value
 
 
+_TOO_DEEP = f"nested deeper than {MAX_DEPTH} levels"
 _TAG_HINT = "only the YAML core tags are: !!str, !!int, !!float, !!bool, !!null, !!map, !!seq"
 
 
