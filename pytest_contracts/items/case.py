@@ -14,7 +14,7 @@ from pytest_contracts.items.equations import concerned, implementation_names, va
 from pytest_contracts.items.formulas import FormulaCheck
 from pytest_contracts.items.observation import Observation
 from pytest_contracts.items.parameters import ParameterSet
-from pytest_contracts.items.properties import as_property, as_single
+from pytest_contracts.items.properties import as_property, as_single, seed_of
 from pytest_contracts.items.registry import Registry
 
 Check = Callable[[Mapping[str, Any]], None]
@@ -83,6 +83,7 @@ class Case:
             nodeid=self.nodeid,
             examples=override or self.claim.examples,
             regressions=tuple(recorded(self.claim.regressions, in_file_order, given, variables)),
+            seeded=seed_of(self.config, self.nodeid),
         )
 
     def of_formulas(

@@ -8,11 +8,12 @@ from typing import Any
 
 import hypothesis.strategies as st
 import pytest
-from hypothesis import HealthCheck, Phase, Verbosity, example, given, reject, settings
+from hypothesis import HealthCheck, Phase, Verbosity, example, given, reject, seed, settings
 from hypothesis.database import ExampleDatabase
 
 from pytest_contracts.errors import VacuousError
 from pytest_contracts.items.observation import Observation, is_unavailable
+from pytest_contracts.ledger import text_digest
 from pytest_contracts.regressions import Recorded
 
 Body = Callable[..., None]
@@ -73,6 +74,25 @@ def item_settings(nodeid: str, examples: int | None, *, explicit: bool = False) 
     )
 
 
+def seed_of(config: pytest.Config, nodeid: str) -> int | None:
+    """Return the seed of an item's draws where the run is to be repeatable, None otherwise.
+
+    pytest-randomly promises that a run is repeatable by its seed. It seeds `random`, which
+    Hypothesis does not draw from; a seed or a derandomized profile of Hypothesis's own comes first.
+    """
+    if not config.pluginmanager.hasplugin("randomly"):
+        return None
+    run = config.getoption("randomly_seed", None)
+    profile = settings.default
+    if not isinstance(run, int) or not config.getoption("randomly_reset_seed", True):
+        return None
+    if config.getoption("--hypothesis-seed", None) is not None:
+        return None
+    if profile is not None and profile.derandomize:
+        return None
+    return int(text_digest([str(run), nodeid])[:16], 16)
+
+
 def as_property(
     body: Body,
     strategy: st.SearchStrategy[dict[str, Any]],
@@ -82,11 +102,12 @@ def as_property(
     nodeid: str,
     examples: int | None,
     regressions: Sequence[Recorded] = (),
+    seeded: int | None = None,
 ) -> Callable[..., None]:
     """Return a Hypothesis test that runs ``body(inputs, **fixtures)`` on drawn inputs.
 
     It is made in full by its ``build()``, once the item is sure to run. Regressions run first, as
-    explicit examples, whatever the profile's phases are.
+    explicit examples, whatever the profile's phases are. ``seeded`` fixes what is drawn.
 
     An input on which ``body`` compares nothing did not meet the precondition: it is rejected, and
     Hypothesis looks for another.
@@ -117,6 +138,8 @@ def as_property(
     def build() -> Callable[..., None]:
         claim.__signature__ = _keywords("inputs", *fixtures)  # type: ignore[attr-defined]
         test = given(inputs=strategy)(claim)
+        if seeded is not None:
+            test = seed(seeded)(test)
         for regression in reversed(regressions):
             test = example(inputs=regression.inputs)(test)
         return item_settings(nodeid, examples, explicit=bool(regressions))(test)
