@@ -43,7 +43,7 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def _check_model(chosen: str) -> None:
-    from inference.hub.registry import MODELS
+    from inference.hub.catalogue import MODELS
 
     if chosen in (TINY, *MODELS):
         return
@@ -125,12 +125,12 @@ def pytest_contracts_resources(config: pytest.Config) -> Mapping[str, Callable[[
     """Say what ``requires:`` can name; each check says what is missing and how to get it."""
 
     def cuda() -> object:
-        from inference.kernels.cuda_support import require_device
+        from inference.kernels.cuda.device import require_device
 
         return require_device()
 
     def nvrtc() -> object:
-        from inference.kernels.nvrtc import installation
+        from inference.kernels.cuda.nvrtc import installation
 
         return installation()
 
@@ -140,7 +140,7 @@ def pytest_contracts_resources(config: pytest.Config) -> Mapping[str, Callable[[
 def pytest_contracts_device(config: pytest.Config) -> str | None:
     """Name the GPU, where there is one."""
     from inference.errors import DeviceUnavailableError
-    from inference.kernels.cuda_support import device_name
+    from inference.kernels.cuda.device import device_name
 
     try:
         return device_name()

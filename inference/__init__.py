@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from inference.backends import BackendName
-    from inference.model.language_model import Model
-    from inference.model.weights import Numerics
+    from inference.backends.weights import Numerics
+    from inference.engine.model import Model
 
 __all__ = ["Model", "load"]
 
@@ -29,7 +29,7 @@ def load(path: str | Path, *, backend: BackendName = "auto", numerics: Numerics 
         UnsupportedArchitectureError, UnsupportedTypeError: the engine cannot run it.
         DeviceUnavailableError: ``backend`` names hardware that is not usable.
     """
-    from inference.model.language_model import Model
+    from inference.engine.model import Model
 
     return Model.open(path, backend=backend, numerics=numerics)
 
@@ -37,7 +37,7 @@ def load(path: str | Path, *, backend: BackendName = "auto", numerics: Numerics 
 def __getattr__(name: str) -> Any:
     # Importing the package stays cheap (`apr --help`); the engine loads when it is first named.
     if name == "Model":
-        from inference.model.language_model import Model
+        from inference.engine.model import Model
 
         return Model
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -88,7 +88,8 @@ if hasattr(os, "register_at_fork"):
 class Crew:
     """Threads that run one compiled function together, and sleep in between.
 
-    ``sync`` is the address of zeroed memory for them to meet in, see `inference.backends.team`.
+    ``sync`` is the address of zeroed memory for them to meet in, as
+    `inference.backends.cpu.lowered.team` describes it.
     """
 
     def __init__(self, count: int, sync_bytes: int, stop: int) -> None:

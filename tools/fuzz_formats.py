@@ -37,11 +37,11 @@ from gguf import GGUFValueType as Kind
 import inference
 from inference.errors import EngineError
 from inference.formats import open_model
+from inference.formats.apr.hf_origin import hf_origin
+from inference.formats.apr.origin import gguf_origin
 from inference.formats.aprt import read_aprt, write_aprt
 from inference.formats.config import model_config
-from inference.formats.gguf_writer import write_gguf
-from inference.formats.hf_origin import hf_origin
-from inference.formats.origin import gguf_origin
+from inference.formats.gguf.writer import write_gguf
 from inference.formats.tokenizer_spec import GGUF_KEYS, tokenizer_spec
 from inference.formats.validate import expected_shapes
 from inference.formats.writing import TensorSource

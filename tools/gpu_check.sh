@@ -12,7 +12,7 @@ import re
 import sys
 
 from inference.errors import DeviceUnavailableError
-from inference.kernels.cuda_support import device_name
+from inference.kernels.cuda.device import device_name
 
 try:
     name = device_name()

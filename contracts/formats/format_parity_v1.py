@@ -14,12 +14,12 @@ from gguf.quants import dequantize
 from safetensors.numpy import load_file
 
 from inference.data import TINY_MODEL
-from inference.formats.apr import AprFile
+from inference.formats.apr.origin import gguf_origin
+from inference.formats.apr.reader import AprFile
 from inference.formats.config import model_config
-from inference.formats.gguf import GgufFile
+from inference.formats.gguf.reader import GgufFile
 from inference.formats.layout import swap
 from inference.formats.names import canonical_names, from_hf, to_hf
-from inference.formats.origin import gguf_origin
 from inference.formats.tokenizer_spec import tokenizer_spec
 from inference.formats.validate import expected_shapes
 from inference.surgery.converting import convert_model

@@ -10,10 +10,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from inference.backends.dispatch import Device
 from inference.backends.metrics import DispatchMetrics, Histogram, MetricsSnapshot
-from inference.kernels import cuda_support, launch, nvrtc
-from inference.kernels.ptx import parse_ptx
+from inference.backends.placement import Device
+from inference.kernels.cuda import device, launch, nvrtc
+from inference.kernels.cuda.ptx import parse_ptx
 from inference.quant import GGMLType, quantize
 from pytest_contracts.symbolic import Draws
 
@@ -213,9 +213,9 @@ def cuda_matches_cpu(kernel: str, batch: int, compared: Compared) -> None:
     else:
         weight = rng.normal(size=(96, 1024)).astype(np.float32)
         arguments = quantize(weight, GGMLType.Q4_K), 96, 1024, x
-    before = cuda_support.launches().get(kernel, 0)
+    before = device.launches().get(kernel, 0)
     actual = getattr(cuda_module(kernel), kernel)(*arguments)
-    assert cuda_support.launches().get(kernel, 0) == before + 1, "the GPU kernel did not run"
+    assert device.launches().get(kernel, 0) == before + 1, "the GPU kernel did not run"
     cpu = importlib.import_module(f"inference.kernels.{kernel}.cpu")
     expected = getattr(cpu, kernel)(*arguments)
     assert actual.shape == expected.shape

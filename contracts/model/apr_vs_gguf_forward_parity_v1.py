@@ -14,12 +14,13 @@ import pytest
 from typer.testing import CliRunner
 
 from inference import Model
-from inference.backends.cpu_linear import FLOAT, INT8
+from inference.backends.cpu.linear import FLOAT, INT8
 from inference.cli import main
 from inference.errors import InputError
 from inference.formats import open_model
+from inference.formats.overlay import Overlay, tensor_values
 from inference.kernels.qmatmul import LAUNCHES
-from inference.model.overlay import Overlay, tensor_values
+from inference.model.stages import Stage
 from inference.quant.types import block_size
 from inference.trace.activations import SLOTS, ForwardTrace, LayerActivation, Trace
 from inference.trace.parity import (
@@ -31,7 +32,6 @@ from inference.trace.parity import (
     within_band,
 )
 from inference.trace.plan import TracePlan
-from inference.trace.stages import Stage
 from inference.trace.statistics import ActivationStats
 from pytest_contracts.cli import app as pv
 from pytest_contracts.symbolic import Draws

@@ -18,11 +18,11 @@ from inference.cli import main
 from inference.errors import InputError, ModelFileError
 from inference.formats import open_model
 from inference.formats.aprt import read_aprt, stage_path, write_aprt
-from inference.model.overlay import Overlay, tensor_values
+from inference.formats.overlay import Overlay, tensor_values
+from inference.model.stages import ALIASES, Stage, parse_stage, parse_stages
 from inference.trace.diff import diff_stages
 from inference.trace.plan import TracePlan
 from inference.trace.save import save_stages
-from inference.trace.stages import ALIASES, Stage, parse_stage, parse_stages
 from pytest_contracts.cli import app as pv
 
 Compared = Callable[..., object]

@@ -10,16 +10,16 @@ import pytest
 from numpy.typing import NDArray
 
 from inference import Model
-from inference.backends import cpu
+from inference.backends.cpu import backend as cpu
 from inference.errors import InputError
 from inference.formats import open_model
-from inference.model.overlay import Overlay, tensor_values
+from inference.formats.overlay import Overlay, tensor_values
+from inference.model.stages import ALIASES, Stage, parse_stage, parse_stages
 from inference.trace.bisection import bisect
 from inference.trace.capture import Recorder
 from inference.trace.diff import diff_stages
 from inference.trace.plan import TracePlan
 from inference.trace.save import save_stages
-from inference.trace.stages import ALIASES, Stage, parse_stage, parse_stages
 
 Compared = Callable[..., object]
 Load = Callable[[Path, str], Model]

@@ -18,16 +18,16 @@ from inference.cli import main as apr
 from inference.errors import DeviceUnavailableError
 from inference.formats import open_model
 from inference.formats.names import to_hf
+from inference.formats.overlay import Overlay, tensor_values
 from inference.kernels.matmul.reference import matmul
 from inference.kernels.silu.reference import silu
 from inference.kernels.swiglu.reference import swiglu
 from inference.model.ops import Linear, Observe, SwiGlu
-from inference.model.overlay import Overlay, tensor_values
+from inference.model.stages import Stage
 from inference.trace.activations import SLOTS, ForwardTrace, LayerActivation, Trace
 from inference.trace.capture import Recorder
 from inference.trace.plan import TracePlan
 from inference.trace.report import render_forward
-from inference.trace.stages import Stage
 from inference.trace.statistics import ActivationStats
 from pytest_contracts.symbolic import Draws
 

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
-from inference.backends.dispatch import Device
+from inference.backends.placement import Device
 
 DEFAULT_BOUNDARIES_US = (10, 100, 1_000, 10_000, 100_000, 1_000_000)
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from inference.errors import DeviceUnavailableError, InputError
 
 if TYPE_CHECKING:
-    from inference.model.weights import Numerics
+    from inference.backends.weights import Numerics
 
 OURS, LLAMA_CPP = "inference", "llama.cpp"
 _FIRST_ID = 100  # behind the control tokens of most vocabularies

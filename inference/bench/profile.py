@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 from inference.model.ops import Attend, Linear, Observe
 
 if TYPE_CHECKING:
-    from inference.backends.cpu import CpuBackend, Step
-    from inference.model.language_model import Model
+    from inference.backends.cpu.backend import CpuBackend, Step
+    from inference.engine.model import Model
 
 
 @dataclass(slots=True)

@@ -32,7 +32,7 @@ def app_command(model: ModelArgument, json: JsonOption = False) -> int:
     agree), decoding (token by token equals one batch). The first that fails ends the work. The
     exit code is 0 when every stage is OK and 1 otherwise.
     """
-    from inference.model.check import check_model
+    from inference.engine.check import check_model
 
     path = model_path(model)
     results = []

@@ -79,8 +79,8 @@ def _stage_report(diff: StageDiff) -> list[str]:
 
 
 def _diff_models(a: str, b: str, *, values: bool, limit: int, json: bool) -> int:
+    from inference.compare.files import compare_models
     from inference.formats import open_model
-    from inference.model.comparison import compare_models
 
     first, second = open_model(model_path(a)), open_model(model_path(b))
     try:

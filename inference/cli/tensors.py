@@ -59,7 +59,7 @@ def app_command(
 
 
 def _statistics(file: ModelFile, name: str) -> dict[str, Any]:
-    from inference.model.comparison import strips
+    from inference.compare.files import strips
     from inference.trace.statistics import ActivationStats
 
     total: ActivationStats = ActivationStats()

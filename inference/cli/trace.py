@@ -17,11 +17,11 @@ from inference.cli.common import (
     styled,
 )
 from inference.errors import InputError
+from inference.model.stages import Stage
 from inference.trace.plan import TracePlan
-from inference.trace.stages import Stage
 
 if TYPE_CHECKING:
-    from inference.model.language_model import Model
+    from inference.engine.model import Model
     from inference.trace.activations import Trace
 
 PROMPT = "What is 2+2?"

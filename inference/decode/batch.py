@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from inference.decode.generate import Generation, Transcript, Writer
-from inference.model.session import PREFILL_TOKENS, Session
+from inference.decode.session import PREFILL_TOKENS, Session
 
 if TYPE_CHECKING:
     from inference.decode.options import GenerationOptions

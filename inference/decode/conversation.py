@@ -9,7 +9,7 @@ from inference.decode.options import GenerationOptions
 from inference.text.chat import ChatTemplate
 
 if TYPE_CHECKING:
-    from inference.model.language_model import Model
+    from inference.engine.model import Model
 
 
 class Conversation:

@@ -16,7 +16,7 @@ from inference.decode.stop import StopFinder
 from inference.errors import ContextOverflowError
 
 if TYPE_CHECKING:
-    from inference.model.session import Session
+    from inference.decode.session import Session
     from inference.text.tokenizer import Tokenizer
 
 FinishReason = Literal["stop", "length"]

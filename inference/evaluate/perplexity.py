@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from inference.errors import InputError
 
 if TYPE_CHECKING:
-    from inference.model.language_model import Model
+    from inference.engine.model import Model
 
 ROWS = 128
 """Positions whose logits exist at a time; with a vocabulary of 262,144 they take 128 MiB."""

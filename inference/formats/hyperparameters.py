@@ -10,8 +10,8 @@ from collections.abc import Mapping
 from typing import Any, Literal
 
 from inference.errors import ModelFileError
+from inference.formats.apr.origin import gguf_origin
 from inference.formats.base import ModelFile
-from inference.formats.origin import gguf_origin
 
 Dialect = Literal["gguf", "hf"]
 

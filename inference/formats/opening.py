@@ -5,11 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 
 from inference.errors import ModelFileError, UnsupportedFormatError
-from inference.formats.apr import AprFile
-from inference.formats.apr_shards import AprShards
+from inference.formats.apr.reader import AprFile
+from inference.formats.apr.shards import AprShards
 from inference.formats.base import ModelFile
-from inference.formats.gguf import GgufFile
-from inference.formats.hf import HfDirectory
+from inference.formats.gguf.reader import GgufFile
+from inference.formats.hf.reader import HfDirectory
 
 _KINDS = "GGUF files, APR v2 files and Hugging Face directories are"
 

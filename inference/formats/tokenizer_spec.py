@@ -52,7 +52,7 @@ def tokenizer_spec(file: ModelFile) -> TokenizerSpec:
     ``TokenizerError`` when there is none or it contradicts itself.
     """
     if file.format == "hf":
-        from inference.formats.hf_tokenizer import read_hf_tokenizer
+        from inference.formats.hf.tokenizer import read_hf_tokenizer
 
         spec = read_hf_tokenizer(file)
     elif file.format == "apr":

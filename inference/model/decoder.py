@@ -29,7 +29,7 @@ from inference.model.ops import (
     Scale,
     SwiGlu,
 )
-from inference.trace.stages import Stage
+from inference.model.stages import Stage
 
 EMBEDDING_TABLE = "token_embd.weight"
 GATES: Mapping[Activation, type[SwiGlu | GeGlu]] = {"silu": SwiGlu, "gelu": GeGlu}

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from inference.model.config import RopeScaling
-from inference.trace.stages import Stage
+from inference.model.stages import Stage
 
 
 @dataclass(frozen=True, slots=True)

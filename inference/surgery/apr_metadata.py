@@ -8,12 +8,12 @@ from math import prod
 from typing import Any
 
 from inference.errors import TokenizerError
+from inference.formats.apr.hf_origin import keep_hf
+from inference.formats.apr.origin import keep_gguf
 from inference.formats.base import ModelFile
 from inference.formats.config import architecture_of, rope_type_of, stated_hyperparameters
-from inference.formats.gguf import GgufFile
-from inference.formats.hf_origin import keep_hf
-from inference.formats.hf_tokenizer import UNKNOWN_PRE
-from inference.formats.origin import keep_gguf
+from inference.formats.gguf.reader import GgufFile
+from inference.formats.hf.tokenizer import UNKNOWN_PRE
 from inference.formats.tokenizer_spec import TokenizerSpec, tokenizer_spec
 from inference.quant.types import TensorType, block_size, type_size
 

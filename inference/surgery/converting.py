@@ -18,17 +18,17 @@ from inference.errors import (
     UnsupportedFormatError,
 )
 from inference.formats import ModelFile, open_model
-from inference.formats.apr_shards import write_apr_shards
-from inference.formats.apr_writer import write_apr
+from inference.formats.apr.compression import Compression
+from inference.formats.apr.hf_origin import CONFIG, SETTINGS, TOKENIZER, hf_files_of
+from inference.formats.apr.shards import write_apr_shards
+from inference.formats.apr.writer import write_apr
 from inference.formats.base import TensorInfo
-from inference.formats.compression import Compression
 from inference.formats.config import architecture_of, model_config
-from inference.formats.gguf_writer import write_gguf
-from inference.formats.hf_origin import CONFIG, SETTINGS, TOKENIZER, hf_files_of
+from inference.formats.gguf.writer import write_gguf
+from inference.formats.hf.writer import SAFETENSORS_TYPES, write_hf_directory
 from inference.formats.hyperparameters import Dialect, Hyperparameters
 from inference.formats.jsonfile import dump_object
 from inference.formats.names import to_hf
-from inference.formats.safetensors_writer import SAFETENSORS_TYPES, write_hf_directory
 from inference.formats.tokenizer_spec import tokenizer_spec
 from inference.formats.writing import TensorSource
 from inference.model.architectures import ARCHITECTURES

@@ -10,11 +10,11 @@ from gguf.constants import GGUFValueType as Kind
 from gguf.constants import LlamaFileType
 
 from inference.errors import TokenizerError
+from inference.formats.apr.origin import GgufOrigin, gguf_origin
 from inference.formats.base import ModelFile
-from inference.formats.gguf import GgufFile
-from inference.formats.hf_tokenizer import UNKNOWN_PRE
+from inference.formats.gguf.reader import GgufFile
+from inference.formats.hf.tokenizer import UNKNOWN_PRE
 from inference.formats.hyperparameters import KEYS
-from inference.formats.origin import GgufOrigin, gguf_origin
 from inference.formats.sliding import LOCAL_THETA
 from inference.formats.tokenizer_spec import GGUF_KEYS, LISTS, TokenizerSpec
 from inference.model.architectures import ARCHITECTURES

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from inference.errors import TokenizerError
-from inference.formats.hf_tokenizer import pre_tokenizer_steps
+from inference.formats.hf.tokenizer import pre_tokenizer_steps
 from inference.formats.tokenizer_spec import (
     CONTROL,
     UNKNOWN,

@@ -13,10 +13,10 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from inference.backends.weights import F32Budget, Weight
 from inference.errors import EngineError, InputError, ModelFileError
 from inference.formats.base import ModelFile, TensorInfo
 from inference.formats.writing import Pieces, TensorSource, digest_of
-from inference.model.weights import F32Budget, Weight
 from inference.quant import WRITABLE, quantize
 from inference.quant.types import GGMLType, TensorType, block_size, prefix_bytes
 

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from inference.trace.stages import Stage
+from inference.model.stages import Stage
 from inference.trace.statistics import ActivationStats
 
 _EMPTY = ActivationStats()

@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from inference.model.stages import Stage
 from inference.trace.diff import agreement
 from inference.trace.parity import first_divergence
-from inference.trace.stages import Stage
 
 Values = Mapping[tuple[Stage, int | None], NDArray[np.floating[Any]]]
 

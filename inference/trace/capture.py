@@ -7,6 +7,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from inference.model.stages import Stage
 from inference.trace.activations import (
     SLOT_OF_STAGE,
     ForwardTrace,
@@ -15,7 +16,6 @@ from inference.trace.activations import (
     Trace,
 )
 from inference.trace.plan import TracePlan
-from inference.trace.stages import Stage
 from inference.trace.statistics import ActivationStats
 
 Array = NDArray[np.float32]

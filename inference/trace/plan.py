@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass
 
 from inference.errors import InputError
-from inference.trace.stages import Stage, parse_stages
+from inference.model.stages import Stage, parse_stages
 
 _RANGE = re.compile(r"\s*(\d{1,9})\s*\.\.\s*(\d{1,9})\s*", re.ASCII)
 

@@ -16,11 +16,11 @@ import pytest
 
 import inference
 from inference import Model
-from inference.backends.cpu import CpuBackend, Step
+from inference.backends.cpu.backend import CpuBackend, Step
 from inference.data import TINY_MODEL
 from inference.formats import open_model
+from inference.formats.overlay import Overlay, tensor_values
 from inference.model.ops import AddBias, Op, Program, Rope, SwiGlu
-from inference.model.overlay import Overlay, tensor_values
 from inference.surgery.importing import import_model
 from inference.trace.activations import Trace
 from inference.trace.plan import TracePlan

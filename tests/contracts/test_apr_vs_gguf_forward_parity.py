@@ -167,14 +167,14 @@ def test_inc_09(
 def test_inc_08_silent_fallback(
     claims: ModuleType, tiny_apr: Path, healthy: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from inference.backends import cpu_linear
-    from inference.backends.cpu import CpuBackend
+    from inference.backends.cpu import linear
+    from inference.backends.cpu.backend import CpuBackend
 
     def in_float(packed: Any, q: Any, scales: Any) -> Any:
         return np.zeros((len(q), packed.rows), np.float32)  # what it computes plays no part
 
     monkeypatch.setattr(CpuBackend, "compiled", lambda *_: None)
-    monkeypatch.setattr(cpu_linear, "multiply", in_float)
+    monkeypatch.setattr(linear, "multiply", in_float)
     with pytest.raises(AssertionError, match="0 integer products ran, the log says"):
         run(claims, "kernels_follow_types", tiny_apr, healthy)
 
@@ -182,7 +182,7 @@ def test_inc_08_silent_fallback(
 def test_a_clamp_in_the_backend_is_seen(
     claims: ModuleType, tiny_apr: Path, healthy: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from inference.backends import cpu
+    from inference.backends.cpu import backend as cpu
 
     original = cpu.swiglu
     monkeypatch.setattr(cpu, "swiglu", lambda gate, up: original(gate, up).clip(-30, 30))

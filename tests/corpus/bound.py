@@ -14,8 +14,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 import inference
-from inference.backends.cpu import CpuBackend
-from inference.backends.cpu_linear import LinearLayers
+from inference.backends.cpu.backend import CpuBackend
+from inference.backends.cpu.cache import KVCache
+from inference.backends.cpu.linear import LinearLayers
+from inference.backends.weights import F32Budget, Weight
 from inference.decode.transforms import apply_temperature, apply_top_k, apply_top_p
 from inference.formats.base import TensorInfo
 from inference.formats.validate import expected_shapes
@@ -29,9 +31,7 @@ from inference.kernels.silu import cpu as silu_kernel
 from inference.kernels.softmax.cpu import softmax
 from inference.kernels.swiglu.cpu import swiglu
 from inference.model.config import ModelConfig
-from inference.model.kv_cache import KVCache
 from inference.model.ops import AddBias, Parameter
-from inference.model.weights import F32Budget, Weight
 from inference.quant import dequantize, quantize
 from inference.quant.types import GGMLType
 

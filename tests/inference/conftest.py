@@ -1,4 +1,4 @@
-"""Small coherent models, written by the libraries that own the formats."""
+"""Small models, written by the libraries that own the formats, and those of the golden set."""
 
 from __future__ import annotations
 
@@ -6,19 +6,24 @@ import json
 import random
 import struct
 from collections.abc import Callable, Iterator
-from contextlib import closing
+from contextlib import ExitStack, closing
+from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pytest
 from gguf import GGUFValueType, GGUFWriter
+from numpy.typing import NDArray
 from safetensors.numpy import save_file
 
+import inference
+from inference import Model
 from inference.errors import EngineError
 from inference.formats import open_model
 from inference.formats.config import model_config
 from inference.formats.tokenizer_spec import tokenizer_spec
+from inference.hub import cached
 from inference.quant.types import GGMLType, row_bytes
 
 LAYERS, HIDDEN, HEADS, KV_HEADS, WIDE, VOCAB = 2, 64, 4, 2, 96, 40
@@ -288,3 +293,69 @@ def _survives(path: Path) -> bool:
     except EngineError:
         return False
     return True
+
+
+GOLDEN = Path(__file__).parents[1] / "golden"
+ARCHITECTURES = ("gemma3", "llama", "qwen2", "qwen3")
+
+
+@pytest.fixture(scope="session")
+def tiny_of() -> Iterator[Callable[[str], Model]]:
+    """Return a function from an architecture to a small random model of it, loaded once."""
+    with ExitStack() as stack:
+
+        @cache
+        def load(architecture: str) -> Model:
+            path = GOLDEN / "tiny" / architecture
+            return stack.enter_context(inference.load(path, numerics="f32"))
+
+        yield load
+
+
+@pytest.fixture(scope="session")
+def tiny(tiny_of: Callable[[str], Model]) -> Model:
+    return tiny_of("qwen2")
+
+
+@pytest.fixture(scope="session", params=ARCHITECTURES)
+def of_architecture(tiny_of: Callable[[str], Model], request: pytest.FixtureRequest) -> Model:
+    return tiny_of(request.param)
+
+
+class Golden(NamedTuple):
+    """What was recorded of a model, and how far int8 activations may carry it from there.
+
+    ``margin`` is the lead below which another first token is no error on the fused path.
+    """
+
+    model: str
+    folder: str
+    kl: float
+    margin: float
+
+    def text(self, name: str) -> str:
+        return (GOLDEN / self.folder / name).read_text(encoding="utf-8")
+
+    def json(self, name: str) -> object:
+        return json.loads(self.text(name))
+
+    def arrays(self, name: str) -> dict[str, NDArray[Any]]:
+        with np.load(GOLDEN / self.folder / name) as held:
+            return dict(held)
+
+
+GOLDENS = (
+    Golden("qwen2.5-coder-0.5b-instruct", "qwen05b", 0.02, 0.3),
+    Golden("smollm2-135m-instruct", "smol135m", 0.06, 0.7),
+    Golden("gemma-3-270m", "gemma270m", 0.08, 0.7),
+)
+
+
+@pytest.fixture(scope="module", params=GOLDENS, ids=lambda golden: golden.folder)
+def pulled(request: pytest.FixtureRequest) -> tuple[Path, Golden]:
+    """A model file that is here, and what was recorded of it."""
+    golden: Golden = request.param
+    path = cached(golden.model)
+    if path is None:
+        pytest.skip(f"needs the real model; run: apr pull {golden.model}")
+    return path, golden

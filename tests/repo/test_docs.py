@@ -19,7 +19,7 @@ import typer.main
 from inference import errors
 from inference.cli import COMMANDS, _load
 from inference.cli.common import ExitCode
-from inference.trace.stages import Stage
+from inference.model.stages import Stage
 from pytest_contracts import plugin
 from pytest_contracts.cli import app as pv
 from pytest_contracts.contract.building import TYPE_CODES

@@ -59,7 +59,7 @@ def test_the_engine_takes_the_decorator_only() -> None:
         ("inference/kernels", "inference.formats"),
         ("inference/formats", "inference.kernels"),
         ("inference/formats", "inference.backends"),
-        ("inference/formats", "inference.model.language_model"),
+        ("inference/formats", "inference.engine.model"),
         ("inference/quant", "inference.kernels"),
         ("inference/quant", "inference.formats"),
     ],

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from inference.errors import DeviceUnavailableError
-from inference.kernels.cuda_support import require_device
+from inference.kernels.cuda.device import require_device
 
 ROOT = Path(__file__).parents[2]
 

@@ -16,13 +16,13 @@ from numba import njit
 
 from inference.kernels.arguments import Float32, float32_array, same_size
 from inference.kernels.attention.cpu import causal_softmax
+from inference.kernels.cpu.memory import row_of_floats
+from inference.kernels.cpu.sources import source_digest
 from inference.kernels.gqa import tiles
 from inference.kernels.gqa.cpu import group_size
 from inference.kernels.gqa.tiles import LANES, TILE, mix_tile, score_tile
-from inference.kernels.memory import row_of_floats
 from inference.kernels.qmatmul import lanes, target
 from inference.kernels.softmax.cpu import softmax_row
-from inference.kernels.sources import source_digest
 from pytest_contracts.binding import contract
 
 _score_1, _score_2, _score_3, _score_4 = (score_tile(n) for n in range(1, TILE + 1))

@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from inference.kernels.cuda_support import CudaKernel, require_device, to_device
-from inference.kernels.launch import MAX_GRID_YZ, LaunchDimensions, blocks_for
+from inference.kernels.cuda.device import CudaKernel, require_device, to_device
+from inference.kernels.cuda.launch import MAX_GRID_YZ, LaunchDimensions, blocks_for
 from inference.kernels.qmatmul import quantize_activations
 from inference.quant.types import GGMLType, row_bytes
 

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from inference import threads as pool
 from inference.errors import UnsupportedTypeError
-from inference.kernels.memory import address_of, aligned
+from inference.kernels.cpu.memory import address_of, aligned
 from inference.kernels.qmatmul import cpu
 from inference.kernels.qmatmul.cpu import (
     activation_corrections,

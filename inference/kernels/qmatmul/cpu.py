@@ -22,7 +22,8 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from inference.kernels.memory import address_of, row_of_floats
+from inference.kernels.cpu.memory import address_of, row_of_floats
+from inference.kernels.cpu.sources import source_digest
 from inference.kernels.qmatmul.layouts import LAYOUTS
 from inference.kernels.qmatmul.product import (
     LEVEL_BYTES,
@@ -31,7 +32,6 @@ from inference.kernels.qmatmul.product import (
     product,
 )
 from inference.kernels.qmatmul.rounding import round_block
-from inference.kernels.sources import source_digest
 from inference.quant.types import GGMLType
 
 I32, F32 = np.int32, np.float32

@@ -13,7 +13,7 @@ from numba.extending import intrinsic
 from numpy.typing import NDArray
 
 from inference import threads as pool
-from inference.kernels.memory import address_of
+from inference.kernels.cpu.memory import address_of
 from inference.kernels.qmatmul.lanes import I8, I16, I32, ROWS
 from inference.kernels.qmatmul.layouts import LAYOUTS
 from inference.kernels.qmatmul.regions import Memory, Shared

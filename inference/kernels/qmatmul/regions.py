@@ -10,7 +10,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from inference.kernels.memory import address_of
+from inference.kernels.cpu.memory import address_of
 
 _HUGE = 1 << 21
 SMALLEST = 1 << 25

@@ -9,7 +9,7 @@ import numpy as np
 from numba import njit
 
 from inference.kernels.arguments import Float32, elementwise
-from inference.kernels.exponential import LOWEST, exp_factors
+from inference.kernels.cpu.exponential import LOWEST, exp_factors
 from pytest_contracts.binding import contract
 
 _ZERO = np.float32(0.0)

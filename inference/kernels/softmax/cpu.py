@@ -10,7 +10,7 @@ import numpy as np
 from numba import njit
 
 from inference.kernels.arguments import Float32, float32_array, rows
-from inference.kernels.exponential import LOWEST, exp_factors
+from inference.kernels.cpu.exponential import LOWEST, exp_factors
 from pytest_contracts.binding import contract
 
 _MAGNITUDE = np.int32(0x7FFFFFFF)

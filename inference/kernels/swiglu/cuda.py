@@ -5,14 +5,14 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from inference.kernels.cuda_support import (
+from inference.kernels.cuda.device import (
     CudaKernel,
     check_float32,
     like_input,
     require_device,
     to_device,
 )
-from inference.kernels.launch import LaunchDimensions, rows_launch
+from inference.kernels.cuda.launch import LaunchDimensions, rows_launch
 
 KERNEL = CudaKernel("swiglu", Path(__file__).with_name("kernel.cu"))
 THREADS = 256

@@ -16,7 +16,7 @@ import pytest
 import yaml
 
 from inference.errors import DeviceUnavailableError
-from inference.kernels import nvrtc
+from inference.kernels.cuda import nvrtc
 
 CONTRACTS = Path(__file__).parents[3] / "contracts" / "gpu"
 CONTRACT = yaml.safe_load((CONTRACTS / "kernel-dispatch-v1.yaml").read_text(encoding="utf-8"))
@@ -197,7 +197,7 @@ def test_equal_results_of_a_counted_launch_pass_and_unequal_ones_fail(
     """The comparison itself, with the CPU kernel in the GPU's place and a forged launch count."""
     cpu = getattr(importlib.import_module(f"inference.kernels.{kernel}.cpu"), kernel)
     counts = iter(range(10))
-    monkeypatch.setattr(procedures.cuda_support, "launches", lambda: {kernel: next(counts)})
+    monkeypatch.setattr(procedures.device, "launches", lambda: {kernel: next(counts)})
     module = importlib.import_module(f"inference.kernels.{kernel}.cuda")
     monkeypatch.setattr(module, kernel, cpu)
     procedures.cuda_matches_cpu(kernel, 5, compared)

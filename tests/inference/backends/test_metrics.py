@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from inference.backends.dispatch import Device
 from inference.backends.metrics import DEFAULT_BOUNDARIES_US, DispatchMetrics, Histogram, gpu_ratio
+from inference.backends.placement import Device
 
 
 def test_hand_worked_histogram():

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from inference.backends.executor import prepare
+from inference.backends.cpu.lowered.executor import prepare
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -20,8 +20,8 @@ from inference.cli import chat, main
 from inference.data import TINY_MODEL
 from inference.decode.conversation import Conversation
 from inference.decode.options import GenerationOptions
+from inference.decode.session import Session
 from inference.errors import ContextOverflowError
-from inference.model.session import Session
 
 TINY = str(TINY_MODEL)
 OPTIONS = GenerationOptions(max_tokens=6, ignore_eos=True)

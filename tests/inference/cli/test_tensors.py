@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 
 from inference.cli import main
+from inference.compare import files
 from inference.data import TINY_MODEL
 from inference.formats import open_model
-from inference.model import comparison
 from inference.quant import dequantize
 
 TINY = str(TINY_MODEL)
@@ -56,7 +56,7 @@ def test_a_filter_matches_either_name(
 def test_statistics_are_those_of_the_values(
     strip: int, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(comparison, "_STRIP_VALUES", strip)
+    monkeypatch.setattr(files, "_STRIP_VALUES", strip)
     rows = document(capsys, TINY, "--stats", "--filter", "blk.[01].attn_*")
     assert len(rows) > 8
     with open_model(TINY_MODEL) as file:

@@ -12,9 +12,9 @@ import pytest
 import inference
 from inference import Model
 from inference.data import TINY_MODEL
+from inference.decode.session import PREFILL_TOKENS, Session
 from inference.errors import ContextOverflowError, InputError
 from inference.kernels.qmatmul import FUSED_KERNELS, multiply, pack, quantize_activations
-from inference.model.session import PREFILL_TOKENS, Session
 from inference.quant.types import row_bytes
 
 TINY = Path(__file__).parents[2] / "golden" / "tiny"

@@ -10,8 +10,8 @@ from gguf import GGUFValueType as Kind
 
 from inference.errors import ModelFileError, UnsupportedArchitectureError, UnsupportedFormatError
 from inference.formats import open_model
-from inference.formats.apr import AprFile
-from inference.formats.apr_writer import write_apr
+from inference.formats.apr.reader import AprFile
+from inference.formats.apr.writer import write_apr
 from inference.formats.config import model_config, rope_type_of
 from inference.model.config import LinearScaling, Llama3Scaling, ModelConfig, RopeType
 

@@ -135,8 +135,8 @@ def test_a_query_scalar_scales_the_queries(directory: Callable[..., Path]) -> No
         assert model.config.query_scale == 2.0
         found = model.forward(ids)
     # Scores twice as large are those of norm weights twice as large: 2 · (1 + w) = 1 + (1 + 2 · w).
-    from inference.model.language_model import Model
-    from inference.model.overlay import Overlay, tensor_values
+    from inference.engine.model import Model
+    from inference.formats.overlay import Overlay, tensor_values
 
     file = open_model(TINY)
     names = [f"blk.{layer}.attn_q_norm.weight" for layer in range(2)]

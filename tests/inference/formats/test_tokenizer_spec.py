@@ -12,8 +12,8 @@ from tokenizers import Tokenizer
 
 from inference.errors import TokenizerError
 from inference.formats import open_model
-from inference.formats.apr import AprFile
-from inference.formats.apr_writer import write_apr
+from inference.formats.apr.reader import AprFile
+from inference.formats.apr.writer import write_apr
 from inference.formats.tokenizer_spec import (
     BYTE,
     CONTROL,

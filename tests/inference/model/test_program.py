@@ -13,7 +13,7 @@ from inference.formats.validate import expected_shapes
 from inference.model.architectures import ARCHITECTURES
 from inference.model.decoder import build_program
 from inference.model.ops import AddBias, LastRow, Linear, Observe
-from inference.trace.stages import Stage
+from inference.model.stages import Stage
 
 COMPUTED_INSIDE = {Stage.ATTN_SCORES, Stage.ATTN_SOFTMAX, Stage.FFN_SILU}
 

@@ -15,12 +15,13 @@ from gguf import GGUFReader
 from gguf import GGUFValueType as Kind
 
 from inference.errors import EngineError, ModelFileError, TokenizerError, UnsupportedFormatError
-from inference.formats import apr_writer, open_model
-from inference.formats.apr import AprFile
-from inference.formats.apr_writer import write_apr
+from inference.formats import open_model
+from inference.formats.apr import writer
+from inference.formats.apr.origin import gguf_origin
+from inference.formats.apr.reader import AprFile
+from inference.formats.apr.writer import write_apr
 from inference.formats.config import model_config
-from inference.formats.gguf import GgufFile
-from inference.formats.origin import gguf_origin
+from inference.formats.gguf.reader import GgufFile
 from inference.formats.tokenizer_spec import tokenizer_spec
 from inference.surgery import importing, tensors
 from inference.surgery.importing import import_model
@@ -209,13 +210,13 @@ def test_a_killed_import_leaves_the_old_file(tiny_gguf: Path, tmp_path: Path) ->
 def test_a_tensor_written_wrong_is_noticed(
     tiny_gguf: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    right = apr_writer.checked_pieces
+    right = writer.checked_pieces
 
     def wrong(target: Path, tensor: Any) -> Any:
         for piece in right(target, tensor):
             yield bytes(piece) if tensor.name != "lm_head.weight" else bytes(len(piece))
 
-    monkeypatch.setattr(apr_writer, "checked_pieces", wrong)
+    monkeypatch.setattr(writer, "checked_pieces", wrong)
     with pytest.raises(EngineError, match=r"'output\.weight' is not what"):
         import_model(tiny_gguf, tmp_path / "x.apr")
     assert not list(tmp_path.iterdir())

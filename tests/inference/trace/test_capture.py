@@ -9,10 +9,10 @@ import pytest
 import inference
 from inference import Model
 from inference.data import TINY_MODEL
+from inference.model.stages import Stage
 from inference.trace.activations import SLOTS, LastTokenStats, LayerActivation
 from inference.trace.capture import Recorder
 from inference.trace.plan import TracePlan
-from inference.trace.stages import Stage
 from inference.trace.statistics import ActivationStats
 
 IDS = [335, 309, 220, 17, 10, 17, 30]

@@ -11,9 +11,9 @@ from hypothesis.extra import numpy as hnp
 
 from inference.errors import InputError
 from inference.formats.aprt import write_aprt
+from inference.model.stages import Stage
 from inference.trace.bisection import bisect
 from inference.trace.diff import agreement, cosine, diff_stages, diff_vectors
-from inference.trace.stages import Stage
 
 VECTORS = hnp.arrays(np.float32, st.integers(1, 30), elements=st.floats(-100, 100, width=32))
 

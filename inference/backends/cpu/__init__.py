@@ -1,0 +1,1 @@
+"""The CPU backend: operations one by one, or a whole pass in one call of compiled code."""

@@ -1,0 +1,243 @@
+"""Runs a decoder's program in one call of compiled code per batch of tokens."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Hashable, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from inference import threads
+from inference.backends.cpu.cache import BlockedKVCache
+from inference.backends.cpu.lowered import table as t
+from inference.backends.cpu.lowered.buffers import Buffers
+from inference.backends.cpu.lowered.entries import CannotLowerError
+from inference.backends.cpu.lowered.executor import TALLIES, execute, prepare
+from inference.backends.cpu.lowered.lowering import Lowering, Table, shapes_of
+from inference.backends.cpu.lowered.team import APART, STOP, SYNC_BYTES
+from inference.backends.weights import Weight
+from inference.errors import EngineError
+from inference.kernels.cpu.memory import address_of, aligned
+from inference.kernels.gqa.blocked import padded
+from inference.kernels.gqa.tiles import LANES
+from inference.kernels.qmatmul import FUSED_KERNELS, LAUNCHES, Launch, PackedWeight, kernel_name
+from inference.kernels.rope import rope_table
+from inference.model.ops import Embed, Program, Rope
+from inference.quant.types import GGMLType
+
+Array = NDArray[np.float32]
+Frequencies = NDArray[np.float64]
+
+ROWS = 256
+"""Tokens for which there is memory at first; more is claimed when it is needed."""
+
+
+@dataclass(frozen=True, slots=True)
+class EntryTime:
+    """How long one entry of a table took, from the meeting before it to the one after."""
+
+    label: str
+    seconds: float
+
+
+class _Angles:
+    """Cosines and sines of all positions up to a bound, by kind of rotation."""
+
+    def __init__(self) -> None:
+        self._kinds: dict[Hashable, Frequencies] = {}
+        self.tables: list[tuple[Array, Array]] = []
+        self.positions = 0
+
+    def number(self, key: Hashable, frequencies: Callable[[], Frequencies]) -> int:
+        """Return the number of a kind of rotation."""
+        if key not in self._kinds:
+            if len(self._kinds) == t.MAX_TABLES:
+                raise CannotLowerError(f"more than {t.MAX_TABLES} kinds of rotary tables")
+            self._kinds[key] = frequencies()
+            self.positions = 0
+        return list(self._kinds).index(key)
+
+    def reach(self, positions: int) -> None:
+        """Have tables for so many positions, with some to spare."""
+        if positions > self.positions:
+            self.positions = max(ROWS, 2 * positions)
+            places = np.arange(self.positions)
+            self.tables = [rope_table(places, frequencies) for frequencies in self._kinds.values()]
+
+
+class CompiledProgram:
+    """A program over packed weights, lowered for one token and for many.
+
+    One run at a time in a process, whatever the model: each uses all processors. Its result is
+    that of the program run operation by operation, to the bit.
+    """
+
+    def __init__(
+        self,
+        program: Program,
+        weights: Mapping[str, Weight],
+        vectors: Mapping[str, Array],
+        packed: Mapping[str, PackedWeight],
+        frequencies: Callable[[Rope], Frequencies],
+    ) -> None:
+        self.program = program
+        self._weights, self._vectors, self._packed = weights, vectors, packed
+        self._frequencies = frequencies
+        self._names = tuple(packed)
+        self._calls = np.zeros(len(packed), np.int64)
+        self._tally = np.zeros(len(shapes_of(packed)) * TALLIES, np.int64)
+        self._shapes = shapes_of(packed)
+        self._launches: dict[int, Launch] = {}
+        self._angles = _Angles()
+        self._tables: dict[bool, Table] = {}
+        self._counters = self._scratch = self._attention = aligned(0)
+        self._buffers = Buffers(0)
+        self._make_room(ROWS)
+        prepare()
+
+    @property
+    def tables(self) -> tuple[Table, ...]:
+        """The lowered program: for one token, and for more."""
+        return self._tables[False], self._tables[True]
+
+    @property
+    def calls(self) -> Mapping[str, int]:
+        """How often each matrix has been multiplied."""
+        return dict(zip(self._names, self._calls.tolist(), strict=True))
+
+    def run(
+        self, texts: Sequence[tuple[NDArray[np.intp], BlockedKVCache]], *, every_row: bool
+    ) -> Array:
+        """Run the tokens of some texts, whose caches have room; return logits [rows, vocab].
+
+        The rows are those of all tokens, or of the last token of each text. The caches hold the
+        new keys and values, but do not count them yet.
+        """
+        with threads.turn:
+            return self._run(texts, every_row, None)
+
+    def times(self, ids: NDArray[np.intp], cache: BlockedKVCache) -> list[EntryTime]:
+        """Run tokens as `run` does, and return how long each entry took."""
+        with threads.turn:
+            table = self._tables[len(ids) > 1]
+            clock = np.zeros((len(table.rows) + 1, 2), np.int64)
+            self._run([(ids, cache)], False, clock)
+        at = clock @ np.array([1.0, 1e-9])
+        begins = [*table.labels, len(table.rows)]
+        return [
+            EntryTime(label, float(at[after] - at[begin]))
+            for (begin, label), after in zip(table.labels.items(), begins[1:], strict=True)
+        ]
+
+    def _run(
+        self,
+        texts: Sequence[tuple[NDArray[np.intp], BlockedKVCache]],
+        every_row: bool,
+        clock: NDArray[np.int64] | None,
+    ) -> Array:
+        ids = np.concatenate([ids for ids, _ in texts])
+        self._make_room(len(ids))
+        table = self._tables[len(ids) > 1]
+        places, wanted = _places(texts, every_row or not table.last_row)
+        self._angles.reach(int(places[:, t.POSITION].max()) + 1)
+        embed = self.program.ops[0]
+        assert isinstance(embed, Embed)
+        rows = self._weights[embed.table.name].take(ids)
+        self._buffers.matrix(embed.out, *rows.shape)[:] = rows
+        logits = np.empty((len(wanted), self._buffers.widths[self.program.output]), np.float32)
+        crew = threads.crew(SYNC_BYTES, STOP)
+        count = crew.count
+        frame = self._frame(table, count, max(cache.rows for _, cache in texts))
+        frame[[t.TOKENS, t.WANTED, t.WANTED_ROWS, t.TEXTS, t.OUTPUT]] = (
+            len(ids), len(wanted), address_of(wanted), address_of(places), address_of(logits),
+        )  # fmt: skip
+        frame[t.TIMES] = 0 if clock is None else address_of(clock)
+        frame[t.CLOCK] = time.CLOCK_MONOTONIC if count > 1 else time.CLOCK_THREAD_CPUTIME_ID
+        self._counters[:] = 0
+        counters, sync = address_of(self._counters), crew.sync
+        finished = [0] * count
+
+        def work(thread: int) -> None:
+            finished[thread] = execute(
+                thread, count, sync, table.rows, table.reals, frame, counters
+            )
+
+        crew.run(work)
+        if not finished[0]:
+            raise EngineError("a compiled run was called off")
+        self._tell()
+        return logits if logits.shape[1] == table.columns else logits[:, : table.columns].copy()
+
+    def _make_room(self, rows: int) -> None:
+        """Have memory for so many tokens, and the program lowered for it."""
+        rows = max(rows, t.APART_ROWS * (threads.available() + 1))
+        if rows <= self._buffers.rows:
+            return
+        self._buffers = Buffers(max(rows, ROWS))
+        self._tables = {
+            many: Lowering(
+                self.program, self._buffers, self._vectors, self._packed, self._angle, many=many
+            ).table()
+            for many in (False, True)
+        }
+        longest = max(len(table.rows) for table in self._tables.values())
+        self._counters = aligned(APART * (longest + 1))
+        self._scratch = aligned(0)
+
+    def _angle(self, op: Rope) -> int:
+        key = op.head_dim, op.theta, op.scaling, op.divisors
+        return self._angles.number(key, lambda: self._frequencies(op))
+
+    def _frame(self, table: Table, count: int, positions: int) -> NDArray[np.int64]:
+        """Return the frame of a run, with scratch memory for every thread."""
+        scratch = _pages(table.scratch_bytes)
+        if self._scratch.size < count * scratch:
+            self._scratch = aligned(count * scratch)
+        width = padded(positions) + LANES
+        attention = _pages(4 * table.queries * (2 * width + padded(table.head_dim)))
+        if self._attention.size < count * attention:
+            self._attention = aligned(count * attention)
+        frame = np.zeros(t.FRAME, np.int64)
+        frame[[t.SCRATCH, t.SCRATCH_BYTES]] = address_of(self._scratch), scratch
+        frame[[t.ATTENTION, t.ATTENTION_BYTES, t.ATTENTION_WIDTH]] = (
+            address_of(self._attention), attention, width,
+        )  # fmt: skip
+        frame[[t.CALLS, t.TALLY]] = address_of(self._calls), address_of(self._tally)
+        addresses = [address_of(values) for pair in self._angles.tables for values in pair]
+        frame[t.TABLES : t.TABLES + len(addresses)] = addresses
+        return frame
+
+    def _tell(self) -> None:
+        """Count the kernels that ran where their other callers count them."""
+        for i in np.flatnonzero(self._tally).tolist():
+            if i not in self._launches:
+                shape, dtype = self._shapes[i // TALLIES], GGMLType(i % TALLIES)
+                self._launches[i] = Launch(kernel_name(FUSED_KERNELS[dtype]), dtype, *shape)
+            LAUNCHES[self._launches[i]] += int(self._tally[i])
+        self._tally[:] = 0
+
+
+def _pages(size: int) -> int:
+    return -(-size // 4096) * 4096
+
+
+def _places(
+    texts: Sequence[tuple[NDArray[np.intp], BlockedKVCache]], every_row: bool
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Return where each token stands (columns from POSITION to HEAD_VALUES), and who is wanted."""
+    count = sum(len(ids) for ids, _ in texts)
+    places, begin = np.zeros((count, t.PLACE), np.int64), 0
+    wanted: list[int] = []
+    for ids, cache in texts:
+        end = begin + len(ids)
+        keys, values = cache.keys, cache.values
+        places[begin:end] = (
+            cache.length, address_of(keys), address_of(values), keys.strides[0], values.strides[0],
+            keys.strides[1], values.strides[1], 0,
+        )  # fmt: skip
+        places[begin:end, t.POSITION] += np.arange(len(ids))
+        wanted += range(begin, end) if every_row else [end - 1]
+        begin = end
+    return places, np.array(wanted, np.int64)

@@ -1,0 +1,1 @@
+"""GGUF files (ggml's docs/gguf.md)."""

@@ -1,0 +1,1 @@
+"""What the CUDA kernels share: the device, launch geometry, NVRTC, and the text of PTX."""

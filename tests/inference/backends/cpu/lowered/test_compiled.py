@@ -1,0 +1,471 @@
+"""A program in one call of compiled code gives what the same program gives operation by operation.
+
+To the bit: both use the same kernels, in the same order.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from dataclasses import replace
+from functools import cache
+from pathlib import Path
+from typing import Any, ClassVar
+
+import llvmlite.binding as llvm
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+import inference
+from inference import Model, threads
+from inference.backends.cpu.backend import CpuBackend
+from inference.backends.cpu.lowered.compiled import CompiledProgram
+from inference.data import TINY_MODEL
+from inference.decode.session import Session
+from inference.formats import ModelFile, open_model
+from inference.formats.base import TensorInfo
+from inference.kernels.qmatmul import LAUNCHES
+from inference.model.ops import Add, AddBias, Attend, LastRow, Linear, Program, RmsNorm, Scale
+from inference.model.stages import Stage
+from inference.quant import quantize
+from inference.quant.types import GGMLType
+
+AVX2 = "+avx2,+fma,+f16c,+avx,+ssse3,+sse4.1,+sse4.2"
+GOLDEN = Path(__file__).parents[4] / "golden"
+ARCHITECTURES = ("gemma3", "llama", "qwen2", "qwen3")
+RNG = np.random.default_rng(5)
+
+
+class Quantized:
+    """A model file whose matrices are quantized to one type."""
+
+    def __init__(self, file: ModelFile, dtype: GGMLType) -> None:
+        from inference.formats.overlay import tensor_values
+
+        self.path, self.format, self.metadata = file.path, file.format, file.metadata
+        self._file, self._bytes = file, {}
+        self.tensors: Mapping[str, TensorInfo] = dict(file.tensors)
+        for name, info in file.tensors.items():
+            if len(info.shape) == 2:
+                packed = quantize(tensor_values(file, name), dtype).reshape(-1)
+                self._bytes[name] = packed
+                self.tensors[name] = replace(info, dtype=dtype, nbytes=packed.size)
+
+    def raw(self, name: str) -> NDArray[np.uint8]:
+        return self._bytes[name] if name in self._bytes else self._file.raw(name)
+
+    def close(self) -> None:
+        self._file.close()
+
+
+@pytest.fixture(scope="module")
+def packed() -> Iterator[Callable[[str, GGMLType], Model]]:
+    with ExitStack() as stack:
+
+        @cache
+        def load(architecture: str, dtype: GGMLType = GGMLType.Q8_0) -> Model:
+            file = open_model(GOLDEN / "tiny" / architecture)
+            return stack.enter_context(Model(Quantized(file, dtype)))
+
+        yield load
+
+
+@contextmanager
+def op_by_op() -> Iterator[None]:
+    """Let every backend run programs operation by operation."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(CpuBackend, "compiled", lambda *_: None)
+        yield
+
+
+def logits(model: Model, batches: list[list[int]], every_row: bool) -> list[NDArray[np.float32]]:
+    session = model.session()
+    return [session.advance(ids, every_row=every_row) for ids in batches]
+
+
+def both(model: Model, batches: list[list[int]], every_row: bool = False) -> int:
+    """Assert that both ways give the same bits; return how many numbers were compared."""
+    compiled = model._backend.compiled(model.program)
+    assert isinstance(compiled, CompiledProgram)
+    before = sum(compiled.calls.values())
+    mine = logits(model, batches, every_row)
+    assert sum(compiled.calls.values()) > before
+    with op_by_op():
+        theirs = logits(model, batches, every_row)
+    assert sum(compiled.calls.values()) == before + len(batches) * len(compiled.calls)
+    for ours, other in zip(mine, theirs, strict=True):
+        np.testing.assert_array_equal(ours, other)
+    return sum(values.size for values in mine)
+
+
+def tokens(count: int) -> list[int]:
+    return [int(i) for i in RNG.integers(0, 512, count)]
+
+
+BATCHES = {
+    "one by one": [[5], [6], [7]],
+    "a prompt": [tokens(21), [3], [9]],
+    "few": [[1, 2, 3], [4, 5]],
+    "past the buffers": [tokens(256), tokens(9), [1]],
+}
+
+
+@pytest.mark.parametrize("every_row", [False, True])
+@pytest.mark.parametrize("batches", BATCHES.values(), ids=BATCHES)
+@pytest.mark.parametrize("architecture", ARCHITECTURES)
+def test_every_architecture_to_the_bit(
+    packed: Any, architecture: str, batches: list[list[int]], every_row: bool
+) -> None:
+    model = packed(architecture)
+    count = sum(map(len, batches)) if every_row else len(batches)
+    assert both(model, batches, every_row) == count * model.config.vocab
+
+
+TYPES = ("Q4_0", "Q4_1", "Q5_0", "Q5_1", "Q4_K", "Q6_K")
+
+
+@pytest.mark.parametrize("name", TYPES)
+def test_every_type_to_the_bit(packed: Any, name: str) -> None:
+    both(packed("qwen3", GGMLType[name]), [tokens(11), [4]])
+
+
+@pytest.mark.parametrize("count", [1, 2, 3, 7])
+def test_the_number_of_threads_changes_nothing(
+    packed: Any, count: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Seven threads on any number of processors: whoever is missing at a meeting is waited for."""
+    model = packed("gemma3")
+    expected = logits(model, [[7] * 19, [4]], False)
+    monkeypatch.setattr(threads, "available", lambda: count)
+    found = logits(model, [[7] * 19, [4]], False)
+    assert threads._crew is not None
+    assert threads._crew.count == count
+    for mine, theirs in zip(found, expected, strict=True):
+        np.testing.assert_array_equal(mine, theirs)
+
+
+def test_a_longer_batch_than_there_was_room_for(packed: Any) -> None:
+    model = packed("llama")
+    ids = np.array(tokens(300))
+    small, large = model.session(), model.session()
+    compiled = model._backend.compiled(model.program)
+    small.advance(ids[:150])
+    expected = small.advance(ids[150:])
+    large.cache.reserve(300)
+    found = compiled.run([(ids, large.cache)], every_row=False)
+    np.testing.assert_array_equal(found, expected)
+
+
+def test_texts_of_one_batch_are_as_if_alone(packed: Any) -> None:
+    """Each with its own past; the wanted rows are the last of each."""
+    model = packed("gemma3")
+    compiled = model._backend.compiled(model.program)
+    pasts, news = [tokens(3), tokens(20), []], [tokens(4), [9], tokens(13)]
+    alone, together = [], []
+    for past, new in zip(pasts, news, strict=True):
+        for results, take in ((alone, True), (together, False)):
+            session = model.session()
+            if past:
+                session.advance(past)
+            session.cache.reserve(len(new))
+            results.append(session.advance(new)[0] if take else session.cache)
+    texts = [(np.array(new), cache) for new, cache in zip(news, together, strict=True)]
+    found = compiled.run(texts, every_row=False)
+    np.testing.assert_array_equal(found, np.array(alone))
+
+
+def changed(program: Program, change: Callable[[list[Any], int], None], op: type) -> Program:
+    """Return the program with a change made at every operation of a kind, the last first."""
+    ops = list(program.ops)
+    for at in reversed([i for i, known in enumerate(ops) if isinstance(known, op)]):
+        change(ops, at)
+    return Program(tuple(ops), program.output)
+
+
+def _sum_behind_a_scale(ops: list[Any], at: int) -> None:
+    ops.insert(at, Scale(ops[at].y, 0.5))
+
+
+def _read_gate_again(ops: list[Any], at: int) -> None:
+    if "ffn_down" in ops[at].weight.name:
+        ops.insert(at, Add("f", "g"))
+
+
+def _read_norm_again(ops: list[Any], at: int) -> None:
+    ops.insert(at, Add("x", "n"))
+
+
+def _sum_before_the_product(ops: list[Any], at: int) -> None:
+    if ops[at].x == "n" and ops[at].out == "q":
+        ops.insert(at + 1, Scale("n", 0.25))
+
+
+def _no_norm(ops: list[Any], at: int) -> None:
+    if ops[at].out == "n":
+        ops[at] = Scale("x", 0.5)
+        for later in range(at, len(ops)):
+            if isinstance(ops[later], Linear) and ops[later].x == "n":
+                ops[later] = replace(ops[later], x="x")
+
+
+def _nothing(ops: list[Any], at: int) -> None:
+    del ops[at]
+
+
+def _norm_logits(ops: list[Any], at: int) -> None:
+    ops.append(Scale("logits", 0.125))
+
+
+CHANGES = {
+    "a sum behind a scale": (_sum_behind_a_scale, Add),
+    "the gate read again": (_read_gate_again, Linear),
+    "the norm read again": (_read_norm_again, Attend),
+    "the operand changed between products": (_sum_before_the_product, Linear),
+    "products without norms": (_no_norm, RmsNorm),
+    "every row to the end": (_nothing, LastRow),
+    "no bias": (_nothing, AddBias),
+    "logits scaled": (_norm_logits, LastRow),
+}
+
+
+@pytest.mark.parametrize("batches", [[[3], [4]], [tokens(9), [4]]], ids=["one", "many"])
+@pytest.mark.parametrize(("change", "op"), CHANGES.values(), ids=CHANGES)
+def test_other_programs_to_the_bit(
+    packed: Any, change: Any, op: type, batches: list[list[int]]
+) -> None:
+    """What may be merged is decided by what the program reads and writes, not by its usual form."""
+    healthy = packed("qwen2")
+    program = changed(healthy.program, change, op)
+    assert program != healthy.program
+    model = Model(Quantized(open_model(GOLDEN / "tiny" / "qwen2"), GGMLType.Q8_0), program=program)
+    with model:
+        both(model, batches)
+
+
+def test_an_observed_run_gives_the_same_logits(packed: Any) -> None:
+    model = packed("gemma3")
+    ids = tokens(30)
+    alone = model.session().advance(ids)
+    trace = model.trace(ids)
+    np.testing.assert_array_equal(trace.logits, alone[-1])
+
+
+def test_kernels_that_ran_are_counted() -> None:
+    with inference.load(TINY_MODEL) as model:
+        before = LAUNCHES.copy()
+        model.session().advance([1, 2, 3])
+        ran = LAUNCHES - before
+        used = [entry for entry in model.dispatch if entry.calls]
+        assert ran.total() == len(used) == len(model.dispatch) - (not model.config.tied_embeddings)
+        assert {launch.kernel for launch in ran} == {entry.kernel for entry in used}
+        assert {launch.dtype for launch in ran} == {entry.dtype for entry in used}
+
+
+def test_every_entry_is_timed(packed: Any) -> None:
+    model = packed("qwen2")
+    compiled = model._backend.compiled(model.program)
+    for ids in ([5], [5, 6, 7]):
+        session = model.session()
+        session.cache.reserve(len(ids))
+        times = compiled.times(np.array(ids), session.cache)
+        assert all(entry.seconds >= 0 for entry in times)
+        assert sum(entry.seconds for entry in times) > 0
+        named = "+".join(entry.label for entry in times)
+        assert all(op.weight.name in named for op in model.program.ops if isinstance(op, Linear))
+
+
+def test_sessions_on_several_threads(packed: Any) -> None:
+    model = packed("qwen2")
+    prompts = [tokens(n) for n in (3, 17, 1, 30)]
+
+    def talk(prompt: list[int]) -> NDArray[np.float32]:
+        session = model.session()
+        session.advance(prompt)
+        return np.array([session.advance([i])[0] for i in range(20)])
+
+    alone = [talk(prompt) for prompt in prompts]
+    together: dict[int, NDArray[np.float32]] = {}
+
+    def work(number: int) -> None:
+        together[number] = talk(prompts[number])
+
+    workers = [threading.Thread(target=work, args=(i,)) for i in range(len(prompts))]
+    for worker in workers:
+        worker.start()
+    for worker in workers:
+        worker.join()
+    for number, expected in enumerate(alone):
+        np.testing.assert_array_equal(together[number], expected)
+
+
+@pytest.mark.parametrize("thread", [0, 1])
+def test_an_interrupt_leaves_things_in_order(
+    packed: Any, thread: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Before one thread's share: the others must not wait for it, and the next run is whole."""
+    from inference.backends.cpu.lowered import compiled
+
+    monkeypatch.setattr(threads, "available", lambda: 3)
+    model: Model = packed("llama")
+    expected = logits(model, [[1, 2], [3]], False)
+    session: Session = model.session()
+    session.advance([1, 2])
+    run = compiled.execute
+
+    def interrupted(number: int, *rest: Any) -> Any:
+        if number == thread:
+            raise KeyboardInterrupt
+        return run(number, *rest)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(compiled, "execute", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            session.advance([3])
+    assert session.ids == (1, 2)
+    np.testing.assert_array_equal(session.advance([3]), expected[1])
+
+
+CHILD = """
+import os, sys
+import inference
+from inference import threads
+from inference.data import TINY_MODEL
+threads.available = lambda: 3
+model = inference.load(TINY_MODEL)
+session = model.session()
+first = session.advance([1, 2, 3]).tobytes()
+"""
+
+
+def run_child(code: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-P", "-c", CHILD + code],
+        capture_output=True, text=True, timeout=300, env={**os.environ, **environment},
+    )  # fmt: skip
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+def test_a_forked_child_has_threads_of_its_own() -> None:
+    """Even if another thread held the crew at that moment."""
+    done = run_child(
+        """
+import warnings
+warnings.simplefilter("ignore", DeprecationWarning)  # of forking beside threads, which is the point
+with threads.turn:
+    child = os.fork()
+if child == 0:
+    same = model.session().advance([1, 2, 3]).tobytes() == first
+    os._exit(0 if same and threads._crew.count == 3 else 1)
+code = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+assert model.session().advance([1, 2, 3]).tobytes() == first
+sys.exit(code)
+"""
+    )
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize("target", [("x86-64-v3", AVX2), ("x86-64", "")], ids=["avx2", "generic"])
+def test_other_processors_to_the_bit(target: tuple[str, str], tmp_path: Path) -> None:
+    """Compiled for less than this processor has, both ways still agree; the user is told."""
+    name, features = target
+    host = {feature for feature, present in llvm.get_host_cpu_features().items() if present}
+    if not {feature[1:] for feature in features.split(",") if feature} <= host:
+        pytest.skip(f"this processor cannot run {name}")
+    done = run_child(
+        """
+from inference.backends.cpu.backend import CpuBackend
+from inference.kernels.qmatmul.target import TARGET
+many = [session.advance(list(range(20))), session.advance([7])]
+CpuBackend.compiled = lambda *_: None
+session = model.session()
+same = [session.advance(ids) for ids in ([1, 2, 3], list(range(20)), [7])]
+assert same[0].tobytes() == first
+assert all(a.tobytes() == b.tobytes() for a, b in zip(many, same[1:], strict=True))
+print(TARGET.dot)
+""",
+        NUMBA_CPU_NAME=name, NUMBA_CPU_FEATURES=features, NUMBA_CACHE_DIR=str(tmp_path),
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.strip() == ("avx2" if features else "generic")
+    assert done.stderr.startswith("inference: compiling for this processor")
+
+
+def test_the_interpreter_ends_with_threads_asleep() -> None:
+    done = run_child("print(len(first))")
+    assert done.returncode == 0, done.stderr
+    assert all("compiling" in line for line in done.stderr.splitlines())
+
+
+@pytest.mark.skipif(not hasattr(signal, "setitimer"), reason="needs timers")
+def test_a_real_interrupt_at_any_moment() -> None:
+    """Hundreds of alarms during runs: each ends in its exception, and the results stay right."""
+    done = run_child(
+        """
+import random, signal
+class Alarm(Exception): pass
+armed = False
+def ring(*_):
+    if armed:  # Python may call this some time after the timer has been stopped
+        raise Alarm
+signal.signal(signal.SIGALRM, ring)
+rung = 0
+for i in range(300):
+    session = model.session()
+    try:
+        armed = True
+        signal.setitimer(signal.ITIMER_REAL, random.uniform(1e-5, 3e-3))
+        session.advance([1, 2, 3])
+        armed = False
+    except Alarm:
+        rung += 1
+    armed = False
+    signal.setitimer(signal.ITIMER_REAL, 0)
+    if i % 10 == 0:
+        assert model.session().advance([1, 2, 3]).tobytes() == first
+print(rung)
+"""
+    )
+    assert done.returncode == 0, done.stderr
+    assert int(done.stdout) > 20
+
+
+def test_programs_with_other_operations_run_one_by_one(packed: Any) -> None:
+    from dataclasses import dataclass
+
+    @dataclass(frozen=True)
+    class Negate:
+        x: str
+
+    class Knows(CpuBackend):
+        handlers: ClassVar[Any] = {
+            **CpuBackend.handlers,
+            Negate: lambda self, op, step: np.negative(step.buffers[op.x], step.buffers[op.x]),
+        }
+
+    model = packed("qwen2")
+    program = Program((*model.program.ops, Negate("logits")), "logits")
+    backend = Knows(model._weights, "fused")
+    assert backend.compiled(program) is None
+    negated = Session(backend, program, model.config).advance([1, 2])
+    np.testing.assert_array_equal(negated, -model.session().advance([1, 2]))
+    assert CpuBackend(model._weights, "fused").compiled(program) is None
+
+
+def test_stages_inside_attention_are_those_of_the_cache(packed: Any) -> None:
+    from inference.trace.plan import TracePlan
+
+    model = packed("gemma3")
+    ids = tokens(20)
+    plan = TracePlan((Stage.ATTN_SCORES, Stage.ATTN_SOFTMAX), range(2))
+    seen = model.trace(ids, plan).values[Stage.ATTN_SOFTMAX, 0]
+    window = model.config.window_of(0).tokens
+    assert seen.shape == (model.config.heads, 20, 20)
+    np.testing.assert_allclose(seen.sum(axis=2), 1, atol=1e-6)
+    visible = np.tril(np.ones((20, 20), bool)) & ~np.tril(np.ones((20, 20), bool), -window)
+    assert ((seen > 0) == visible).all()
