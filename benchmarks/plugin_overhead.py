@@ -62,7 +62,7 @@ NUMBERS = st.integers(0, 1000)
 SAME_STRATEGY = """
 from pathlib import Path
 from pytest_contracts.contract import load
-from pytest_contracts.domains import inputs_strategy, parse_domain
+from pytest_contracts.domains.strategies import inputs_strategy, parse_domain
 
 CONTRACT = load(Path(__file__).parents[1] / "contracts" / "overhead-0-v1.yaml")
 

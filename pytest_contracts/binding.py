@@ -22,7 +22,7 @@ from pytest_contracts.errors import ContractBindingError, Falsified, Unavailable
 if TYPE_CHECKING:
     from importlib.abc import Loader
 
-    from pytest_contracts.contract.where import Where
+    from pytest_contracts.where import Where
 
 F = TypeVar("F", bound=Callable[..., Any])
 

@@ -102,8 +102,8 @@ def evidence(
 
     Exit codes: 0 written, 1 the ledger holds no evidence, 2 wrong usage.
     """
-    from pytest_contracts.evidence import EvidenceError, extract
-    from pytest_contracts.ledger import write_json
+    from pytest_contracts.ledger.evidence import EvidenceError, extract
+    from pytest_contracts.ledger.records import write_json
 
     try:
         document, refused = extract(ledger, device=device, commit=commit)
@@ -132,10 +132,10 @@ def proof_status(
 
     Exit codes: 0 all are reached, 1 at least one is not, or a contract is not valid, 2 wrong usage.
     """
-    from pytest_contracts.analysis.levels import contract_level
     from pytest_contracts.analysis.proof_status import proof_status as standings_of
     from pytest_contracts.contract import find_contracts, load
     from pytest_contracts.errors import ContractError
+    from pytest_contracts.ledger.levels import contract_level
     from pytest_contracts.report.trend import Baseline
 
     folders = paths or [Path("contracts")]
@@ -179,9 +179,9 @@ def merge(
     Exit codes: 0 merged and nothing fails, 1 merged and something fails or two ledgers disagree,
     2 not merged.
     """
-    from pytest_contracts.ledger import write_json
-    from pytest_contracts.merging import MergeError, read, summary
-    from pytest_contracts.merging import merge as merged_of
+    from pytest_contracts.ledger.merging import MergeError, read, summary
+    from pytest_contracts.ledger.merging import merge as merged_of
+    from pytest_contracts.ledger.records import write_json
 
     try:
         merged = merged_of([read(path) for path in ledgers], strict=strict)

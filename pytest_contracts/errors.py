@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from pytest_contracts.contract.where import Where
+    from pytest_contracts.where import Where
 
 
 # Control characters, and those that turn the direction of the text around them.

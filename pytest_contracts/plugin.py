@@ -13,7 +13,7 @@ from pytest_contracts import __version__, hookspecs
 
 if TYPE_CHECKING:
     from pytest_contracts.items.observation import Compared
-    from pytest_contracts.items.registry import Registry
+    from pytest_contracts.items.project import Registry
 
 _directories_key = pytest.StashKey[tuple[Path, ...]]()
 _registry_key = pytest.StashKey["Registry"]()
@@ -182,7 +182,7 @@ def pytest_collection(session: pytest.Session) -> None:
 
 
 def _registry(config: pytest.Config) -> Registry:
-    from pytest_contracts.items.registry import Registry
+    from pytest_contracts.items.project import Registry
 
     if _registry_key not in config.stash:
         directories = config.stash[_directories_key]

@@ -16,7 +16,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from pytest_contracts.contract.nodes import Source, as_json, compose
+from pytest_contracts.contract.yaml_tree import Source, as_json, compose
 
 MAX_WILD_SEED = 5000
 ROOT = Path(__file__).resolve().parents[1]

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from pytest_contracts.analysis.levels import claim_levels
 from pytest_contracts.contract import Contract
-from pytest_contracts.ledger import Record
-from pytest_contracts.verdict import Level, Verdict
+from pytest_contracts.ledger.levels import claim_levels
+from pytest_contracts.ledger.records import Record
+from pytest_contracts.ledger.verdict import Level, Verdict
 
 
 @dataclass(frozen=True)

@@ -20,14 +20,14 @@ from pytest_contracts.contract import (
     load,
 )
 from pytest_contracts.contract.model import Claim
-from pytest_contracts.contract.wild.registry import is_registry, load_bindings
-from pytest_contracts.domains import Domain, ordered, parse_domain
+from pytest_contracts.contract.wild.binding_file import is_registry, load_bindings
+from pytest_contracts.domains.regressions import accepted, check_names
+from pytest_contracts.domains.strategies import Domain, ordered, parse_domain
 from pytest_contracts.errors import ContractBindingError, ContractError, FormulaError
 from pytest_contracts.formula import check, free_names, parse, parse_definition
 from pytest_contracts.formula.check import Known, Length
 from pytest_contracts.items.equations import concerned, variables_of
 from pytest_contracts.items.formulas import located
-from pytest_contracts.regressions import accepted, check_names
 from pytest_contracts.symbolic.result import not_built
 
 

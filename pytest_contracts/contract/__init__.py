@@ -25,7 +25,7 @@ from pytest_contracts.contract.model import (
     QaGate,
     Variable,
 )
-from pytest_contracts.contract.where import Where
+from pytest_contracts.where import Where
 
 __all__ = [
     "Claim",

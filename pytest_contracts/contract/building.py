@@ -23,9 +23,9 @@ from pytest_contracts.contract.model import (
     Regression,
     Variable,
 )
-from pytest_contracts.contract.nodes import Node, Scalar, Sequence, Source, Table, plain
 from pytest_contracts.contract.schema import known_sections, suggestion
-from pytest_contracts.contract.where import Where
+from pytest_contracts.contract.yaml_tree import Node, Scalar, Sequence, Source, Table, plain
+from pytest_contracts.where import Where
 
 TYPE_CODES: Mapping[str, str] = MappingProxyType(
     {

@@ -15,11 +15,11 @@ from pathlib import Path
 
 from pytest_contracts.contract.building import build
 from pytest_contracts.contract.model import Contract
-from pytest_contracts.contract.nodes import Source, compose
 from pytest_contracts.contract.schema import suggestion, validate
-from pytest_contracts.contract.where import Where
 from pytest_contracts.contract.wild.dialect import REGISTRY, is_wild
+from pytest_contracts.contract.yaml_tree import Source, compose
 from pytest_contracts.errors import ContractSyntaxError
+from pytest_contracts.where import Where
 
 MAX_BYTES = 4 * 1024 * 1024
 SUFFIX = ".yaml"
@@ -77,8 +77,8 @@ def load_bytes(
 
 
 def _bound(contract: Contract, bindings: Iterable[str | os.PathLike[str]]) -> Contract:
-    from pytest_contracts.contract.wild.binding import bind
-    from pytest_contracts.contract.wild.registry import load_bindings
+    from pytest_contracts.contract.wild.binding_file import load_bindings
+    from pytest_contracts.contract.wild.bound import bind
 
     beside = contract.path.with_name(REGISTRY)
     files = dict.fromkeys([*map(Path, bindings), *([beside] if beside.is_file() else [])])

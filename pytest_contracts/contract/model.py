@@ -12,7 +12,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Literal
 
-from pytest_contracts.contract.where import Where
+from pytest_contracts.where import Where
 
 ClaimKind = Literal["obligation", "falsification", "harness", "gate"]
 Status = Literal["PROPOSED", "ACTIVE", "VIOLATED", "BLOCKED", "RETIRED"]

@@ -12,9 +12,9 @@ from typing import Any
 from jsonschema import Draft202012Validator
 from jsonschema.exceptions import ValidationError
 
-from pytest_contracts.contract.nodes import Node, Scalar, Sequence, Source, Table, as_json
-from pytest_contracts.contract.where import Where
+from pytest_contracts.contract.yaml_tree import Node, Scalar, Sequence, Source, Table, as_json
 from pytest_contracts.errors import ContractSyntaxError
+from pytest_contracts.where import Where
 
 _KINDS = {
     "string": "a text",

@@ -8,7 +8,8 @@ definitions name the axis and may define locally::
     attention(q, k, v) = w / sum(w, axis=-1, keepdims=true) @ v
         where s = q @ kᵀ / √(shape(q)[-1]); w = exp(s − max(s, axis=-1, keepdims=true))
 
-The functions that exist are listed in ``pytest_contracts.formula.library``; nothing else resolves.
+The functions that exist are listed in ``pytest_contracts.formula.library.table``; nothing else
+resolves.
 """
 
 from __future__ import annotations
@@ -16,15 +17,15 @@ from __future__ import annotations
 from pytest_contracts.formula.check import check
 from pytest_contracts.formula.compare import same
 from pytest_contracts.formula.distance import Closeness, closeness, noise_of
-from pytest_contracts.formula.evaluate import as_function, evaluate
-from pytest_contracts.formula.judge import judge, substituted
-from pytest_contracts.formula.judgement import Judgement
-from pytest_contracts.formula.latex import render_latex
-from pytest_contracts.formula.library import LIBRARY
-from pytest_contracts.formula.parser import parse, parse_definition
-from pytest_contracts.formula.render import render_unicode
+from pytest_contracts.formula.evaluating.evaluate import as_function, evaluate
+from pytest_contracts.formula.judging.judge import judge, substituted
+from pytest_contracts.formula.judging.judgement import Judgement
+from pytest_contracts.formula.library.table import LIBRARY
+from pytest_contracts.formula.reading.parser import parse, parse_definition
 from pytest_contracts.formula.tree import Call, Definition, Expr, names, walk
 from pytest_contracts.formula.values import Undefined
+from pytest_contracts.formula.writing.latex import render_latex
+from pytest_contracts.formula.writing.render import render_unicode
 
 __all__ = [
     "LIBRARY",

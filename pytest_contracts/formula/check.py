@@ -11,7 +11,7 @@ from difflib import get_close_matches
 from typing import TypeAlias
 
 from pytest_contracts.errors import FormulaError
-from pytest_contracts.formula.library import LIBRARY
+from pytest_contracts.formula.library.table import LIBRARY
 from pytest_contracts.formula.tree import (
     Array,
     Binary,

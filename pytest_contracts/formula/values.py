@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
 from pytest_contracts.errors import FormulaError
-from pytest_contracts.formula.lexer import MAX_INTEGER_BITS
+from pytest_contracts.formula.reading.lexer import MAX_INTEGER_BITS
 
 MAX_ELEMENTS = 1 << 24
 MAX_MULTIPLICATIONS = 1 << 31

@@ -14,8 +14,8 @@ from pytest_contracts.items.equations import concerned, implementation_names, va
 from pytest_contracts.items.formulas import FormulaCheck
 from pytest_contracts.items.observation import Observation
 from pytest_contracts.items.parameters import ParameterSet
+from pytest_contracts.items.project import Registry
 from pytest_contracts.items.properties import as_property, as_single, seed_of
-from pytest_contracts.items.registry import Registry
 
 Check = Callable[[Mapping[str, Any]], None]
 
@@ -55,8 +55,8 @@ class Case:
         fixtures: tuple[str, ...] = (),
     ) -> Callable[..., None]:
         """Return a test of ``body(inputs, **fixtures)`` that draws the wanted variables, if any."""
-        from pytest_contracts.domains import inputs_strategy
-        from pytest_contracts.regressions import recorded
+        from pytest_contracts.domains.regressions import recorded
+        from pytest_contracts.domains.strategies import inputs_strategy
 
         given = {**self.contract.constants, **self.parameters.values}
         domains = {}

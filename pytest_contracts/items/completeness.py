@@ -7,10 +7,10 @@ from fnmatch import fnmatchcase
 from typing import Any
 
 from pytest_contracts.contract.model import Claim, Contract
-from pytest_contracts.items.base import blocked_message, effective_status
+from pytest_contracts.items.claim_item import blocked_message, effective_status
 from pytest_contracts.items.equations import implementation_names
 from pytest_contracts.items.gate import DecidedLast, GateNotice
-from pytest_contracts.items.registry import Registry
+from pytest_contracts.items.project import Registry
 
 
 def over(claim: Claim) -> tuple[str, ...]:

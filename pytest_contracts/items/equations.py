@@ -18,10 +18,10 @@ from pytest_contracts.binding import (
     resolve,
 )
 from pytest_contracts.contract.model import Claim, Contract, Equation, Variable
-from pytest_contracts.contract.where import Where
 from pytest_contracts.errors import ContractBindingError, ContractError, Unavailable
 from pytest_contracts.formula import Definition, as_function, names, parse_definition
 from pytest_contracts.items.observation import Observation, Prose
+from pytest_contracts.where import Where
 
 SCALAR = "reference"
 """The implementation that is called with plain Python numbers and lists, never with arrays."""

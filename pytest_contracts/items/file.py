@@ -12,8 +12,8 @@ from _pytest._code.code import ExceptionInfo, TerminalRepr
 from pytest_contracts.contract import Where, load
 from pytest_contracts.contract.model import Claim, Contract
 from pytest_contracts.errors import ContractError, ContractSyntaxError, Unavailable
-from pytest_contracts.items.base import ContractItem, effective_status
 from pytest_contracts.items.case import Case, implementations_under_test, item_name
+from pytest_contracts.items.claim_item import ContractItem, effective_status
 from pytest_contracts.items.completeness import CompletenessItem, over
 from pytest_contracts.items.falsification import falsification_test, formal_of
 from pytest_contracts.items.gate import DecidedLast, GateItem
@@ -22,8 +22,8 @@ from pytest_contracts.items.obligation import obligation_test
 from pytest_contracts.items.observation import Prose
 from pytest_contracts.items.parameters import ParameterSet, parameter_sets
 from pytest_contracts.items.procedures import parameter_names, procedure
+from pytest_contracts.items.project import Registry
 from pytest_contracts.items.properties import as_failure
-from pytest_contracts.items.registry import Registry
 from pytest_contracts.report.failure import failure_repr
 from pytest_contracts.report.paths import relative
 

@@ -11,11 +11,11 @@ from typing import Any
 import numpy as np
 
 from pytest_contracts.contract.model import Claim, Contract, Equation
-from pytest_contracts.contract.where import Where
 from pytest_contracts.errors import ContractBindingError, Falsified, FormulaError
 from pytest_contracts.formula import LIBRARY, Expr, free_names, judge, parse
 from pytest_contracts.items.equations import Equations, Subject
 from pytest_contracts.items.observation import Observation, Prose
+from pytest_contracts.where import Where
 
 DEFAULT_NOISE_FACTOR = 4.0
 SHOWN = 400

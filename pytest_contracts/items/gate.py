@@ -15,12 +15,12 @@ from typing import Any, Literal
 import pytest
 
 from pytest_contracts.contract.model import ClaimKind, Contract, QaGate, Status
-from pytest_contracts.contract.where import Where
-from pytest_contracts.items.base import place
-from pytest_contracts.ledger import Record
+from pytest_contracts.items.claim_item import place
+from pytest_contracts.ledger.records import Record
+from pytest_contracts.ledger.verdict import Level, Outcome, Verdict, outcome
 from pytest_contracts.report.failure import failure_repr, reproduce_command, table
 from pytest_contracts.report.paths import relative
-from pytest_contracts.verdict import Level, Outcome, Verdict, outcome
+from pytest_contracts.where import Where
 
 Require = Literal["gate", "held", "ran", "bound"]
 """What each check must be: held where it can run (a gate), held, run, or nothing but listed."""

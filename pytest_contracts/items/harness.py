@@ -13,7 +13,7 @@ from pytest_contracts.items.case import Case
 from pytest_contracts.items.observation import Inconclusive, Prose
 from pytest_contracts.items.procedures import parameter_names, procedure
 from pytest_contracts.items.properties import as_single
-from pytest_contracts.verdict import Verdict
+from pytest_contracts.ledger.verdict import Verdict
 
 DEFAULT_TIMEOUT_S = 20.0
 

@@ -10,9 +10,9 @@ from pytest_contracts.items.case import Case
 from pytest_contracts.items.equations import concerned, definition_of, implementation_names
 from pytest_contracts.items.falsification import formal_of, formula_test
 from pytest_contracts.items.formulas import Formula
+from pytest_contracts.items.obligations import KEYS, TEMPLATES, Clause, says_enough
 from pytest_contracts.items.observation import Prose
 from pytest_contracts.items.procedure_claim import procedure_test
-from pytest_contracts.items.templates import KEYS, TEMPLATES, Clause, says_enough
 
 
 def obligation_test(case: Case) -> Callable[..., None]:

@@ -6,9 +6,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from pytest_contracts.contract.where import Where
 from pytest_contracts.errors import VacuousError
-from pytest_contracts.verdict import Verdict
+from pytest_contracts.ledger.verdict import Verdict
+from pytest_contracts.where import Where
 
 
 class Inconclusive(Exception):

@@ -9,7 +9,6 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from pytest_contracts.contract.model import Claim
-from pytest_contracts.contract.where import Where
 from pytest_contracts.errors import (
     ContractBindingError,
     ContractError,
@@ -17,7 +16,8 @@ from pytest_contracts.errors import (
     Unavailable,
     VacuousError,
 )
-from pytest_contracts.items.registry import unknown
+from pytest_contracts.items.project import unknown
+from pytest_contracts.where import Where
 
 Functions = Mapping[str, Callable[..., Sequence[Any]]]
 

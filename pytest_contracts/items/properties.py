@@ -11,10 +11,10 @@ import pytest
 from hypothesis import HealthCheck, Phase, Verbosity, example, given, reject, seed, settings
 from hypothesis.database import ExampleDatabase
 
+from pytest_contracts.domains.regressions import Recorded
 from pytest_contracts.errors import VacuousError
 from pytest_contracts.items.observation import Observation, is_unavailable
-from pytest_contracts.ledger import text_digest
-from pytest_contracts.regressions import Recorded
+from pytest_contracts.ledger.records import text_digest
 
 Body = Callable[..., None]
 

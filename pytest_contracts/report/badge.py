@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pytest_contracts.analysis.levels import contract_level
+from pytest_contracts.ledger.levels import contract_level
 from pytest_contracts.report.report import Report, failed
 from pytest_contracts.report.templates import environment
 from pytest_contracts.report.text import shown_percent

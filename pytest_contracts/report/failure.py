@@ -16,9 +16,9 @@ from _pytest._code.code import (
     TerminalRepr,
 )
 
-from pytest_contracts.contract.where import Where
 from pytest_contracts.errors import Falsified
 from pytest_contracts.report.paths import relative
+from pytest_contracts.where import Where
 
 MAX_SHOWN_ELEMENTS = 512
 

@@ -7,7 +7,7 @@ from functools import cache
 from importlib import resources
 from typing import Any
 
-from pytest_contracts.ledger import json_text
+from pytest_contracts.ledger.records import json_text
 from pytest_contracts.report.report import Report
 
 
@@ -18,7 +18,11 @@ def render(report: Report) -> str:
 
 def schema_text() -> str:
     """Return the JSON Schema (draft 2020-12) of the ledger."""
-    return resources.files(__package__).joinpath("ledger.schema.json").read_text(encoding="utf-8")
+    return (
+        resources.files("pytest_contracts.ledger")
+        .joinpath("ledger.schema.json")
+        .read_text(encoding="utf-8")
+    )
 
 
 @cache

@@ -7,8 +7,8 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
 
-from pytest_contracts.analysis.levels import contract_level
-from pytest_contracts.ledger import Record
+from pytest_contracts.ledger.levels import contract_level
+from pytest_contracts.ledger.records import Record
 from pytest_contracts.report.report import Place, Report, expected, failed, severity
 from pytest_contracts.report.text import count, one_line, shown_percent, visible
 from pytest_contracts.report.trend import Trend

@@ -12,13 +12,13 @@ from typing import Any
 import pytest
 
 from pytest_contracts import plugin
-from pytest_contracts.ledger import Ledger, Record, Unread
+from pytest_contracts.ledger.records import Ledger, Record, Unread
+from pytest_contracts.ledger.sources import SourceTree
 from pytest_contracts.report.annotations import commands, wanted
 from pytest_contracts.report.formats import Target, write_all
 from pytest_contracts.report.outputs import Outputs
 from pytest_contracts.report.report import Place, Report, repository_of
 from pytest_contracts.report.terminal import write_summary
-from pytest_contracts.sources import SourceTree
 
 _NAME_COMMIT = ("describe", "--always", "--dirty", "--abbrev=40", "--exclude=*")
 LEDGER_PATH = Path(".contracts") / "ledger.json"

@@ -10,8 +10,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pytest_contracts.ledger import Record, Unread
-from pytest_contracts.verdict import Outcome, Verdict
+from pytest_contracts.ledger.records import Record, Unread
+from pytest_contracts.ledger.verdict import Outcome, Verdict
 
 if TYPE_CHECKING:
     from pytest_contracts.contract import Contract

@@ -11,7 +11,7 @@ from typing import Any
 from urllib.parse import quote
 
 from pytest_contracts import __version__
-from pytest_contracts.ledger import Record, json_text
+from pytest_contracts.ledger.records import Record, json_text
 from pytest_contracts.report.report import Place, Report, Section, expected, failed
 from pytest_contracts.report.text import visible
 

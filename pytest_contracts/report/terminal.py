@@ -6,9 +6,9 @@ from collections import Counter
 
 import pytest
 
-from pytest_contracts.analysis.levels import contract_level
-from pytest_contracts.ledger import Ledger, Record
-from pytest_contracts.verdict import Outcome, Verdict
+from pytest_contracts.ledger.levels import contract_level
+from pytest_contracts.ledger.records import Ledger, Record
+from pytest_contracts.ledger.verdict import Outcome, Verdict
 
 _COLORS: dict[Verdict, dict[str, bool]] = {
     Verdict.HELD: {"green": True},

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from pytest_contracts.analysis.levels import LEVELS, contract_level
+from pytest_contracts.ledger.levels import LEVELS, contract_level
+from pytest_contracts.ledger.verdict import Level, Verdict
 from pytest_contracts.report.report import Report, Section
 from pytest_contracts.report.text import count, percent, shown_percent
-from pytest_contracts.verdict import Level, Verdict
 
 MOST_NAMED = 12
 _RAN = (Verdict.HELD.value, Verdict.CONFIRMED.value, Verdict.FALSIFIED.value)

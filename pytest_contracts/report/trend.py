@@ -7,9 +7,9 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from pytest_contracts.ledger import Record
+from pytest_contracts.ledger.records import Record
+from pytest_contracts.ledger.verdict import Outcome, Verdict
 from pytest_contracts.report.json_report import schema
-from pytest_contracts.verdict import Outcome, Verdict
 
 _WRONG = (Verdict.FALSIFIED.value, Verdict.VACUOUS.value)
 

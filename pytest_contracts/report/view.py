@@ -11,17 +11,17 @@ from typing import Any
 
 from markupsafe import Markup
 
-from pytest_contracts.analysis.levels import Rung, claim_levels, contract_level, ladder
 from pytest_contracts.contract import Claim, Contract, Equation, FalsificationTest, ProofObligation
 from pytest_contracts.errors import ContractError
 from pytest_contracts.formula import free_names, parse
 from pytest_contracts.items.equations import concerned, implementation_names, variables_of
-from pytest_contracts.ledger import Record
+from pytest_contracts.ledger.levels import Rung, claim_levels, contract_level, ladder
+from pytest_contracts.ledger.records import Record
+from pytest_contracts.ledger.verdict import Level, Verdict
 from pytest_contracts.report.failure import counterexample_yaml
 from pytest_contracts.report.mathml import typeset
 from pytest_contracts.report.report import Place, Report, Section, failed, severity, worst
 from pytest_contracts.report.text import percent
-from pytest_contracts.verdict import Level, Verdict
 
 _NOT_IN_ANCHORS = re.compile(r"[^\w./-]+")
 

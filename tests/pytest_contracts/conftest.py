@@ -15,7 +15,7 @@ import gguf  # noqa: F401
 import pytest
 from hypothesis import settings
 
-import pytest_contracts.blocks
+import pytest_contracts.domains.blocks
 import pytest_contracts.items.file
 import pytest_contracts.symbolic  # noqa: F401
 

@@ -11,8 +11,8 @@ import pytest
 
 from pytest_contracts import binding
 from pytest_contracts.binding import Witness, code_of, contract, qualified_name, registered, resolve
-from pytest_contracts.contract.where import Where
 from pytest_contracts.errors import ContractBindingError, Falsified, Unavailable
+from pytest_contracts.where import Where
 
 HERE = Where(Path("some.yaml"), 7)
 

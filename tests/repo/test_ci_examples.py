@@ -17,7 +17,7 @@ import yaml
 from jsonschema.validators import validator_for
 
 from pytest_contracts import plugin
-from pytest_contracts.ledger import SCHEMA
+from pytest_contracts.ledger.records import SCHEMA
 
 EXAMPLES = Path(__file__).resolve().parents[2] / "docs" / "examples"
 GITHUB, GITLAB = EXAMPLES / "github-workflow.yml", EXAMPLES / "gitlab-ci.yml"

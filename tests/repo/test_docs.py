@@ -25,9 +25,9 @@ from pytest_contracts.cli import app as pv
 from pytest_contracts.contract.building import TYPE_CODES
 from pytest_contracts.contract.schema import schema_text
 from pytest_contracts.formula import LIBRARY, parse, same
-from pytest_contracts.items.templates import TEMPLATES
-from pytest_contracts.ledger import Record
-from pytest_contracts.verdict import Level, Verdict, outcome
+from pytest_contracts.items.obligations import TEMPLATES
+from pytest_contracts.ledger.records import Record
+from pytest_contracts.ledger.verdict import Level, Verdict, outcome
 
 ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs"

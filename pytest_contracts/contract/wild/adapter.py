@@ -14,10 +14,10 @@ from typing import Any
 
 from pytest_contracts.contract.building import RESERVED, TYPE_CODES, build, id_prefix
 from pytest_contracts.contract.model import Claim, Contract, Harness, Remark
-from pytest_contracts.contract.nodes import Entry, Node, Scalar, Sequence, Source, Table, plain
 from pytest_contracts.contract.schema import problems_of, validate
-from pytest_contracts.contract.where import Where
 from pytest_contracts.contract.wild.dialect import CLAIMS, OURS, tables
+from pytest_contracts.contract.yaml_tree import Entry, Node, Scalar, Sequence, Source, Table, plain
+from pytest_contracts.where import Where
 
 _EQUATION_KEYS = frozenset({"formula", "codomain", "domain", "invariants"})
 

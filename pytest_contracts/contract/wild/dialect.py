@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TypeGuard
 
-from pytest_contracts.contract.nodes import Node, Scalar, Sequence, Table
+from pytest_contracts.contract.yaml_tree import Node, Scalar, Sequence, Table
 
 REGISTRY = "binding.yaml"
 """What a binding file is called; it is no contract."""

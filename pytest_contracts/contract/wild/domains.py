@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from pytest_contracts.contract.model import Variable
-from pytest_contracts.contract.where import Where
+from pytest_contracts.where import Where
 
 MAX_LENGTH = 2000
 LARGEST = 8

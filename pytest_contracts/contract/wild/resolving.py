@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from pytest_contracts.formula import LIBRARY
+from pytest_contracts.formula.reading.wild.indices import index_range
 from pytest_contracts.formula.tree import (
     Array,
     Binary,
@@ -29,7 +30,6 @@ from pytest_contracts.formula.tree import (
     rebuild,
     walk,
 )
-from pytest_contracts.formula.wild.indices import index_range
 
 
 class Unresolved(Exception):

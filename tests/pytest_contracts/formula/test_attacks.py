@@ -137,7 +137,8 @@ def test_no_formula_fills_the_memory() -> None:
     import resource, sys
     import numpy as np
     from pytest_contracts.errors import FormulaError
-    from pytest_contracts.formula import judge, parse
+    from pytest_contracts.formula import parse
+    from pytest_contracts.formula import judge
 
     environment = {{"x": np.arange(5.0), "big": np.zeros(1 << 22)}}
     for text in {BOMBS!r}:

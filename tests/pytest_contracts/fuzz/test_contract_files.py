@@ -48,11 +48,13 @@ def test_every_broken_file_loads_or_is_refused_with_its_place(part: int) -> None
 
 
 def test_another_exception_is_found_minimal_and_pasteable() -> None:
-    prepare = "import pytest_contracts.domains as d; d.range_ends = lambda text: {}[text]"
+    prepare = (
+        "import pytest_contracts.domains.strategies as d; d.range_ends = lambda text: {}[text]"
+    )
     status, report = campaign("--seed=1", "--count=60", "--shrink=3", prepare=prepare)
     assert status == 1
     ((site, failure),) = report["failures"].items()
-    assert site.startswith("KeyError domains.py")
+    assert site.startswith("KeyError strategies.py")
     assert failure["inputs"] > 5
     text = "\n".join(failure["minimal"])
     assert "metadata" in text
@@ -61,7 +63,8 @@ def test_another_exception_is_found_minimal_and_pasteable() -> None:
 
 def test_a_hang_is_found() -> None:
     prepare = (
-        "import time, pytest_contracts.domains as d; d.range_ends = lambda text: time.sleep(60)"
+        "import time, pytest_contracts.domains.strategies as d; "
+        "d.range_ends = lambda text: time.sleep(60)"
     )
     status, report = campaign("--seed=1", "--count=9", "--limit=0.5", "--shrink=1", prepare=prepare)
     assert status == 1
@@ -70,7 +73,7 @@ def test_a_hang_is_found() -> None:
 
 def test_an_error_without_a_place_is_found() -> None:
     prepare = (
-        "import pytest_contracts.contract.nodes as n\n"
+        "import pytest_contracts.contract.yaml_tree as n\n"
         "from pytest_contracts.errors import ContractSyntaxError as E\n"
         "n.Source.error = lambda self, message, where, hint=None: E(message)"
     )

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from pytest_contracts.ledger import Ledger, Record, Unread
+from pytest_contracts.ledger.records import Ledger, Record, Unread
 from pytest_contracts.report.report import Report
 
 HOSTILE = "</script><img src=x onerror=alert(1)>\"'`|@all $x$ \u202egnp.exe\x1b[31m"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from pytest_contracts.ledger import Unread
+from pytest_contracts.ledger.records import Unread
 from pytest_contracts.report.annotations import commands
 
 from .conftest import MIXED, falsified, make_record, make_report

@@ -120,7 +120,7 @@ def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
 @pytest.fixture(scope="module")
 def page(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A page with two contracts, every kind and verdict, a graph, a trend and an unread file."""
-    from pytest_contracts.ledger import Unread
+    from pytest_contracts.ledger.records import Unread
 
     root = tmp_path_factory.mktemp("project")
     (root / "contracts").mkdir()

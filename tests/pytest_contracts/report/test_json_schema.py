@@ -8,9 +8,9 @@ from dataclasses import fields
 import pytest
 from jsonschema import Draft202012Validator
 
-from pytest_contracts.ledger import Record, Unread
+from pytest_contracts.ledger.records import Record, Unread
+from pytest_contracts.ledger.verdict import Level, Outcome, Verdict
 from pytest_contracts.report.json_report import render, schema
-from pytest_contracts.verdict import Level, Outcome, Verdict
 
 from .conftest import MIXED, falsified, make_record, make_report
 

@@ -9,7 +9,6 @@ import numpy as np
 import pytest
 import yaml
 
-from pytest_contracts.contract.where import Where
 from pytest_contracts.errors import Falsified
 from pytest_contracts.report.failure import (
     counterexample_yaml,
@@ -18,6 +17,7 @@ from pytest_contracts.report.failure import (
     show,
     table,
 )
+from pytest_contracts.where import Where
 
 MIXED = """
 proof_obligations:

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from jsonschema import Draft4Validator
 
-from pytest_contracts.ledger import Unread
+from pytest_contracts.ledger.records import Unread
 from pytest_contracts.report.sarif import SCHEMA, render
 
 from .conftest import MIXED, falsified, make_record, make_report

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from pytest_contracts.ledger.verdict import Level
 from pytest_contracts.report.thresholds import Thresholds
-from pytest_contracts.verdict import Level
 
 from .conftest import GOOD, falsified, make_record, make_report
 

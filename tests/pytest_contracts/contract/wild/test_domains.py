@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pytest_contracts.contract.where import Where
 from pytest_contracts.contract.wild.domains import read_domain
-from pytest_contracts.domains import parse_domain
+from pytest_contracts.domains.strategies import parse_domain
+from pytest_contracts.where import Where
 
 HERE = Where(Path("c.yaml"), 1)
 

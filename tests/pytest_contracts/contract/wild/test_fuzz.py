@@ -9,8 +9,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from pytest_contracts.contract import Contract, load_text
-from pytest_contracts.contract.wild.binding import bind
-from pytest_contracts.contract.wild.registry import load_bindings
+from pytest_contracts.contract.wild.binding_file import load_bindings
+from pytest_contracts.contract.wild.bound import bind
 from pytest_contracts.errors import ContractError
 
 CORPUS = Path(__file__).parents[3] / "corpus"

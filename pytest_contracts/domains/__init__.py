@@ -1,0 +1,1 @@
+"""What variables stand for: domains of a contract as Hypothesis strategies."""

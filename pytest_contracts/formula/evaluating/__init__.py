@@ -1,0 +1,1 @@
+"""The value of a formula for one set of inputs."""

@@ -1,0 +1,1 @@
+"""The verdict on a claim for one set of inputs."""

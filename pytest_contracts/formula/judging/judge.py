@@ -1,0 +1,233 @@
+"""The verdict on a claim for one set of values: what was compared, how far off, and where.
+
+A claim is true, false, or undefined, when NaN enters a comparison; it holds only if true, so NaN
+never passes, not even under ``not``. What stands left of ``implies`` or right of ``when`` and
+``where`` is a guard: it is decided, but not counted as compared.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+from numpy.typing import DTypeLike
+
+from pytest_contracts.contract.model import ToleranceKind
+from pytest_contracts.errors import FormulaError
+from pytest_contracts.formula.evaluating.truths import joined
+from pytest_contracts.formula.judging.judgement import Finding, Judgement, Truth, first
+from pytest_contracts.formula.judging.measuring import Comparisons
+from pytest_contracts.formula.tree import (
+    Compare,
+    Conditional,
+    Expr,
+    Logic,
+    Quantifier,
+    Restrict,
+    Unary,
+    names,
+)
+from pytest_contracts.formula.values import Undefined, brief
+from pytest_contracts.formula.writing.render import render_unicode
+
+
+class _Judge(Comparisons):
+    def truth(self, node: Expr) -> Truth:
+        if isinstance(node, Compare):
+            return self.comparison(node)
+        if isinstance(node, Logic):
+            return self.logic(node)
+        if isinstance(node, Unary) and node.operator == "not":
+            inner = self.truth(node.operand)
+            return None if inner is None else not inner
+        if isinstance(node, Quantifier):
+            return self.quantifier(node)
+        if isinstance(node, Restrict):
+            return self.restricted(node)
+        if isinstance(node, Conditional):
+            return self.conditional(node)
+        return self.predicate(node)
+
+    def logic(self, node: Logic) -> Truth:
+        if node.operator == "implies":
+            guard = self.guard(node.operands[0])
+            if guard is False:
+                return True
+            claim = self.truth(node.operands[1])
+            return True if claim else (None if guard is None else claim)
+        if node.operator == "iff":
+            left, right = (self.truth(operand) for operand in node.operands)
+            return None if left is None or right is None else left == right
+        deciding = node.operator == "or"
+        result: Truth = not deciding
+        for operand in node.operands:
+            truth = self.truth(operand)
+            if truth is deciding:
+                return truth
+            if truth is None:
+                result = None
+        return result
+
+    def guard(self, node: Expr) -> Truth:
+        counting, finding = self.counting, self.finding
+        self.counting = False
+        try:
+            truth = self.truth(node)
+        finally:
+            self.counting = counting
+        # An undefined guard decides the claim, so it is what the report shows.
+        if truth is not None:
+            self.finding = finding
+        return truth
+
+    def conditional(self, node: Conditional) -> Truth:
+        chosen = self.guard(node.condition)
+        if chosen is None:
+            return None
+        return self.truth(node.then if chosen else node.otherwise)
+
+    def quantifier(self, node: Quantifier) -> Truth:
+        deciding = node.kind == "exists"
+        result: Truth = not deciding
+        with self.evaluator.loop(node) as items:
+            for item in items:
+                with self.bound(node.variable, item):
+                    truth = self.truth(node.body)
+                if truth is deciding:
+                    return truth
+                if truth is None:
+                    result = None
+                    if not deciding:
+                        return None
+        return result
+
+    @contextmanager
+    def bound(self, variable: str, value: Any) -> Iterator[None]:
+        with self.evaluator.binding(variable, value):
+            if self.plain is None:
+                yield
+            else:
+                with self.plain.binding(variable, value):
+                    yield
+
+    def restricted(self, node: Restrict) -> Truth:
+        outer = self.mask
+        try:
+            mask = self.evaluator.truths(node.mask)
+        except Undefined as reason:
+            return self.undefined(node.mask, reason.reason)
+        self.mask = mask if outer is None else joined(np.logical_and, outer, mask)
+        try:
+            if not np.any(self.mask):
+                return True
+            return self.truth(node.claim)
+        finally:
+            self.mask = outer
+
+    def predicate(self, node: Expr) -> Truth:
+        try:
+            value = self.evaluator.truths(node)
+        except Undefined as reason:
+            return self.undefined(node, reason.reason)
+        selected, count = self.select(np.asarray(value))
+        self.count(count)
+        holds = bool(np.all(selected))
+        index = None if holds else first(~selected)
+        self.record(Finding(holds, node, value, True, index=index))
+        return holds
+
+    def comparison(self, node: Compare) -> Truth:
+        result: Truth = True
+        left_node = node.first
+        left: Any = None
+        for position, (symbol, operand) in enumerate(node.rest):
+            pair = (left_node, symbol, operand)
+            try:
+                if not position:
+                    left = self.evaluator.value(left_node)
+                if symbol in ("in", "not in"):
+                    truth = self.membership(pair, left)
+                    right = None
+                else:
+                    right = self.evaluator.value(operand)
+                    truth = self.pair(pair, left, right)
+            except Undefined as reason:
+                return self.undefined(node, reason.reason)
+            except FormulaError as error:
+                if error.offset is None:
+                    raise FormulaError(error.message, offset=node.offset, hint=error.hint) from None
+                raise
+            if truth is False:
+                return False
+            if truth is None:
+                result = None
+            left, left_node = right, operand
+        return result
+
+
+def _where_bound(variables: Mapping[str, Any]) -> str:
+    listed = ", ".join(f"{name} = {brief(value)}" for name, value in variables.items())
+    return f", at {listed}" if listed else ""
+
+
+def judge(
+    expr: Expr,
+    env: Mapping[str, Any],
+    *,
+    tolerance: float | None = None,
+    tolerance_kind: ToleranceKind = "absolute",
+    floor: float | None = None,
+    baseline: Mapping[str, Any] | None = None,
+    precision: DTypeLike = np.float32,
+    closest: bool = True,
+) -> Judgement:
+    """Decide a claim for the values in ``env``.
+
+    ``tolerance`` is what ``ε`` stands for and what ``≈`` allows, in the unit of its kind: a
+    difference, a ratio, a number of float32 values (``ulp``), 1 − cosine, or for ``noise`` a factor
+    on the error that the same expression has in ``baseline``: an environment in which equations are
+    their definitions, evaluated in ``precision``. ``floor`` is the difference below which ``ulp``
+    counts zero. Without ``closest``, a claim that holds is not described: no comparison, sides or
+    values, which take longer to find than the truth.
+
+    Raises:
+        FormulaError: the formula is no claim, or does not fit the values.
+    """
+    env = {"tolerance": tolerance, **env} if tolerance is not None else env
+    if baseline is not None and tolerance is not None:
+        baseline = {"tolerance": tolerance, **baseline}
+    judging = _Judge(env, tolerance, tolerance_kind, floor, baseline, precision, closest)
+    with np.errstate(all="ignore"):
+        try:
+            truth = judging.truth(expr)
+        except Undefined as reason:
+            truth = judging.undefined(expr, reason.reason)
+    if truth is True and not closest:
+        return Judgement(True, judging.compared, "", ill_conditioned=judging.ill_conditioned)
+    finding = judging.finding or Finding(truth, expr)
+    return Judgement(
+        holds=truth is True,
+        compared=judging.compared,
+        comparison=finding.text,
+        left=finding.left,
+        right=finding.right,
+        error=finding.error,
+        index=finding.index,
+        substituted=substituted(expr, env) + _where_bound(finding.bound or {}),
+        tolerance=tolerance,
+        tolerance_kind=tolerance_kind,
+        ill_conditioned=judging.ill_conditioned,
+        reason=finding.reason,
+    )
+
+
+def substituted(expr: Expr, env: Mapping[str, Any]) -> str:
+    """Return the formula with short texts of the values in place of their names."""
+    shown = {
+        name: brief(env[name])
+        for name in names(expr, calls=False)
+        if name in env and not callable(env[name])
+    }
+    return render_unicode(expr, values=shown)

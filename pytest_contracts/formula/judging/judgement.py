@@ -1,0 +1,97 @@
+"""What a comparison found, and what is reported of a claim."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+import numpy as np
+
+from pytest_contracts.contract.model import ToleranceKind
+from pytest_contracts.formula.tree import Comparator, Compare, Expr
+from pytest_contracts.formula.writing.render import render_unicode
+
+Truth: TypeAlias = "bool | None"
+Pair: TypeAlias = tuple[Expr, Comparator, Expr]
+
+
+@dataclass(frozen=True, slots=True)
+class Judgement:
+    """What became of a claim.
+
+    ``compared`` counts elements; zero means that no guard was met, or nothing was there. The other
+    fields describe the comparison that decided: its text, both sides at the worst element
+    ``index``, their distance ``error``, the formula with its values, and why, if there is more to
+    say. ``ill_conditioned`` counts elements set aside under the tolerance kind ``noise``.
+    """
+
+    holds: bool
+    compared: int
+    comparison: str
+    left: Any = None
+    right: Any = None
+    error: float | None = None
+    index: tuple[int, ...] | None = None
+    substituted: str = ""
+    tolerance: float | None = None
+    tolerance_kind: ToleranceKind = "absolute"
+    ill_conditioned: int = 0
+    reason: str = ""
+
+    def __bool__(self) -> bool:
+        return self.holds
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """What one comparison gave; its text is rendered only when it is reported."""
+
+    truth: Truth
+    claim: Expr | Pair
+    left: Any = None
+    right: Any = None
+    error: float | None = None
+    index: tuple[int, ...] | None = None
+    reason: str = ""
+    bound: Mapping[str, Any] | None = None
+
+    @property
+    def text(self) -> str:
+        """The comparison as it is written."""
+        if isinstance(self.claim, Expr):
+            return render_unicode(self.claim)
+        left, operator, right = self.claim
+        return render_unicode(Compare(left, ((operator, right),)))
+
+
+def at(value: Any, index: tuple[int, ...] | None) -> Any:
+    """Return the element at an index, the value itself where there is none."""
+    array = np.asarray(value)
+    if index is None or array.ndim != len(index):
+        return value
+    element = array[index]
+    return element.item() if isinstance(element, np.generic) else element
+
+
+def first(where: Any) -> tuple[int, ...]:
+    """Return the first index at which the mask holds."""
+    return tuple(int(i) for i in np.unravel_index(int(np.argmax(where)), where.shape))
+
+
+def excess_of(symbol: str, difference: Any) -> Any:
+    """Return by how much a comparison fails; negative where it holds with room to spare."""
+    if symbol in ("<", "<="):
+        return difference
+    if symbol in (">", ">="):
+        return -difference
+    return abs(difference)
+
+
+def largest(values: Any, among: Any) -> tuple[int, ...]:
+    """Return the index of the largest value among those that the mask selects."""
+    ranked = np.where(among, values, -np.inf)
+    best = int(np.argmax(ranked))
+    if not among.flat[best]:
+        return first(among)
+    return tuple(int(i) for i in np.unravel_index(best, ranked.shape))

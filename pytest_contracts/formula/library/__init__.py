@@ -1,0 +1,1 @@
+"""The fixed function library of formulas."""

@@ -1,0 +1,256 @@
+"""Ledgers of several runs, each of a part, as one: what ``pv merge`` does.
+
+Runs are merged only where they judged the same things: one version of the plugin, one commit, one
+digest for every file and every claim. Gates and claims of completeness are decided again, from all
+records; no verdict of theirs is taken over.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from pytest_contracts.errors import ContractError
+from pytest_contracts.ledger.levels import contract_level
+from pytest_contracts.ledger.records import SCHEMA, Record
+from pytest_contracts.ledger.verdict import Outcome, Verdict
+
+_WORST_FIRST = (
+    Verdict.FALSIFIED,
+    Verdict.VACUOUS,
+    Verdict.INCONCLUSIVE,
+    Verdict.PROSE,
+    Verdict.HELD,
+    Verdict.CONFIRMED,
+    Verdict.EVIDENCED,
+    Verdict.STALE,
+    Verdict.UNAVAILABLE,
+)
+"""What is kept of two verdicts on one item; the last three come from where it could not run."""
+_ELSEWHERE = _WORST_FIRST[6:]
+
+
+class MergeError(ContractError):
+    """Ledgers that do not speak of the same state of the code."""
+
+
+@dataclass(frozen=True)
+class Source:
+    """One ledger and the file it came from."""
+
+    path: Path
+    document: Mapping[str, Any]
+    records: tuple[Record, ...]
+
+
+@dataclass
+class Merged:
+    """The ledger of all runs, and where two of them disagreed."""
+
+    document: dict[str, Any]
+    records: tuple[Record, ...]
+    conflicts: list[str] = field(default_factory=list)
+
+    @property
+    def failed(self) -> tuple[Record, ...]:
+        """The items that fail."""
+        return tuple(r for r in self.records if r.outcome == Outcome.FAILED.value)
+
+
+def read(path: Path) -> Source:
+    """Return the ledger in a file.
+
+    Raises:
+        MergeError: it cannot be read, or is no ledger of this version.
+    """
+    try:
+        document = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError) as error:
+        reason = getattr(error, "strerror", None) or str(error)
+        raise MergeError(f"{path} cannot be read: {reason}") from None
+    if not isinstance(document, dict) or document.get("schema") != SCHEMA:
+        raise MergeError(f"{path} is no ledger of the schema {SCHEMA}")
+    if "gates" not in document:
+        raise MergeError(
+            f"{path} does not say what its gates check",
+            hint="An older version wrote it; run pytest again.",
+        )
+    try:
+        records = tuple(Record.from_dict(item) for item in document["items"])
+        for record in records:
+            Verdict(record.verdict)
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise MergeError(f"{path} holds no records: {error}") from None
+    return Source(path, document, records)
+
+
+def merge(sources: Sequence[Source], *, strict: bool = False) -> Merged:
+    """Return one ledger of several.
+
+    An item of two ledgers keeps the worse verdict; where only one machine could run it, that one's.
+    ``strict`` is ``--contracts-strict`` for what is decided again.
+
+    Raises:
+        MergeError: two ledgers judged different versions of something.
+    """
+    _refuse_different_states(sources)
+    notices = _notices(sources)
+    records: dict[str, tuple[Record, Source]] = {}
+    conflicts: list[str] = []
+    for source in sources:
+        for record in source.records:
+            if record.nodeid in notices:
+                continue
+            earlier = records.get(record.nodeid)
+            if earlier is None:
+                records[record.nodeid] = (record, source)
+                continue
+            _refuse_different_claims(earlier, (record, source))
+            kept = min(earlier, (record, source), key=_badness)
+            if conflict := _conflict(earlier, (record, source)):
+                conflicts.append(f"{conflict}; kept {kept[0].verdict}")
+            records[record.nodeid] = kept
+    merged = {nodeid: record for nodeid, (record, _) in records.items()}
+    for record in _decided(notices, merged, strict):
+        merged[record.nodeid] = record
+    document = {
+        "schema": SCHEMA,
+        "run": _run([source.document["run"] for source in sources]),
+        "files": {k: v for source in sources for k, v in source.document.get("files", {}).items()},
+        "retired": _distinct(sources, "retired"),
+        "gates": list(notices.values()),
+        "items": [record.as_dict() for record in merged.values()],
+        "errors": _distinct(sources, "errors"),
+    }
+    return Merged(document, tuple(merged.values()), conflicts)
+
+
+def summary(merged: Merged) -> Iterator[str]:
+    """Yield what a person wants to know of a merged ledger: levels, failures, disagreements."""
+    contracts: dict[str, list[Record]] = {}
+    for record in merged.records:
+        contracts.setdefault(record.contract, []).append(record)
+    for name, records in sorted(contracts.items()):
+        counts = Counter(record.verdict for record in records)
+        listed = ", ".join(f"{counts[v]} {v.lower()}" for v in _WORST_FIRST if counts[v])
+        yield f"{name}  {contract_level(records)}  {listed}"
+    yield from (f"conflict: {text}" for text in merged.conflicts)
+    yield from (f"not a contract: {e['path']}:{e['line']}" for e in merged.document["errors"])
+    yield from (f"fails: {r.nodeid}: {r.verdict}: {r.message}" for r in merged.failed)
+    claims = [record for record in merged.records if record.kind != "gate"]
+    yield f"{sum(record.verified for record in claims)} of {len(claims)} items verified"
+
+
+def _badness(held: tuple[Record, Source]) -> tuple[int, int]:
+    record = held[0]
+    # Of two equal verdicts the one that rests on more is kept.
+    return _WORST_FIRST.index(Verdict(record.verdict)), -record.examples
+
+
+def _conflict(one: tuple[Record, Source], other: tuple[Record, Source]) -> str | None:
+    verdicts = {Verdict(one[0].verdict), Verdict(other[0].verdict)}
+    if len(verdicts) == 1 or verdicts & set(_ELSEWHERE):
+        return None
+    said = " and ".join(f"{record.verdict} in {source.path}" for record, source in (one, other))
+    return f"{one[0].nodeid}: {said}"
+
+
+def _refuse_different_states(sources: Sequence[Source]) -> None:
+    seen: dict[tuple[str, str], tuple[Any, Path]] = {}
+    for source in sources:
+        for what, name, value in _state(source.document):
+            earlier = seen.setdefault((what, name), (value, source.path))
+            if earlier[0] != value:
+                raise MergeError(
+                    f"{name} is not the same {what} in {earlier[1]} and {source.path}: "
+                    f"{_short(earlier[0])} and {_short(value)}",
+                    hint="A merged ledger speaks of one state of the code. Run both on the same.",
+                )
+
+
+def _state(document: Mapping[str, Any]) -> Iterator[tuple[str, str, Any]]:
+    run = document["run"]
+    version = run.get("versions", {}).get("pytest-contracts")
+    if version is not None:
+        yield "version", "pytest-contracts", version
+    if run.get("commit"):
+        yield "commit", "the checkout", run["commit"]
+    for name, digest in document.get("files", {}).items():
+        yield "file", name, digest
+
+
+def _refuse_different_claims(one: tuple[Record, Source], other: tuple[Record, Source]) -> None:
+    for what in ("formula", "implementation"):
+        first, second = one[0].sources.get(what), other[0].sources.get(what)
+        if first is not None and second is not None and first != second:
+            raise MergeError(
+                f"{one[0].nodeid} has another {what} in {one[1].path} than in {other[1].path}: "
+                f"{_short(first)} and {_short(second)}",
+                hint="A merged ledger speaks of one state of the code. Run both on the same.",
+            )
+
+
+def _short(value: Any) -> str:
+    text = str(value)
+    return text if len(text) <= 16 else f"{text[:12]}…"
+
+
+def _notices(sources: Iterable[Source]) -> dict[str, dict[str, Any]]:
+    """Return what is to be decided again, by node id; two notices of one gate must agree."""
+    found: dict[str, dict[str, Any]] = {}
+    for source in sources:
+        for notice in source.document["gates"]:
+            earlier = found.setdefault(notice["nodeid"], notice)
+            if earlier["checks"] != notice["checks"]:
+                raise MergeError(
+                    f"{notice['nodeid']} checks other items in {source.path} than in another ledger"
+                )
+    return found
+
+
+def _decided(
+    notices: Mapping[str, Mapping[str, Any]], records: Mapping[str, Record], strict: bool
+) -> Iterator[Record]:
+    if not notices:
+        return
+    from pytest_contracts.items.gate import decide, in_turn
+
+    known = dict(records)
+    try:
+        in_order = in_turn(notices.values())
+    except (TypeError, KeyError) as error:
+        raise MergeError(f"a gate cannot be read: {error}") from None
+    for notice in in_order:
+        record, _ = decide(notice, known, strict=strict)
+        known[record.nodeid] = record
+        yield record
+
+
+def _run(runs: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """Return the header of the whole: when the first began, how long all took together."""
+
+    def several(key: str) -> str | None:
+        values = dict.fromkeys(run[key] for run in runs if run.get(key))
+        return ", ".join(map(str, values)) or None
+
+    return {
+        "started": min(run["started"] for run in runs),
+        "duration_s": round(sum(run["duration_s"] for run in runs), 3),
+        "machine": several("machine") or "",
+        "device": several("device"),
+        "commit": several("commit"),
+        "python": several("python") or "",
+        "versions": {k: v for run in runs for k, v in run.get("versions", {}).items()},
+        "arguments": [word for run in runs for word in run.get("arguments", ())],
+    }
+
+
+def _distinct(sources: Iterable[Source], key: str) -> list[Any]:
+    found: list[Any] = []
+    for source in sources:
+        found += [entry for entry in source.document.get(key, ()) if entry not in found]
+    return found
