@@ -8,17 +8,6 @@ from __future__ import annotations
 
 from enum import StrEnum
 
-from inference.kernels.cuda.launch import LaunchDimensions, blocks_for, launch_dimensions
-
-__all__ = [
-    "Device",
-    "LaunchDimensions",
-    "blocks_for",
-    "choose_device",
-    "launch_dimensions",
-    "uses_gpu",
-]
-
 
 class Device(StrEnum):
     """Where an operation runs."""

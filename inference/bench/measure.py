@@ -105,7 +105,7 @@ def bench(model: Path, plan: Plan) -> dict[str, Any]:
             for name in engines
         },
         "roofline": _roofline(rounds, profile, plan),
-        "operations": {phase: profile[phase] for phase in ("prefill", "decode")},
+        "operations": {key: profile[key] for key in ("path", "reason", "prefill", "decode")},
     }
     if plan.with_llama_cpp:
         report["ratios"] = _ratios(rounds) | {

@@ -1,18 +1,15 @@
-"""Where the time of a forward pass goes: every operation of the program, timed as it runs."""
+"""Where the time of a forward pass goes: the program's parts, timed as its backend runs them."""
 
 from __future__ import annotations
 
 import re
-import time
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from inference.model.ops import Attend, Linear, Observe
+from inference.backends.protocol import Timing
+from inference.model.ops import Attend, LastRow, Linear, Observe, Operation
 
 if TYPE_CHECKING:
-    from inference.backends.cpu.backend import CpuBackend, Step
     from inference.engine.model import Model
 
 
@@ -42,17 +39,20 @@ class Cost:
 
 
 def profile(model: Model, prompt: list[int], tokens: list[int]) -> dict[str, Any]:
-    """Run a prompt, then tokens one by one; return what each kind of operation took in both.
+    """Run a prompt, then tokens one by one; return what each kind of part took in both.
 
-    The operations run one at a time, as for a trace, so that each can be timed: an engine that
-    joins them is faster than their sum.
+    A part is what runs as one: an operation, or several that the backend has joined. ``path`` is
+    the way that the program takes, ``reason`` what keeps it from the fast one.
     """
     session = model.session()
-    report = {}
+    capabilities = model.capabilities
+    report: dict[str, Any] = {"path": capabilities.path, "reason": capabilities.reason}
     for phase, batches in (("prefill", [prompt]), ("decode", [[token] for token in tokens])):
-        with _timed(model) as costs:
-            for ids in batches:
-                session.advance(ids, capture=_Unwatched())
+        costs: dict[str, Cost] = {}
+        for ids in batches:
+            past = session.length
+            for timing in session.timed(ids):
+                _add(costs, _Reader(model, past, len(ids)), timing)
         ranked = sorted(costs.values(), key=lambda cost: -cost.seconds)
         total = sum(cost.seconds for cost in ranked)
         report[phase] = {
@@ -63,65 +63,58 @@ def profile(model: Model, prompt: list[int], tokens: list[int]) -> dict[str, Any
     return report
 
 
-class _Unwatched:
-    """Makes a session run operation by operation, and looks at nothing."""
-
-    def wants(self, *_: object) -> bool:
-        return False
-
-    def observe(self, *_: object) -> None:
-        raise AssertionError("nothing was wanted")
-
-
-@contextmanager
-def _timed(model: Model) -> Iterator[Mapping[str, Cost]]:
-    backend = model._backend
-    costs: dict[str, Cost] = {}
-
-    def timed(
-        kind: str, handler: Callable[[Any, Any, Step], None]
-    ) -> Callable[[Any, Any, Step], None]:
-        def run(self: CpuBackend, op: Any, step: Step) -> None:
-            begin = time.perf_counter()
-            handler(self, op, step)
-            seconds = time.perf_counter() - begin
-            name, nbytes, flops = _describe(model, op, step, kind)
-            cost = costs.setdefault(name, Cost(name))
-            cost.calls += 1
-            cost.seconds += seconds
-            cost.nbytes += nbytes
-            cost.flops += flops
-
-        return run
-
-    handlers = {
-        kind: handler if kind is Observe else timed(_name(handler), handler)
-        for kind, handler in backend.handlers.items()
-    }
-    backend.handlers = handlers
-    try:
-        yield costs
-    finally:
-        del backend.handlers
+def _add(costs: dict[str, Cost], reader: _Reader, timing: Timing) -> None:
+    ops = [op for op in timing.ops if not isinstance(op, Observe)]
+    if timing.ops and not ops:
+        return
+    name = reader.name(ops)
+    cost = costs.setdefault(name, Cost(name))
+    cost.calls += 1
+    cost.seconds += timing.seconds
+    for op in ops:
+        nbytes, flops = reader.cost(op)
+        cost.nbytes += nbytes
+        cost.flops += flops
 
 
-def _describe(model: Model, op: Any, step: Step, kind: str) -> tuple[str, int, int]:
-    """Return an operation's name, the bytes of weights or cache that it reads, and its flops."""
-    match op:
-        case Linear(x=x, weight=weight):
-            info = model.file.tensors[weight.name]
-            rows, columns = weight.shape
-            name = re.sub(r"^blk\.\d+\.|\.weight$", "", weight.name)
-            flops = 2 * rows * columns * len(step.buffers[x])
-            return f"linear {name} {info.dtype.name}", info.nbytes, flops
-        case Attend(heads=heads, kv_heads=kv_heads, head_dim=size, window=window):
-            new, past = len(step.ids), step.spans[0].start
-            seen = [past + i + 1 for i in range(new)]
-            pairs = sum(seen if window is None else (min(s, window) for s in seen))
-            return "attention", 2 * 4 * kv_heads * size * seen[-1], 4 * heads * size * pairs
-        case _:
-            return kind, 0, 0
+class _Reader:
+    """What operations on ``new`` tokens after ``past`` ones read and compute."""
+
+    def __init__(self, model: Model, past: int, new: int) -> None:
+        self._tensors = model.file.tensors
+        self._past, self._new = past, new
+        ops = model.program.ops
+        narrow = next((i for i, op in enumerate(ops) if isinstance(op, LastRow)), len(ops))
+        self._of_last_row = {op.weight.name for op in ops[narrow:] if isinstance(op, Linear)}
+
+    def name(self, ops: list[Operation]) -> str:
+        """Return what operations that ran as one are called: by their products, if any."""
+        products = [op for op in ops if isinstance(op, Linear)]
+        if products:
+            names = "+".join(
+                re.sub(r"^blk\.\d+\.|\.weight$", "", op.weight.name) for op in products
+            )
+            types = dict.fromkeys(self._tensors[op.weight.name].dtype.name for op in products)
+            return f"linear {names} {'+'.join(types)}"
+        if any(isinstance(op, Attend) for op in ops):
+            return "attention"
+        return "+".join(dict.fromkeys(_words(op) for op in ops)) or "rounding to int8"
+
+    def cost(self, op: Operation) -> tuple[int, int]:
+        """Return the bytes of weights or cache that an operation reads, and its flops."""
+        match op:
+            case Linear(weight=weight):
+                rows, columns = weight.shape
+                tokens = 1 if weight.name in self._of_last_row else self._new
+                return self._tensors[weight.name].nbytes, 2 * rows * columns * tokens
+            case Attend(heads=heads, kv_heads=kv_heads, head_dim=size, window=window):
+                seen = [self._past + i + 1 for i in range(self._new)]
+                pairs = sum(seen if window is None else (min(s, window) for s in seen))
+                return 2 * 4 * kv_heads * size * seen[-1], 4 * heads * size * pairs
+            case _:
+                return 0, 0
 
 
-def _name(handler: Callable[..., None]) -> str:
-    return handler.__name__.strip("_").replace("_", " ")
+def _words(op: Operation) -> str:
+    """Return an operation's name in words: ``rms norm``, ``swiglu``."""
+    return re.sub(r"(?<=[a-z])(?=[A-Z](?!lu))", " ", type(op).__name__).lower()

@@ -120,12 +120,15 @@ def render(report: dict[str, Any]) -> Iterator[str]:
     yield f"  this machine reads    {_spread(roofline['read_bytes_per_s'], 1e-9)} GB/s"
     yield f"  a token reads         {roofline['bytes_per_token'] / 1e6:.1f} MB"
     yield f"  share of that limit   {_spread(roofline['share'], 100, digits=0)} %"
+    if reason := report["operations"]["reason"]:
+        yield ""
+        yield f"not in one piece, but operation by operation: {reason}"
     for phase, unit, key, scale in (
         ("decode", "GB/s", "bytes_per_s", 1e-9),
         ("prefill", "GFLOP/s", "flops_per_s", 1e-9),
     ):
         yield ""
-        yield f"{phase}, operation by operation {'share':>14} {'ms':>9} {unit:>9}"
+        yield f"{phase}, part by part {'share':>23} {'ms':>9} {unit:>9}"
         operations = report["operations"][phase]["operations"]
         for row in operations[:_LISTED]:
             rate = f" {row[key] * scale:9.1f}" if row[key] else ""

@@ -7,12 +7,10 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from inference.backends.cpu.backend import CpuBackend, Step
-from inference.backends.cpu.cache import Array, KVCache
+from inference.backends.protocol import Array, Backend, Cache, Capture, Step, Timing
 from inference.errors import InputError
 from inference.model.config import ModelConfig
 from inference.model.ops import Program
-from inference.trace.capture import Capture
 
 PREFILL_TOKENS = 256
 """Tokens run through the program at a time, which bounds the attention matrices."""
@@ -41,7 +39,7 @@ def token_ids(ids: ArrayLike, vocab: int) -> NDArray[np.intp]:
 class Session:
     """One conversation with a model: a key-value cache and the steps that extend it."""
 
-    def __init__(self, backend: CpuBackend, program: Program, config: ModelConfig) -> None:
+    def __init__(self, backend: Backend, program: Program, config: ModelConfig) -> None:
         self._backend = backend
         self._program = program
         self._config = config
@@ -85,6 +83,20 @@ class Session:
             return logits[-1]
         return logits[0] if len(logits) == 1 else np.concatenate(logits)
 
+    def timed(self, ids: Sequence[int] | NDArray[np.integer]) -> list[Timing]:
+        """Run the next tokens as `advance` does; return what the program's parts took.
+
+        Raises:
+            InputError, ContextOverflowError: as `advance`.
+        """
+        tokens = token_ids(ids, self._vocab)
+        self.cache.reserve(len(tokens))
+        timings: list[Timing] = []
+        for i in range(0, len(tokens), PREFILL_TOKENS):
+            step = Step([self._noted(tokens[i : i + PREFILL_TOKENS])])
+            timings += self._backend.timed(self._program, step)
+        return timings
+
     @staticmethod
     def advance_together(texts: Sequence[tuple[Session, Sequence[int]]]) -> NDArray[np.float32]:
         """Run the next tokens of several sessions of one model as one batch.
@@ -108,7 +120,7 @@ class Session:
         noted = [session._noted(new) for (session, _), new in zip(texts, tokens, strict=True)]
         return first._backend.run(first._program, Step(noted))
 
-    def _noted(self, tokens: NDArray[np.intp]) -> tuple[NDArray[np.intp], KVCache]:
+    def _noted(self, tokens: NDArray[np.intp]) -> tuple[NDArray[np.intp], Cache]:
         # Before the run that makes them the past: an interrupt may come between.
         self._ids[self.length :] = tokens.tolist()
         return tokens, self.cache

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from functools import cached_property
+from math import prod
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
@@ -11,9 +12,9 @@ from typing import TYPE_CHECKING, Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from inference.backends import BackendName, choose_backend
-from inference.backends.cpu.backend import CpuBackend
-from inference.backends.cpu.linear import Dispatch
+from inference.backends import BACKENDS, BackendName, check_backend, choose_backend
+from inference.backends.metrics import MetricsSnapshot
+from inference.backends.protocol import Backend, Capabilities, Dispatch
 from inference.backends.weights import F32_CACHE_BYTES, Numerics, resolve
 from inference.decode.batch import generate_batch
 from inference.decode.generate import Continuation, Generation, generate
@@ -39,7 +40,8 @@ class Model:
 
     ``program`` replaces the forward pass that the configuration describes; claims about the engine
     use it to plant a defect and see that it is found. ``f32_cache_bytes`` bounds the float32 copies
-    of packed matrices; what does not fit is expanded again at every use.
+    of packed matrices; what does not fit is expanded again at every use. ``lowered=False`` runs
+    operation by operation what could run as one piece: to tell a fault of one from the other's.
     """
 
     def __init__(
@@ -50,14 +52,17 @@ class Model:
         numerics: Numerics = "fused",
         f32_cache_bytes: int = F32_CACHE_BYTES,
         program: Program | None = None,
+        lowered: bool = True,
     ) -> None:
-        self.backend = choose_backend(backend)
+        weights = sum(prod(info.shape) for info in file.tensors.values())
+        self.backend = choose_backend(backend, weights)
         self.numerics = numerics
         self.file = file
         self.config = model_config(file)
         self.program = program or build_program(self.config)
         self._weights = resolve(file, self.program, f32_cache_bytes)
-        self._executor: CpuBackend | None = CpuBackend(self._weights, numerics)
+        make = BACKENDS[self.backend].load()
+        self._executor: Backend | None = make(self._weights, numerics, lowered=lowered)
         self._executor.expect(self.program)
 
     @classmethod
@@ -65,7 +70,7 @@ class Model:
         cls, path: str | Path, *, backend: BackendName = "auto", numerics: Numerics = "fused"
     ) -> Self:
         """Open a model file; see `inference.load`."""
-        choose_backend(backend)
+        check_backend(backend)
         file = open_model(path)
         try:
             return cls(file, backend=backend, numerics=numerics)
@@ -82,11 +87,21 @@ class Model:
 
     @property
     def dispatch(self) -> Sequence[Dispatch]:
-        """Which kernel serves each matrix, and how often it has run."""
+        """Which kernel serves each matrix, which way it runs and why, and how often it has run."""
         return self._backend.dispatch
 
     @property
-    def _backend(self) -> CpuBackend:
+    def capabilities(self) -> Capabilities:
+        """Which way the program takes on its backend, and what keeps it from the fast one."""
+        return self._backend.capabilities(self.program)
+
+    @property
+    def metrics(self) -> MetricsSnapshot:
+        """How many runs of the program went to which device, and how long they took."""
+        return self._backend.metrics.snapshot()
+
+    @property
+    def _backend(self) -> Backend:
         if self._executor is None:
             raise EngineError(f"{self.file.path}: the model has been closed")
         return self._executor

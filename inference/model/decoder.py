@@ -16,11 +16,12 @@ from inference.model.ops import (
     AddBias,
     Attend,
     Embed,
+    Gate,
     GeGlu,
     LastRow,
     Linear,
     Observe,
-    Op,
+    Operation,
     Parameter,
     Program,
     Remember,
@@ -32,10 +33,10 @@ from inference.model.ops import (
 from inference.model.stages import Stage
 
 EMBEDDING_TABLE = "token_embd.weight"
-GATES: Mapping[Activation, type[SwiGlu | GeGlu]] = {"silu": SwiGlu, "gelu": GeGlu}
+GATES: Mapping[Activation, type[Gate]] = {gate.ACTIVATION: gate for gate in (SwiGlu, GeGlu)}
 
 
-def attention(c: ModelConfig, layer: int) -> Iterator[Op]:
+def attention(c: ModelConfig, layer: int) -> Iterator[Operation]:
     """Write into ``a`` what attention adds to ``x``: a = W_o · attend(rope(q), rope(k), v)."""
     head_rows = {"q": c.heads, "k": c.kv_heads, "v": c.kv_heads}
     width = {buffer: heads * c.head_dim for buffer, heads in head_rows.items()}
@@ -91,7 +92,7 @@ def rope(c: ModelConfig, layer: int, buffer: str, heads: int) -> Rope:
     return Rope(buffer, heads, c.head_dim, c.rope_theta, neox, c.rope_scaling, divisors)
 
 
-def feed_forward(c: ModelConfig, layer: int) -> Iterator[Op]:
+def feed_forward(c: ModelConfig, layer: int) -> Iterator[Operation]:
     """Write into ``f`` what the network adds to ``x``: f = W_down · (act(W_gate n) * W_up n)."""
 
     def weight(part: str, *shape: int) -> Parameter:
@@ -111,7 +112,7 @@ def feed_forward(c: ModelConfig, layer: int) -> Iterator[Op]:
         yield norm(c, "f", f"blk.{layer}.post_ffw_norm.weight", c.hidden, "f")
 
 
-def block(c: ModelConfig, layer: int) -> Iterator[Op]:
+def block(c: ModelConfig, layer: int) -> Iterator[Operation]:
     """x = x + attention(norm(x)); x = x + feed_forward(norm(x))."""
     yield from attention(c, layer)
     yield Add("x", "a")
@@ -125,7 +126,7 @@ def pre_norm_decoder(c: ModelConfig) -> Program:
     """Return the program of the llama lineage: pre-norm, rotary, grouped-query, gated."""
     table = Parameter(EMBEDDING_TABLE, (c.vocab, c.hidden))
     head = table if c.tied_embeddings else Parameter("output.weight", (c.vocab, c.hidden))
-    ops: list[Op] = [Embed(table, "x")]
+    ops: list[Operation] = [Embed(table, "x")]
     if c.embedding_scale != 1.0:
         ops.append(Scale("x", c.embedding_scale))
     ops.append(Observe(Stage.EMBEDDING, 0, ("x",)))

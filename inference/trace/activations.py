@@ -111,11 +111,13 @@ class Trace:
     """A traced run: the statistics, and the values of the stages that the plan asked for.
 
     ``values`` maps (stage, layer) to float32 arrays shaped as `Stage` says; the layer is None for
-    whole-model stages.
+    whole-model stages. ``path`` is the way the run went: ``lowered``, as generation does over
+    packed weights, or ``operations``.
     """
 
     forward: ForwardTrace
     values: dict[tuple[Stage, int | None], NDArray[np.float32]] = field(default_factory=dict)
+    path: str = ""
 
     @property
     def logits(self) -> NDArray[np.float32]:

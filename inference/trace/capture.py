@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Protocol
-
 import numpy as np
 from numpy.typing import NDArray
 
@@ -21,18 +19,6 @@ from inference.trace.statistics import ActivationStats
 Array = NDArray[np.float32]
 
 
-class Capture(Protocol):
-    """What a backend tells of a run. An untraced run has no capture and pays one ``if``."""
-
-    def wants(self, stage: Stage, layer: int | None) -> bool:
-        """Tell whether the value is worth computing or copying."""
-        ...
-
-    def observe(self, stage: Stage, layer: int | None, value: Array) -> None:
-        """Take note of a value; the array is the backend's own and must be left as it is."""
-        ...
-
-
 class Recorder:
     """Collects the statistics of every layer, and copies of the values in a plan."""
 
@@ -41,6 +27,11 @@ class Recorder:
         self._values: dict[tuple[Stage, int | None], Array] = {}
         self._stats: dict[tuple[Stage, int | None], ActivationStats] = {}
         self._last: dict[tuple[Stage, int | None], ActivationStats] = {}
+        self._path = ""
+
+    def ran(self, path: str) -> None:
+        """Take note of the way the watched run goes."""
+        self._path = path
 
     def wants(self, stage: Stage, layer: int | None) -> bool:
         """Tell whether the stage has a slot in the statistics or a place in the plan."""
@@ -77,4 +68,4 @@ class Recorder:
             logits_stats=self._stats.get((Stage.LM_HEAD, None), empty),
             logits=logits,
         )
-        return Trace(forward, self._values)
+        return Trace(forward, self._values, self._path)

@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from inference import threads as pool
+from inference.backends.protocol import Dispatch
 from inference.backends.weights import Numerics, Weight
 from inference.errors import InputError, UnsupportedTypeError
 from inference.kernels.matmul import matmul
@@ -42,17 +42,6 @@ PRODUCTS: Mapping[Numerics, Mapping[GGMLType, str]] = {
     "fused": {**dict.fromkeys(FLOAT_TYPES, FLOAT), **dict.fromkeys(FUSED_KERNELS, INT8)},
 }
 """Numeric path -> tensor type -> kind of product."""
-
-
-@dataclass(slots=True)
-class Dispatch:
-    """Which kind of product a tensor takes part in, by which function, and how often it ran."""
-
-    tensor: str
-    dtype: GGMLType
-    product: str
-    kernel: str
-    calls: int = 0
 
 
 def choose_product(weight: Weight, numerics: Numerics) -> str:
@@ -89,11 +78,6 @@ class LinearLayers:
             product = choose_product(weight, numerics)
             kernel = matmul if product == FLOAT else FUSED_KERNELS[weight.dtype]
             self.log[name] = Dispatch(name, weight.dtype, product, kernel_name(kernel))
-
-    @property
-    def all_packed(self) -> bool:
-        """Whether every matrix is multiplied as integers."""
-        return all(entry.product == INT8 for entry in self.log.values())
 
     def __call__(self, x: Array, name: str, groups: Sequence[slice] = WHOLE) -> Array:
         """Return x Wᵀ for the matrix called ``name``; x is [n, in], the result [n, out].

@@ -79,18 +79,29 @@ def test_the_table_adds_up(report: dict[str, Any], phase: str) -> None:
     assert sum(row["share"] for row in rows) == pytest.approx(1.0)
     assert [row["seconds"] for row in rows] == sorted((r["seconds"] for r in rows), reverse=True)
     names = {row["name"] for row in rows}
-    assert {"embed", "rms norm", "attention", "swiglu", "linear attn_q Q4_K"} <= names
+    assert {"rms norm", "attention", "linear attn_q Q4_K", "linear ffn_gate+ffn_up Q4_K"} <= names
     steps = PLAN.tokens if phase == "decode" else 1
     calls = {row["name"]: row["calls"] for row in rows}
-    assert (calls["attention"], calls["rope"]) == (4 * steps, 8 * steps)
+    assert (calls["attention"], calls["linear attn_q Q4_K"]) == (4 * steps, 4 * steps)
+
+
+def test_the_way_that_the_program_takes_is_said(report: dict[str, Any]) -> None:
+    assert report["operations"]["path"] == "lowered"
+    assert report["operations"]["reason"] == ""
+    with inference.load(TINY_MODEL, numerics="f32") as model:
+        found = profile(model, [1, 2, 3], [4])
+    assert found["path"] == "operations"
+    assert found["reason"] == "numerics f32: matrices are multiplied in float32"
+    names = {row["name"] for row in found["decode"]["operations"]}
+    assert {"embed", "rms norm", "attention", "swiglu", "rope", "linear attn_q Q4_K"} <= names
 
 
 def test_a_profile_counts_flops_by_tokens() -> None:
     with inference.load(TINY_MODEL) as model:
         short, long = (profile(model, list(range(1, n)), [1])["prefill"] for n in (3, 5))
-        again = model.session().advance([1, 2])  # the timers are gone, and the engine still runs
+        again = model.session().advance([1, 2])  # and the engine still runs
     assert again.shape == (1, 512)
-    for name in ("linear ffn_up Q4_K", "linear attn_q Q4_K"):
+    for name in ("linear ffn_gate+ffn_up Q4_K", "linear attn_q Q4_K"):
         flops = [
             next(
                 row["flops_per_s"] * row["seconds"]

@@ -9,12 +9,16 @@ from typing import Any
 import numpy as np
 import pytest
 
-from inference.backends.cpu import backend as cpu
+from inference.backends.cpu import operations
+from inference.backends.cpu.backend import CpuBackend
 from inference.backends.cpu.cache import KVCache
+from inference.backends.cpu.lowered import compiled
+from inference.backends.cpu.operations import Operations
 from inference.data import TINY_MODEL
 from inference.engine.check import CheckResult, check_model
 from inference.engine.model import Model
 from inference.formats import open_model
+from inference.model.ops import Embed
 from inference.text.tokenizer import Tokenizer
 
 STAGES = [
@@ -84,8 +88,8 @@ def planted(
     monkeypatch: pytest.MonkeyPatch, name: str, change: Callable[[np.ndarray], np.ndarray]
 ) -> None:
     """Change what a kernel of the operation program returns."""
-    original = getattr(cpu, name)
-    monkeypatch.setattr(cpu, name, lambda *args: change(original(*args)))
+    original = getattr(operations, name)
+    monkeypatch.setattr(operations, name, lambda *args: change(original(*args)))
 
 
 @pytest.mark.parametrize(
@@ -98,33 +102,36 @@ def planted(
 def test_embeddings(
     monkeypatch: pytest.MonkeyPatch, change: Callable[[np.ndarray], np.ndarray], message: str
 ) -> None:
-    original = cpu.CpuBackend._embed
+    def embed(self: Operations, op: Embed, run: Any) -> None:
+        self.embed(op, run)
+        run.buffers[op.out] = np.ascontiguousarray(change(run.buffers[op.out]))
 
-    def embed(self: Any, op: Any, step: Any) -> None:
-        original(self, op, step)
-        step.buffers[op.out] = np.ascontiguousarray(change(step.buffers[op.out]))
-
-    handlers = {kind: embed if f is original else f for kind, f in cpu.CpuBackend.handlers.items()}
-    monkeypatch.setattr(cpu.CpuBackend, "handlers", handlers)
+    monkeypatch.setattr(Operations, "handlers", {**Operations.handlers, Embed: embed})
     stage, detail = first_failure()
     assert stage == "embedding"
     assert message in detail
 
 
 @pytest.mark.parametrize(
-    ("rotate", "message"),
+    ("scale", "message"),
     [
-        (lambda heads, *_: heads, "the same at positions"),
-        (lambda heads, *_: (heads.T * np.arange(1, 1 + len(heads))).T, "changes the length"),
+        (lambda cos, sin: (np.ones_like(cos), np.zeros_like(sin)), "the same at positions"),
+        (lambda cos, sin: (cos * positions(cos), sin * positions(sin)), "changes the length"),
     ],
 )
 def test_a_rotation_that_does_not_turn(
-    monkeypatch: pytest.MonkeyPatch, rotate: Any, message: str
+    monkeypatch: pytest.MonkeyPatch, scale: Any, message: str
 ) -> None:
-    monkeypatch.setattr(cpu, "rope_rotate", lambda *args: rotate(*args).astype(np.float32))
+    for room in (operations, compiled):
+        original = room.rope_table
+        monkeypatch.setattr(room, "rope_table", lambda *args, table=original: scale(*table(*args)))
     stage, detail = first_failure()
     assert stage == "rope"
     assert message in detail
+
+
+def positions(table: np.ndarray) -> np.ndarray:
+    return np.arange(1, 1 + len(table), dtype=np.float32)[:, None]
 
 
 @pytest.mark.parametrize(
@@ -164,9 +171,9 @@ def test_a_layer_without_effect(
 
 @pytest.mark.parametrize(("value", "message"), [(np.nan, "not finite"), (1.0, "every logit is 1")])
 def test_dead_logits(monkeypatch: pytest.MonkeyPatch, value: float, message: str) -> None:
-    original = cpu.CpuBackend.run
+    original = CpuBackend.run
     monkeypatch.setattr(
-        cpu.CpuBackend, "run", lambda *args: np.full_like(original(*args), np.float32(value))
+        CpuBackend, "run", lambda *args: np.full_like(original(*args), np.float32(value))
     )
     stage, detail = first_failure()
     assert stage == "logits"

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Hashable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Hashable, Mapping
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,6 +17,8 @@ from inference.backends.cpu.lowered.entries import CannotLowerError
 from inference.backends.cpu.lowered.executor import TALLIES, execute, prepare
 from inference.backends.cpu.lowered.lowering import Lowering, Table, shapes_of
 from inference.backends.cpu.lowered.team import APART, STOP, SYNC_BYTES
+from inference.backends.cpu.lowered.watching import Watch
+from inference.backends.protocol import Array, Span, Step, Timing
 from inference.backends.weights import Weight
 from inference.errors import EngineError
 from inference.kernels.cpu.memory import address_of, aligned
@@ -24,22 +26,13 @@ from inference.kernels.gqa.blocked import padded
 from inference.kernels.gqa.tiles import LANES
 from inference.kernels.qmatmul import FUSED_KERNELS, LAUNCHES, Launch, PackedWeight, kernel_name
 from inference.kernels.rope import rope_table
-from inference.model.ops import Embed, Program, Rope
+from inference.model.ops import Embed, Observe, Operation, Program, Rope
 from inference.quant.types import GGMLType
 
-Array = NDArray[np.float32]
 Frequencies = NDArray[np.float64]
 
 ROWS = 256
 """Tokens for which there is memory at first; more is claimed when it is needed."""
-
-
-@dataclass(frozen=True, slots=True)
-class EntryTime:
-    """How long one entry of a table took, from the meeting before it to the one after."""
-
-    label: str
-    seconds: float
 
 
 class _Angles:
@@ -107,40 +100,42 @@ class CompiledProgram:
         """How often each matrix has been multiplied."""
         return dict(zip(self._names, self._calls.tolist(), strict=True))
 
-    def run(
-        self, texts: Sequence[tuple[NDArray[np.intp], BlockedKVCache]], *, every_row: bool
-    ) -> Array:
+    def run(self, step: Step) -> Array:
         """Run the tokens of some texts, whose caches have room; return logits [rows, vocab].
 
         The rows are those of all tokens, or of the last token of each text. The caches hold the
-        new keys and values, but do not count them yet.
+        new keys and values, but do not count them yet. Whoever watches is shown what the very same
+        rows of the table wrote.
         """
         with threads.turn:
-            return self._run(texts, every_row, None)
+            return self._run(step, None)
 
-    def times(self, ids: NDArray[np.intp], cache: BlockedKVCache) -> list[EntryTime]:
-        """Run tokens as `run` does, and return how long each entry took."""
+    def timed(self, step: Step) -> list[Timing]:
+        """Run tokens as `run` does, and return how long each entry took.
+
+        From the meeting of the threads before it to the one after.
+        """
         with threads.turn:
-            table = self._tables[len(ids) > 1]
+            table = self._tables[len(step.ids) > 1]
             clock = np.zeros((len(table.rows) + 1, 2), np.int64)
-            self._run([(ids, cache)], False, clock)
+            self._run(step, clock)
         at = clock @ np.array([1.0, 1e-9])
         begins = [*table.labels, len(table.rows)]
         return [
-            EntryTime(label, float(at[after] - at[begin]))
-            for (begin, label), after in zip(table.labels.items(), begins[1:], strict=True)
+            Timing(self._carried_out(table, begin, end), float(at[end] - at[begin]))
+            for begin, end in pairwise(begins)
         ]
 
-    def _run(
-        self,
-        texts: Sequence[tuple[NDArray[np.intp], BlockedKVCache]],
-        every_row: bool,
-        clock: NDArray[np.int64] | None,
-    ) -> Array:
-        ids = np.concatenate([ids for ids, _ in texts])
+    def _carried_out(self, table: Table, begin: int, end: int) -> tuple[Operation, ...]:
+        ops = [op for op in self.program.ops if not isinstance(op, Observe)]
+        rows = table.places.items()
+        return tuple(ops[number] for number, (row, _) in rows if begin <= row < end)
+
+    def _run(self, step: Step, clock: NDArray[np.int64] | None) -> Array:
+        ids = step.ids
         self._make_room(len(ids))
         table = self._tables[len(ids) > 1]
-        places, wanted = _places(texts, every_row or not table.last_row)
+        places, wanted = _places(step, step.every_row or not table.last_row)
         self._angles.reach(int(places[:, t.POSITION].max()) + 1)
         embed = self.program.ops[0]
         assert isinstance(embed, Embed)
@@ -148,15 +143,26 @@ class CompiledProgram:
         self._buffers.matrix(embed.out, *rows.shape)[:] = rows
         logits = np.empty((len(wanted), self._buffers.widths[self.program.output]), np.float32)
         crew = threads.crew(SYNC_BYTES, STOP)
-        count = crew.count
-        frame = self._frame(table, count, max(cache.rows for _, cache in texts))
+        frame = self._frame(table, crew.count, max(_cache(span).rows for span in step.spans))
         frame[[t.TOKENS, t.WANTED, t.WANTED_ROWS, t.TEXTS, t.OUTPUT]] = (
             len(ids), len(wanted), address_of(wanted), address_of(places), address_of(logits),
         )  # fmt: skip
         frame[t.TIMES] = 0 if clock is None else address_of(clock)
-        frame[t.CLOCK] = time.CLOCK_MONOTONIC if count > 1 else time.CLOCK_THREAD_CPUTIME_ID
+        frame[t.CLOCK] = time.CLOCK_MONOTONIC if crew.count > 1 else time.CLOCK_THREAD_CPUTIME_ID
         self._counters[:] = 0
-        counters, sync = address_of(self._counters), crew.sync
+        if step.capture is None:
+            self._execute(table, frame, crew, 0, len(table.rows))
+        else:
+            self._watched(table, frame, crew, step, rows, wanted)
+        self._tell()
+        return logits if logits.shape[1] == table.columns else logits[:, : table.columns].copy()
+
+    def _execute(
+        self, table: Table, frame: NDArray[np.int64], crew: threads.Crew, begin: int, end: int
+    ) -> None:
+        """Have the crew do the entries of rows begin..end−1."""
+        frame[[t.BEGIN, t.END]] = begin, end
+        count, sync, counters = crew.count, crew.sync, address_of(self._counters)
         finished = [0] * count
 
         def work(thread: int) -> None:
@@ -167,8 +173,28 @@ class CompiledProgram:
         crew.run(work)
         if not finished[0]:
             raise EngineError("a compiled run was called off")
-        self._tell()
-        return logits if logits.shape[1] == table.columns else logits[:, : table.columns].copy()
+
+    def _watched(
+        self,
+        table: Table,
+        frame: NDArray[np.int64],
+        crew: threads.Crew,
+        step: Step,
+        embedded: Array,
+        wanted: NDArray[np.int64],
+    ) -> None:
+        """Do all entries, a stretch at a time; show what was wanted of each before the next."""
+        watch = Watch(self.program, table, step)
+        held: dict[tuple[int, int], Array] = {}
+        for begin, end, complete in watch.segments():
+            taps = watch.taps(begin, end, len(wanted))
+            frame[t.TAPS] = address_of(taps.rows)
+            if end > begin:
+                self._execute(table, frame, crew, begin, end)
+            held |= taps.held
+            for one in complete:
+                watch.show(one, held, embedded, wanted)
+            watch.left(complete, held)
 
     def _make_room(self, rows: int) -> None:
         """Have memory for so many tokens, and the program lowered for it."""
@@ -223,21 +249,22 @@ def _pages(size: int) -> int:
     return -(-size // 4096) * 4096
 
 
-def _places(
-    texts: Sequence[tuple[NDArray[np.intp], BlockedKVCache]], every_row: bool
-) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+def _cache(span: Span) -> BlockedKVCache:
+    assert isinstance(span.cache, BlockedKVCache), "packed weights run with blocked caches"
+    return span.cache
+
+
+def _places(step: Step, every_row: bool) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Return where each token stands (columns from POSITION to HEAD_VALUES), and who is wanted."""
-    count = sum(len(ids) for ids, _ in texts)
-    places, begin = np.zeros((count, t.PLACE), np.int64), 0
+    places = np.zeros((len(step.ids), t.PLACE), np.int64)
     wanted: list[int] = []
-    for ids, cache in texts:
-        end = begin + len(ids)
+    for span in step.spans:
+        cache, begin, end = _cache(span), span.rows.start, span.rows.stop
         keys, values = cache.keys, cache.values
         places[begin:end] = (
             cache.length, address_of(keys), address_of(values), keys.strides[0], values.strides[0],
             keys.strides[1], values.strides[1], 0,
         )  # fmt: skip
-        places[begin:end, t.POSITION] += np.arange(len(ids))
+        places[begin:end, t.POSITION] += np.arange(end - begin)
         wanted += range(begin, end) if every_row else [end - 1]
-        begin = end
     return places, np.array(wanted, np.int64)

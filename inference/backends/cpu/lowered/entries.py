@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 
 from inference.backends.cpu.lowered import table as t
 from inference.backends.cpu.lowered.buffers import Buffers
-from inference.backends.cpu.lowered.lifetimes import is_dead, touched
-from inference.model.ops import Op
+from inference.backends.cpu.lowered.lifetimes import is_dead
+from inference.model.ops import Operation
 
 TOKENS = 8
 """Tokens that a thread takes at a time."""
@@ -39,13 +39,17 @@ class Rounded:
 
 @dataclass(slots=True)
 class Part:
-    """A row of a group: the buffers that it reads and writes, and the columns that are known."""
+    """A row of a group: the buffers that it reads and writes, and the columns that are known.
+
+    ``number`` is that of the operation that it carries out, where it is one of the program's.
+    """
 
     op: int
     x: str
     out: str | None
     columns: dict[int, int]
     reals: dict[int, float] = field(default_factory=dict)
+    number: int | None = None
 
 
 @dataclass(slots=True)
@@ -81,6 +85,8 @@ class Entries:
         self._rows: list[dict[int, int]] = []
         self._reals: list[dict[int, float]] = []
         self._labels: dict[int, str] = {}
+        self._places: dict[int, tuple[int, int]] = {}
+        """Of each operation: its row, and the column of the taps that takes what it writes."""
         self._read: set[str] = set()  # since the threads last met
         self._written: set[str] = set()
 
@@ -100,8 +106,11 @@ class Entries:
         """Return what buffers are called at the moment."""
         return {self._names.get(name, name) for name in names}
 
-    def _emit(self, label: str, row: dict[int, int], reads: set[str], writes: set[str]) -> None:
-        """Append the first row of an entry; threads meet before it if it could come too early."""
+    def _emit(self, label: str, row: dict[int, int], reads: set[str], writes: set[str]) -> int:
+        """Append the first row of an entry and return its number.
+
+        Threads meet before it if it could come too early.
+        """
         wait = bool(reads & self._written or writes & (self._read | self._written))
         if wait:
             self._read, self._written = set(), set()
@@ -110,9 +119,10 @@ class Entries:
         self._labels[len(self._rows)] = label
         self._rows.append({t.WAIT: int(wait), t.LAST: int(self._last), **row})
         self._reals.append({})
+        return len(self._rows) - 1
 
     def _part(
-        self, op: Op, part: Part, parts: int, *, plain: bool = False, chunk: int = TOKENS
+        self, op: Operation, part: Part, parts: int, *, plain: bool = False, chunk: int = TOKENS
     ) -> int:
         """Add a row to the open group, or open another if that has other parts."""
         if self._group is not None and self._group.parts != parts:
@@ -123,13 +133,13 @@ class Entries:
         elif not self._group.name.endswith(name):
             self._group.name += f"+{name}"
         group = self._group
-        reads, writes = touched(op)
-        group.reads |= reads
-        group.writes |= writes
+        part.number = self._at
+        group.reads |= op.reads
+        group.writes |= op.writes
         group.plain &= plain
         group.chunk = max(group.chunk, chunk if self._many else 1)
         group.rows.append(part)
-        for name in writes:
+        for name in op.writes:
             self._rounded.pop(name, None)
         return 1
 
@@ -159,11 +169,14 @@ class Entries:
             t.OWN_ROWS: int(own),
         }  # fmt: skip
         if own:
-            self._emit(group.name, head, self._now(shared), set())
+            at = self._emit(group.name, head, self._now(shared), set())
         else:
             rounds = {int8(name) for name in group.rounded}
             reads, writes = self._now(group.reads), self._now(group.writes)
-            self._emit(group.name, head, reads, writes | rounds)
+            at = self._emit(group.name, head, reads, writes | rounds)
+        for row, part in enumerate(group.rows, at + 1):
+            if part.number is not None:
+                self._places[part.number] = row, t.TAP
         self._rows += rows
         self._reals += [part.reals for part in group.rows]
 

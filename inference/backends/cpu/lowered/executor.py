@@ -21,7 +21,7 @@ from inference.backends.cpu.lowered.team import APART, fetch_add, meet
 from inference.kernels.cpu.memory import floats, integers, octets, row_of_floats, words
 from inference.kernels.cpu.sources import source_digest
 from inference.kernels.geglu.cpu import geglu_values
-from inference.kernels.gqa.blocked import attend_head, remember_head
+from inference.kernels.gqa.blocked import attend_head, remember_head, score_heads
 from inference.kernels.qmatmul.cpu import (
     fill_corrections,
     q4_0,
@@ -88,8 +88,28 @@ def _multiply(  # type: ignore[no-untyped-def]
         _count(tally + 8 * (TALLIES * row[t.SHAPE] + ran))
 
 
+@njit(nogil=True)
+def _copy(source, target, size):  # type: ignore[no-untyped-def]  # pragma: no cover
+    source, target = row_of_floats(source, size), row_of_floats(target, size)
+    for i in range(size):
+        target[i] = source[i]
+
+
+@njit(nogil=True)
+def _tap_columns(tap, place, source, width, tokens, first, last):  # type: ignore[no-untyped-def]  # pragma: no cover
+    """Copy out groups of 16 columns of a matrix, for every token, where somebody wants them."""
+    columns = integers(tap, t.TAP_COLUMNS)
+    if columns[place] != 0:
+        for token in range(tokens):
+            _copy(
+                source + 4 * (width * token + 16 * first),
+                columns[place] + 4 * (columns[place + 1] * token + 16 * first),
+                16 * (last - first),
+            )
+
+
 @njit(nogil=True, inline="always")
-def _linear(thread, row, frame, counter, tokens):  # type: ignore[no-untyped-def]  # pragma: no cover
+def _linear(thread, row, frame, counter, tokens, tap):  # type: ignore[no-untyped-def]  # pragma: no cover
     """out = x Wᵀ; then, if there is a target, target = target + out."""
     blocks, groups, chunk = row[t.BLOCKS], row[t.GROUPS], row[t.CHUNK]
     line = t.APART_ROWS * (thread + 1) if row[t.OWN_ROWS] else 0
@@ -109,10 +129,13 @@ def _linear(thread, row, frame, counter, tokens):  # type: ignore[no-untyped-def
             for token in range(tokens):
                 target = row[t.TARGET] + 4 * (row[t.TARGET_WIDTH] * token + 16 * first)
                 _add(target, out + 4 * (width * token + 16 * first), 16 * (last - first))
+        if tap != 0:
+            _tap_columns(tap, t.TAP, out, width, tokens, first, last)
+            _tap_columns(tap, t.TAP_TARGET, row[t.TARGET], row[t.TARGET_WIDTH], tokens, first, last)
 
 
 @njit(nogil=True, inline="always")
-def _gated(thread, row, gate, up, frame, counter, tokens):  # type: ignore[no-untyped-def]  # pragma: no cover
+def _gated(thread, row, gate, up, frame, counter, tokens, tap):  # type: ignore[no-untyped-def]  # pragma: no cover
     """out = activation(x Wᵀ_gate) * (x Wᵀ_up), a few groups of rows at a time."""
     blocks, groups, chunk = gate[t.BLOCKS], row[t.GROUPS], row[t.CHUNK]
     line = t.APART_ROWS * (thread + 1) if row[t.OWN_ROWS] else 0
@@ -138,6 +161,11 @@ def _gated(thread, row, gate, up, frame, counter, tokens):  # type: ignore[no-un
             _open_gate(
                 row[t.ACTIVATION], opened + 4 * width * token, wide + 4 * width * token, out, size
             )
+        if tap != 0:
+            step = 8 * t.TAP_COLUMNS
+            _tap_columns(tap, t.TAP, row[t.OUT], row[t.WIDTH], tokens, first, last)
+            _tap_columns(tap + step, t.TAP, opened - 64 * first, width, tokens, first, last)
+            _tap_columns(tap + 2 * step, t.TAP, wide - 64 * first, width, tokens, first, last)
 
 
 @njit(nogil=True)
@@ -195,7 +223,57 @@ def _attend(row, frame, thread, place, part, q, out, size):  # type: ignore[no-u
 
 
 @njit(nogil=True)
-def _part(thread, row, real, frame, line, dense, part):  # type: ignore[no-untyped-def]  # pragma: no cover
+def _tap_part(thread, row, tap, x, y, line, dense, part):  # type: ignore[no-untyped-def]  # pragma: no cover
+    """Copy out what an operation has just written for one part of one token."""
+    op, columns = row[t.OP], integers(tap, t.TAP_COLUMNS)
+    source, at, size = x, row[t.X_AT], row[t.X_SIZE]
+    if op == t.NORM or op == t.ATTEND:
+        source, at, size = y, row[t.Y_AT], row[t.Y_SIZE]
+    elif op == t.GATE:
+        source = row[t.PARAMETER] + 4 * row[t.HEAD] * line
+    if columns[t.TAP] != 0 and (at != t.OWN or thread == 0):
+        to = 0 if at == t.OWN else dense if at == t.DENSE else line
+        _copy(source, columns[t.TAP] + 4 * (columns[t.TAP_WIDTH] * to + size * part), size)
+
+
+@njit(nogil=True)
+def _tap_keys(columns, place, frame, line, head, first, last, source):  # type: ignore[no-untyped-def]  # pragma: no cover
+    """Copy what a query head has for keys first..last−1; ``source`` is that of key ``first``."""
+    if columns[place] != 0 and last > first:
+        row = (head * frame[t.TOKENS] + line) * columns[t.TAP_KEYS]
+        _copy(source, columns[place] + 4 * (row + first - columns[t.TAP_FIRST]), last - first)
+
+
+@njit(nogil=True)
+def _tap_attention(row, tap, frame, thread, place, part, q, line, size):  # type: ignore[no-untyped-def]  # pragma: no cover
+    """Copy out scores and weights of one group of query heads.
+
+    Then score the keys that this token does not see as well: a trace shows scores before the mask.
+    """
+    columns = integers(tap, t.TAP_COLUMNS)
+    if columns[t.TAP_SCORES] == 0 and columns[t.TAP_WEIGHTS] == 0:
+        return
+    seen, head = place[t.POSITION] + 1, row[t.HEAD]
+    gone = max(0, seen - row[t.WINDOW]) if row[t.WINDOW] else 0
+    heads, width = size // head, frame[t.ATTENTION_WIDTH]
+    scores = frame[t.ATTENTION] + frame[t.ATTENTION_BYTES] * thread
+    weights = scores + 4 * heads * width
+    for h in range(heads):
+        at = 4 * (width * h + gone % 16)
+        _tap_keys(columns, t.TAP_SCORES, frame, line, heads * part + h, gone, seen, scores + at)
+        _tap_keys(columns, t.TAP_WEIGHTS, frame, line, heads * part + h, gone, seen, weights + at)
+    first = columns[t.TAP_FIRST]
+    last = first + columns[t.TAP_KEYS]
+    keys = place[t.KEYS] + place[t.LAYER_KEYS] * row[t.LAYER] + place[t.HEAD_KEYS] * part
+    score_heads(q, heads, head, keys, first // 16, (last + 15) // 16, scores, width)
+    for h in range(heads):
+        to, at = heads * part + h, scores + 4 * (width * h + first % 16)
+        _tap_keys(columns, t.TAP_SCORES, frame, line, to, first, gone, at)
+        _tap_keys(columns, t.TAP_SCORES, frame, line, to, seen, last, at + 4 * (seen - first))
+
+
+@njit(nogil=True)
+def _part(thread, row, real, frame, line, dense, part, tap):  # type: ignore[no-untyped-def]  # pragma: no cover
     """Do one operation for one part of one token."""
     own = t.APART_ROWS * (thread + 1)
     op, size = row[t.OP], row[t.X_SIZE]
@@ -241,15 +319,20 @@ def _part(thread, row, real, frame, line, dense, part):  # type: ignore[no-untyp
             _round(row, at, x, size)
         else:
             _correct(row, at, frame[t.SCRATCH] + frame[t.SCRATCH_BYTES] * thread)
+    if tap != 0:
+        _tap_part(thread, row, tap, x, y, line, dense, part)
+        if op == t.ATTEND:
+            _tap_attention(row, tap, frame, thread, place, part, x, line, size)
 
 
 @njit(nogil=True, inline="always")
 def _group(thread, table, reals, begin, frame, counter, tokens):  # type: ignore[no-untyped-def]  # pragma: no cover
     head = table[begin]
     last = begin + 1 + head[t.COUNT]
+    taps, step = frame[t.TAPS], 0 if frame[t.TAPS] == 0 else 8 * t.TAP_COLUMNS
     if head[t.OWN_ROWS]:
         for i in range(begin + 1, last):
-            _part(thread, table[i], reals[i], frame, 0, 0, 0)
+            _part(thread, table[i], reals[i], frame, 0, 0, 0, taps + step * i)
         return
     parts, chunk = head[t.PARTS], head[t.CHUNK]
     units = tokens * parts
@@ -262,7 +345,8 @@ def _group(thread, table, reals, begin, frame, counter, tokens):  # type: ignore
             dense = unit // parts
             line = wanted[dense] if head[t.LAST] else dense
             for i in range(begin + 1, last):
-                _part(thread, table[i], reals[i], frame, line, dense, unit - dense * parts)
+                part = unit - dense * parts
+                _part(thread, table[i], reals[i], frame, line, dense, part, taps + step * i)
 
 
 def _version() -> int:
@@ -287,27 +371,28 @@ def _executor(version: int) -> Any:
 
     @njit(cache=True, nogil=True)
     def execute(thread, threads, sync, table, reals, frame, counters):  # type: ignore[no-untyped-def]  # pragma: no cover
-        """Do this thread's share of every entry; ``counters`` are zero, 128 bytes per row.
+        """Do this thread's share of the frame's entries; ``counters`` are zero, 128 bytes per row.
 
         Returns the version, 0 when the work was called off.
         """
-        row = 0
-        while row < table.shape[0]:
+        row, end = frame[t.BEGIN], frame[t.END]
+        taps, step = frame[t.TAPS], 0 if frame[t.TAPS] == 0 else 8 * t.TAP_COLUMNS
+        while row < end:
             entry = table[row]
             if entry[t.WAIT] and not meet(sync, threads):
                 return 0
             if thread == 0 and frame[t.TIMES] != 0:
                 _read_clock(frame[t.CLOCK], frame[t.TIMES] + 16 * row)
-            counter = counters + APART * row
+            counter, tap = counters + APART * row, taps + step * row
             tokens = frame[t.WANTED] if entry[t.LAST] else frame[t.TOKENS]
             if entry[t.OP] == t.LINEAR:
-                _linear(thread, entry, frame, counter, tokens)
+                _linear(thread, entry, frame, counter, tokens, tap)
                 if thread == 0:
                     _count(frame[t.CALLS] + 8 * entry[t.MATRIX])
                 row += 1
             elif entry[t.OP] == t.GATED:
                 gate, up = table[row + 1], table[row + 2]
-                _gated(thread, entry, gate, up, frame, counter, tokens)
+                _gated(thread, entry, gate, up, frame, counter, tokens, tap)
                 if thread == 0:
                     _count(frame[t.CALLS] + 8 * gate[t.MATRIX])
                     _count(frame[t.CALLS] + 8 * up[t.MATRIX])
@@ -320,7 +405,7 @@ def _executor(version: int) -> Any:
         if not meet(sync, threads):
             return 0
         if thread == 0 and frame[t.TIMES] != 0:
-            _read_clock(frame[t.CLOCK], frame[t.TIMES] + 16 * table.shape[0])
+            _read_clock(frame[t.CLOCK], frame[t.TIMES] + 16 * end)
         return version
 
     return execute

@@ -25,7 +25,7 @@ from inference.backends.cpu.lowered.entries import (
     Rounded,
     int8,
 )
-from inference.backends.cpu.lowered.lifetimes import head_parts, is_dead, touched, widths
+from inference.backends.cpu.lowered.lifetimes import head_parts, is_dead, widths
 from inference.kernels.cpu.memory import address_of
 from inference.kernels.qmatmul import PackedWeight
 from inference.kernels.qmatmul.cpu import correction_of, scratch_bytes
@@ -35,6 +35,7 @@ from inference.model.ops import (
     AddBias,
     Attend,
     Embed,
+    Gate,
     GeGlu,
     LastRow,
     Linear,
@@ -61,11 +62,14 @@ class Table:
 
     ``queries`` and ``head_dim`` bound what attention holds at a time, ``columns`` is the width of
     the output, and ``last_row`` says whether the program narrows down to the wanted tokens.
+    ``places`` says of each operation (observations not counted) which row carries it out, and which
+    column of the taps takes what it writes.
     """
 
     rows: NDArray[np.int64]
     reals: NDArray[np.float64]
     labels: Mapping[int, str]
+    places: Mapping[int, tuple[int, int]]
     scratch_bytes: int
     queries: int
     head_dim: int
@@ -94,7 +98,11 @@ class Lowering(Entries):
         self._angles = angles
         unknown = {type(op).__name__ for op in self._ops if type(op) not in self._handlers}
         if unknown or not self._ops or not isinstance(self._ops[0], Embed):
-            raise CannotLowerError(f"no row for {sorted(unknown)}")
+            raise CannotLowerError(
+                f"no row for {', '.join(sorted(unknown))}"
+                if unknown
+                else "the program does not begin with an embedding"
+            )
         self._widths = widths(self._ops)
         for name in {name for wide in self._widths for name in wide}:
             widest = max(wide.get(name, 0) for wide in self._widths)
@@ -110,7 +118,7 @@ class Lowering(Entries):
         self._flush()
         attends = [op for op in self._ops if isinstance(op, Attend)]
         return Table(
-            *self._arrays(), self._labels, self._scratch,
+            *self._arrays(), self._labels, self._places, self._scratch,
             max((op.heads // op.kv_heads for op in attends), default=0),
             max((op.head_dim for op in attends), default=0),
             self._widths[-1][self._output], self._last,
@@ -171,7 +179,7 @@ class Lowering(Entries):
         self._group.reads.add(_past(op.layer))
         return 1
 
-    def _gate(self, op: SwiGlu | GeGlu) -> int:
+    def _gate(self, op: Gate) -> int:
         if self._last:
             raise CannotLowerError("a gate after the last row was chosen")
         up, width = self._place(op.up)
@@ -198,7 +206,7 @@ class Lowering(Entries):
     def _linear(self, op: Linear) -> int:
         after = self._ops[self._at + 1 : self._at + 3]
         match after:
-            case [Linear(x=op.x) as other, SwiGlu() | GeGlu() as gate, *_] if (
+            case [Linear(x=op.x) as other, Gate() as gate, *_] if (
                 (op.out, other.out) == (gate.gate, gate.up)
                 and op.weight.shape == other.weight.shape
                 and gate.out not in (op.out, other.out, op.x)
@@ -230,14 +238,17 @@ class Lowering(Entries):
             case _:
                 pass
         row[t.OP] = t.LINEAR
-        self._emit(op.weight.name, row, self._now(reads), self._now(writes))
+        at = self._emit(op.weight.name, row, self._now(reads), self._now(writes))
+        self._places[self._at] = at, t.TAP
+        if dealt_with == 2:
+            self._places[self._at + 1] = at, t.TAP_TARGET
         if self._last:
             self._dense.add(op.out)
         for name in writes:
             self._rounded.pop(name, None)
         return dealt_with
 
-    def _gated(self, op: Linear, other: Linear, gate: SwiGlu | GeGlu) -> int:
+    def _gated(self, op: Linear, other: Linear, gate: Gate) -> int:
         rounded = self._round(op), self._round(other)
         self._flush()
         rows = [
@@ -254,7 +265,10 @@ class Lowering(Entries):
             self._scratch, 2 * 4 * ROWS * CHUNK * tokens + scratch_bytes(rounded[0].blocks)
         )
         reads = set() if rounded[0].own else {int8(op.x)}
-        self._emit(f"{op.weight.name}+{other.weight.name}", head, reads, self._now({gate.out}))
+        label = f"{op.weight.name}+{other.weight.name}"
+        at = self._emit(label, head, reads, self._now({gate.out}))
+        for number, row in enumerate((at + 1, at + 2, at), self._at):
+            self._places[number] = row, t.TAP
         self._rows += rows
         self._reals += [{}, {}]
         self._rounded.pop(gate.out, None)
@@ -328,7 +342,7 @@ class Lowering(Entries):
                 break
             if isinstance(later, Linear) and later.x == op.x:
                 found.append(later)
-            if op.x in touched(later)[1]:
+            if op.x in later.writes:
                 break
         return found
 

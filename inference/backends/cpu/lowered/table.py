@@ -51,11 +51,20 @@ APART_ROWS = 8
 # The frame: what changes from run to run.
 (
     TOKENS, WANTED, WANTED_ROWS, TEXTS, OUTPUT, SCRATCH, SCRATCH_BYTES,
-    ATTENTION, ATTENTION_BYTES, ATTENTION_WIDTH, CALLS, TALLY, TIMES, CLOCK, TABLES,
-) = range(15)  # fmt: skip
+    ATTENTION, ATTENTION_BYTES, ATTENTION_WIDTH, CALLS, TALLY, TIMES, CLOCK, BEGIN, END, TAPS,
+    TABLES,
+) = range(18)  # fmt: skip
 FRAME = TABLES + 2 * 8
 MAX_TABLES = 8
 
 # TEXTS points to one row of int64 per token: its position and where its text's past lies.
 POSITION, KEYS, VALUES, LAYER_KEYS, LAYER_VALUES, HEAD_KEYS, HEAD_VALUES = range(7)
 PLACE = 8
+
+# TAPS points to one row of int64 per row of the table, or is 0 where nobody watches: where to copy
+# what the row has just written, as float32 matrices [tokens, width]. TAP is its output; TAP_TARGET
+# the sum that a LINEAR row adds to. An ATTEND row has its scores and weights, [heads, tokens, keys]
+# from key TAP_FIRST on.
+TAP, TAP_WIDTH, TAP_TARGET, TAP_TARGET_WIDTH = range(4)
+TAP_SCORES, TAP_WEIGHTS, TAP_KEYS, TAP_FIRST = range(4, 8)
+TAP_COLUMNS = 8

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 import pytest
@@ -126,13 +127,18 @@ def test_activations_are_rounded_once_for_matrices_that_share_them(
     monkeypatch.setattr(
         products, "quantize_activations", lambda x: rounded.append(1) or original(x)
     )
-    model.trace([1])  # operation by operation
+    one_by_one = Model(model.file, lowered=False)
+    one_by_one.session().advance([1])
     # q, k and v share one input, gate and up another: 4 per layer, and the output matrix.
     assert len(rounded) == 4 * model.config.layers + 1
-    compiled = model._backend.compiled(model.program)
-    assert compiled is not None
-    for table in compiled.tables:
+    (plan,) = _planned(model)
+    for table in plan.compiled.tables:
         assert np.count_nonzero(table.rows[:, OP] == QUANTIZE) == len(rounded)
+
+
+def _planned(model: Model) -> list[Any]:
+    assert model.capabilities.path == "lowered"
+    return list(model._backend._plans.values())  # type: ignore[attr-defined]
 
 
 def test_other_rows_are_rounded_anew() -> None:

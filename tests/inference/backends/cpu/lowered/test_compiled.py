@@ -1,6 +1,6 @@
 """A program in one call of compiled code gives what the same program gives operation by operation.
 
-To the bit: both use the same kernels, in the same order.
+To the bit, watched or not, at every stage: both use the same kernels, in the same order.
 """
 
 from __future__ import annotations
@@ -10,12 +10,13 @@ import signal
 import subprocess
 import sys
 import threading
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import ExitStack, contextmanager
-from dataclasses import replace
+from contextlib import ExitStack
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
 import llvmlite.binding as llvm
 import numpy as np
@@ -24,14 +25,26 @@ from numpy.typing import NDArray
 
 import inference
 from inference import Model, threads
-from inference.backends.cpu.backend import CpuBackend
-from inference.backends.cpu.lowered.compiled import CompiledProgram
+from inference.backends.cpu.operations import Operations
+from inference.backends.protocol import Capabilities, Step
 from inference.data import TINY_MODEL
 from inference.decode.session import Session
 from inference.formats import ModelFile, open_model
 from inference.formats.base import TensorInfo
 from inference.kernels.qmatmul import LAUNCHES
-from inference.model.ops import Add, AddBias, Attend, LastRow, Linear, Program, RmsNorm, Scale
+from inference.model.ops import (
+    Add,
+    AddBias,
+    Attend,
+    Embed,
+    LastRow,
+    Linear,
+    Observe,
+    Operation,
+    Program,
+    RmsNorm,
+    Scale,
+)
 from inference.model.stages import Stage
 from inference.quant import quantize
 from inference.quant.types import GGMLType
@@ -43,16 +56,16 @@ RNG = np.random.default_rng(5)
 
 
 class Quantized:
-    """A model file whose matrices are quantized to one type."""
+    """A model file whose matrices are quantized to one type, all but one if so named."""
 
-    def __init__(self, file: ModelFile, dtype: GGMLType) -> None:
+    def __init__(self, file: ModelFile, dtype: GGMLType, but: str = "") -> None:
         from inference.formats.overlay import tensor_values
 
         self.path, self.format, self.metadata = file.path, file.format, file.metadata
         self._file, self._bytes = file, {}
         self.tensors: Mapping[str, TensorInfo] = dict(file.tensors)
         for name, info in file.tensors.items():
-            if len(info.shape) == 2:
+            if len(info.shape) == 2 and name != but:
                 packed = quantize(tensor_values(file, name), dtype).reshape(-1)
                 self._bytes[name] = packed
                 self.tensors[name] = replace(info, dtype=dtype, nbytes=packed.size)
@@ -76,32 +89,71 @@ def packed() -> Iterator[Callable[[str, GGMLType], Model]]:
         yield load
 
 
-@contextmanager
-def op_by_op() -> Iterator[None]:
-    """Let every backend run programs operation by operation."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(CpuBackend, "compiled", lambda *_: None)
-        yield
-
-
 def logits(model: Model, batches: list[list[int]], every_row: bool) -> list[NDArray[np.float32]]:
     session = model.session()
     return [session.advance(ids, every_row=every_row) for ids in batches]
 
 
+def one_by_one(model: Model) -> Model:
+    """The same model, run operation by operation."""
+    twin = Model(model.file, program=model.program, lowered=False)
+    assert twin.capabilities.path == "operations"
+    return twin
+
+
+class Watcher:
+    """Keeps every stage of a run, and the way it went."""
+
+    def __init__(self) -> None:
+        self.paths: list[str] = []
+        self.values: list[tuple[Stage, int | None, NDArray[np.float32]]] = []
+
+    def ran(self, path: str) -> None:
+        self.paths.append(path)
+
+    def wants(self, stage: Stage, layer: int | None) -> bool:
+        return True
+
+    def observe(self, stage: Stage, layer: int | None, value: NDArray[np.float32]) -> None:
+        self.values.append((stage, layer, value.copy()))
+
+
+def watched(model: Model, batches: list[list[int]], every_row: bool) -> Watcher:
+    session, watcher = model.session(), Watcher()
+    for ids in batches:
+        session.advance(ids, every_row=every_row, capture=watcher)
+    return watcher
+
+
 def both(model: Model, batches: list[list[int]], every_row: bool = False) -> int:
-    """Assert that both ways give the same bits; return how many numbers were compared."""
-    compiled = model._backend.compiled(model.program)
-    assert isinstance(compiled, CompiledProgram)
-    before = sum(compiled.calls.values())
+    """Assert that both ways give the same bits; return how many logits were compared."""
+    assert model.capabilities.path == "lowered"
+    other = one_by_one(model)
+    before = calls(model)
     mine = logits(model, batches, every_row)
-    assert sum(compiled.calls.values()) > before
-    with op_by_op():
-        theirs = logits(model, batches, every_row)
-    assert sum(compiled.calls.values()) == before + len(batches) * len(compiled.calls)
-    for ours, other in zip(mine, theirs, strict=True):
-        np.testing.assert_array_equal(ours, other)
+    used = {name: after - before[name] for name, after in calls(model).items()}
+    assert set(used.values()) <= {0, len(batches)}
+    assert any(used.values())
+    theirs = logits(other, batches, every_row)
+    assert calls(other) == used, "the twin runs the same products"
+    for ours, value in zip(mine, theirs, strict=True):
+        np.testing.assert_array_equal(ours, value)
     return sum(values.size for values in mine)
+
+
+def same_stages(model: Model, batches: list[list[int]], every_row: bool = False) -> int:
+    """Assert that all stages are the same both ways; return how many numbers were compared."""
+    ours = watched(model, batches, every_row)
+    theirs = watched(one_by_one(model), batches, every_row)
+    assert (set(ours.paths), set(theirs.paths)) == ({"lowered"}, {"operations"})
+    for (stage, layer, mine), (other, of, value) in zip(ours.values, theirs.values, strict=True):
+        assert (stage, layer) == (other, of)
+        np.testing.assert_array_equal(mine, value, err_msg=f"{stage} of layer {layer}")
+    return sum(value.size for *_, value in ours.values)
+
+
+def calls(model: Model) -> dict[str, int]:
+    return {entry.tensor: entry.calls for entry in model.dispatch}
 
 
 def tokens(count: int) -> list[int]:
@@ -125,6 +177,37 @@ def test_every_architecture_to_the_bit(
     model = packed(architecture)
     count = sum(map(len, batches)) if every_row else len(batches)
     assert both(model, batches, every_row) == count * model.config.vocab
+
+
+STAGED = {"one by one": [[5], [6], [7]], "a prompt": [tokens(21), [3], [9]]}
+
+
+@pytest.mark.parametrize("every_row", [False, True])
+@pytest.mark.parametrize("batches", STAGED.values(), ids=STAGED)
+@pytest.mark.parametrize("architecture", ARCHITECTURES)
+def test_every_stage_to_the_bit(
+    packed: Any, architecture: str, batches: list[list[int]], every_row: bool
+) -> None:
+    model = packed(architecture)
+    wide = model.config.hidden * sum(map(len, batches))
+    assert same_stages(model, batches, every_row) > 18 * model.config.layers * wide
+
+
+@pytest.mark.parametrize("wanted", [Stage.FFN_UP, Stage.ATTN_SCORES, Stage.POST_ATTN_RESIDUAL])
+def test_a_stage_alone_is_what_it_is_among_all(packed: Any, wanted: Stage) -> None:
+    """What else is watched changes nothing, and what is not wanted is not shown."""
+
+    class Few(Watcher):
+        def wants(self, stage: Stage, layer: int | None) -> bool:
+            return stage is wanted and layer == 1
+
+    model = packed("gemma3")
+    ids, few = tokens(12), Few()
+    model.session().advance(ids, capture=few)
+    everything = watched(model, [ids], False).values
+    expected = [value for stage, layer, value in everything if (stage, layer) == (wanted, 1)]
+    assert [(stage, layer) for stage, layer, _ in few.values] == [(wanted, 1)]
+    np.testing.assert_array_equal(few.values[0][2], expected[0])
 
 
 TYPES = ("Q4_0", "Q4_1", "Q5_0", "Q5_1", "Q4_K", "Q6_K")
@@ -154,18 +237,15 @@ def test_a_longer_batch_than_there_was_room_for(packed: Any) -> None:
     model = packed("llama")
     ids = np.array(tokens(300))
     small, large = model.session(), model.session()
-    compiled = model._backend.compiled(model.program)
     small.advance(ids[:150])
     expected = small.advance(ids[150:])
-    large.cache.reserve(300)
-    found = compiled.run([(ids, large.cache)], every_row=False)
+    found = model._backend.run(model.program, Step([(ids, large.cache)]))
     np.testing.assert_array_equal(found, expected)
 
 
 def test_texts_of_one_batch_are_as_if_alone(packed: Any) -> None:
     """Each with its own past; the wanted rows are the last of each."""
     model = packed("gemma3")
-    compiled = model._backend.compiled(model.program)
     pasts, news = [tokens(3), tokens(20), []], [tokens(4), [9], tokens(13)]
     alone, together = [], []
     for past, new in zip(pasts, news, strict=True):
@@ -173,10 +253,9 @@ def test_texts_of_one_batch_are_as_if_alone(packed: Any) -> None:
             session = model.session()
             if past:
                 session.advance(past)
-            session.cache.reserve(len(new))
             results.append(session.advance(new)[0] if take else session.cache)
     texts = [(np.array(new), cache) for new, cache in zip(news, together, strict=True)]
-    found = compiled.run(texts, every_row=False)
+    found = model._backend.run(model.program, Step(texts))
     np.testing.assert_array_equal(found, np.array(alone))
 
 
@@ -212,6 +291,8 @@ def _no_norm(ops: list[Any], at: int) -> None:
         for later in range(at, len(ops)):
             if isinstance(ops[later], Linear) and ops[later].x == "n":
                 ops[later] = replace(ops[later], x="x")
+            elif isinstance(ops[later], Observe) and ops[later].buffers == ("n",):
+                ops[later] = replace(ops[later], buffers=("x",))
 
 
 def _nothing(ops: list[Any], at: int) -> None:
@@ -246,6 +327,7 @@ def test_other_programs_to_the_bit(
     model = Model(Quantized(open_model(GOLDEN / "tiny" / "qwen2"), GGMLType.Q8_0), program=program)
     with model:
         both(model, batches)
+        assert same_stages(model, batches) > 0
 
 
 def test_an_observed_run_gives_the_same_logits(packed: Any) -> None:
@@ -269,15 +351,16 @@ def test_kernels_that_ran_are_counted() -> None:
 
 def test_every_entry_is_timed(packed: Any) -> None:
     model = packed("qwen2")
-    compiled = model._backend.compiled(model.program)
     for ids in ([5], [5, 6, 7]):
-        session = model.session()
-        session.cache.reserve(len(ids))
-        times = compiled.times(np.array(ids), session.cache)
+        times = model.session().timed(ids)
         assert all(entry.seconds >= 0 for entry in times)
         assert sum(entry.seconds for entry in times) > 0
-        named = "+".join(entry.label for entry in times)
-        assert all(op.weight.name in named for op in model.program.ops if isinstance(op, Linear))
+        timed = Counter(op for entry in times for op in entry.ops)
+        mentioned = Counter(
+            op for op in model.program.ops if not isinstance(op, Embed | LastRow | Observe)
+        )
+        assert timed == mentioned
+        assert len(times) < mentioned.total(), "what is joined is timed as one"
 
 
 def test_sessions_on_several_threads(packed: Any) -> None:
@@ -379,11 +462,9 @@ def test_other_processors_to_the_bit(target: tuple[str, str], tmp_path: Path) ->
         pytest.skip(f"this processor cannot run {name}")
     done = run_child(
         """
-from inference.backends.cpu.backend import CpuBackend
 from inference.kernels.qmatmul.target import TARGET
 many = [session.advance(list(range(20))), session.advance([7])]
-CpuBackend.compiled = lambda *_: None
-session = model.session()
+session = inference.Model(model.file, lowered=False).session()
 same = [session.advance(ids) for ids in ([1, 2, 3], list(range(20)), [7])]
 assert same[0].tobytes() == first
 assert all(a.tobytes() == b.tobytes() for a, b in zip(many, same[1:], strict=True))
@@ -435,26 +516,50 @@ print(rung)
     assert int(done.stdout) > 20
 
 
-def test_programs_with_other_operations_run_one_by_one(packed: Any) -> None:
-    from dataclasses import dataclass
+@dataclass(frozen=True)
+class Negate(Operation):
+    x: str
 
-    @dataclass(frozen=True)
-    class Negate:
-        x: str
 
-    class Knows(CpuBackend):
-        handlers: ClassVar[Any] = {
-            **CpuBackend.handlers,
-            Negate: lambda self, op, step: np.negative(step.buffers[op.x], step.buffers[op.x]),
-        }
+def test_a_program_that_cannot_be_lowered_says_why_and_runs(
+    packed: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def negate(operations: Operations, op: Negate, run: Any) -> None:
+        run.buffers[op.x] = -run.buffers[op.x]
 
+    monkeypatch.setattr(Operations, "handlers", {**Operations.handlers, Negate: negate})
     model = packed("qwen2")
     program = Program((*model.program.ops, Negate("logits")), "logits")
-    backend = Knows(model._weights, "fused")
-    assert backend.compiled(program) is None
-    negated = Session(backend, program, model.config).advance([1, 2])
+    slow = Model(model.file, program=program)
+    negated = slow.session().advance([1, 2])
     np.testing.assert_array_equal(negated, -model.session().advance([1, 2]))
-    assert CpuBackend(model._weights, "fused").compiled(program) is None
+    assert slow.capabilities == Capabilities("operations", "no row for Negate")
+    assert {(entry.path, entry.reason) for entry in slow.dispatch} == {
+        ("operations", "no row for Negate")
+    }
+    assert {(entry.path, entry.reason) for entry in model.dispatch} == {("lowered", "")}
+
+
+def test_an_embedding_of_another_type_keeps_nothing_from_the_fast_way() -> None:
+    """It is looked up, never multiplied."""
+    file = open_model(GOLDEN / "tiny" / "llama")
+    assert "output.weight" in file.tensors
+    with Model(Quantized(file, GGMLType.Q8_0, but="token_embd.weight")) as model:
+        assert file.tensors["token_embd.weight"].dtype is not GGMLType.Q8_0
+        assert model.capabilities == Capabilities("lowered")
+
+
+def test_a_float_matrix_is_a_named_reason() -> None:
+    file = open_model(GOLDEN / "tiny" / "qwen2")
+    with Model(Quantized(file, GGMLType.Q8_0, but="blk.1.ffn_up.weight")) as model:
+        name = file.tensors["blk.1.ffn_up.weight"].dtype.name
+        expected = f"blk.1.ffn_up.weight: no integer kernel for {name}"
+        assert model.capabilities == Capabilities("operations", expected)
+    with Model(open_model(GOLDEN / "tiny" / "qwen2")) as model:
+        assert " and " in model.capabilities.reason
+    with Model(open_model(TINY_MODEL), numerics="f32") as model:
+        expected = "numerics f32: matrices are multiplied in float32"
+        assert model.capabilities == Capabilities("operations", expected)
 
 
 def test_stages_inside_attention_are_those_of_the_cache(packed: Any) -> None:
