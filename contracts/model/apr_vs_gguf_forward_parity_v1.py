@@ -156,17 +156,22 @@ def contract_validates(compared: Compared) -> None:
 def kernels_follow_types(gguf_path: Path, load_cached: Load, compared: Compared) -> None:
     """Packed matrices are multiplied in integers, float ones in float32, on the fused path."""
     model = load_cached(gguf_path, "fused")
-    check_dispatch(model, compared)
+    check_dispatch(model, "lowered", compared)
+    with Model(open_model(gguf_path), lowered=False) as single:
+        check_dispatch(single, "operations", compared)
     with Model(as_float(gguf_path), numerics="fused") as native:
         replaced = {d.tensor for d in native.dispatch if d.dtype.name == "F32"}
         assert replaced, "no F32 matrix in the F32 model"
-        check_dispatch(native, compared)
+        check_dispatch(native, "operations", compared)
 
 
-def check_dispatch(model: Model, compared: Compared) -> None:
-    """Check a run in one call of compiled code, and one that is observed operation by operation."""
+def check_dispatch(model: Model, path: str, compared: Compared) -> None:
+    """Check a run that generates and one that is watched: both go one way, and it is said."""
+    assert model.capabilities.path == path, model.capabilities
+    assert (path == "lowered") == (model.capabilities.reason == "")
     for run in (model.session().advance, model.trace):
         check_run(model, run, compared)
+    assert model.trace([1]).path == path
 
 
 def check_run(model: Model, run: Callable[[list[int]], object], compared: Compared) -> None:
@@ -292,25 +297,33 @@ def all_layers_agree(
 
 def nothing_masks_the_product(gguf_path: Path, compared: Compared) -> None:
     """ffn_swigl is silu(gate) · up, no more and no less, also where the values are huge."""
+    for numerics in NUMERICS:
+        compared(check_product(gguf_path, numerics), what=f"products, {numerics}")
+
+
+def check_product(gguf_path: Path, numerics: Any) -> int:
+    """Check the gated product of two layers, one of them loud; return how many products."""
     file = open_model(gguf_path)
     norm = f"blk.{REFERENCE_LAYER}.ffn_norm.weight"
     loud = Overlay(file, {norm: tensor_values(file, norm) * np.float32(1000)})
     stages = (Stage.FFN_GATE, Stage.FFN_UP, Stage.FFN_SWIGL)
-    with Model(loud, f32_cache_bytes=0) as model:
+    with Model(loud, numerics=numerics, f32_cache_bytes=0) as model:
         ids = model.tokenizer.encode(PROMPT)
         layers = range(REFERENCE_LAYER - 1, REFERENCE_LAYER + 1)
         values = model.trace(ids, TracePlan(stages, layers)).values
+    products = 0
     for layer in layers:
         gate, up, product = (values[stage, layer].astype(np.float64) for stage in stages)
         expected = gate / (1 + np.exp(-np.clip(gate, -700, None))) * up
         tolerance = 8 * np.finfo(np.float32).eps * np.abs(expected) + np.finfo(np.float32).tiny
         worst = int(np.argmax(np.abs(product - expected) - tolerance))
         assert np.all(np.abs(product - expected) <= tolerance), (
-            f"layer {layer}: product {product.flat[worst]:.6g}, "
+            f"{numerics}, layer {layer}: product {product.flat[worst]:.6g}, "
             f"silu(gate)·up {expected.flat[worst]:.6g}"
         )
-        compared(product.size, what="products")
+        products += product.size
     assert np.abs(product).max() > 1e4, "the loud layer is not loud"
+    return products
 
 
 def drift_is_detected(gguf_path: Path, load_cached: Load, compared: Compared) -> None:

@@ -10,7 +10,7 @@ import pytest
 from numpy.typing import NDArray
 
 from inference import Model
-from inference.backends.cpu import backend as cpu
+from inference.backends.cpu import operations as cpu
 from inference.errors import InputError
 from inference.formats import open_model
 from inference.formats.overlay import Overlay, tensor_values
@@ -26,6 +26,7 @@ Load = Callable[[Path, str], Model]
 Array = NDArray[Any]
 
 PROMPT = "What is 2+2?"
+NUMERICS = ("f32", "fused")
 NEW = (Stage.ATTN_SCORES, Stage.ATTN_SOFTMAX)
 CHAIN = (
     Stage.ATTN_NORM,
@@ -114,7 +115,13 @@ def no_name_collides(compared: Compared) -> None:
 
 def forward_emits_both(gguf_path: Path, load_cached: Load, compared: Compared) -> None:
     """Scores are q·k/√d and the weights their causal softmax, [heads, n, n], in order."""
-    model = load_cached(gguf_path, "f32")
+    for numerics in NUMERICS:
+        model = load_cached(gguf_path, numerics)
+        compared(check_emission(model), what=f"elements, {numerics}")
+
+
+def check_emission(model: Model) -> int:
+    """Check what one numeric path emits; return the number of elements."""
     c = model.config
     values = traced(model, CHAIN)
     assert list(values) == [(stage, 0) for stage in CHAIN]
@@ -128,7 +135,7 @@ def forward_emits_both(gguf_path: Path, load_cached: Load, compared: Compared) -
     np.testing.assert_allclose(scores, expected, rtol=0, atol=1e-5 * np.abs(expected).max())
     np.testing.assert_allclose(weights, causal_softmax(scores), rtol=0, atol=1e-6)
     assert np.all(weights[:, np.triu(np.ones((n, n), bool), 1)] == 0.0)
-    compared(scores.size + weights.size, what="elements")
+    return int(scores.size + weights.size)
 
 
 def causal_softmax(scores: Array) -> Array:
@@ -159,18 +166,25 @@ def diff_reads_the_new_files(
 
 def other_captures_are_untouched(gguf_path: Path, load_cached: Load, compared: Compared) -> None:
     """Asking for the two new stages changes no bit of the other 18."""
-    model = load_cached(gguf_path, "fused")
     others = tuple(stage for stage in Stage if stage not in NEW)
-    without, with_new = traced(model, others), traced(model, tuple(Stage))
-    assert without.keys() == with_new.keys() - {(stage, 0) for stage in NEW}
-    for key, value in without.items():
-        assert value.tobytes() == with_new[key].tobytes(), key
-        compared(value.size, what="elements")
+    for numerics in NUMERICS:
+        model = load_cached(gguf_path, numerics)
+        without, with_new = traced(model, others), traced(model, tuple(Stage))
+        assert without.keys() == with_new.keys() - {(stage, 0) for stage in NEW}
+        for key, value in without.items():
+            assert value.tobytes() == with_new[key].tobytes(), f"{numerics}: {key}"
+            compared(value.size, what=f"elements, {numerics}")
 
 
 def capture_is_additive(gguf_path: Path, load_cached: Load, compared: Compared) -> None:
     """Greedy decoding chooses the same tokens, logits bit for bit, watched or not."""
-    model = load_cached(gguf_path, "fused")
+    for numerics in NUMERICS:
+        tokens = check_greedy(load_cached(gguf_path, numerics))
+        compared(tokens, what=f"tokens, {numerics}")
+
+
+def check_greedy(model: Model) -> int:
+    """Decode with and without a capture; return the number of tokens."""
     plan = TracePlan(tuple(Stage))
     unseen, seen = model.session(), model.session()
     ids = model.tokenizer.encode(PROMPT)
@@ -181,7 +195,8 @@ def capture_is_additive(gguf_path: Path, load_cached: Load, compared: Compared) 
         assert plain.tobytes() == watched.tobytes(), f"token {tokens}"
         ids = [int(np.argmax(plain[-1]))]
         tokens += 1
-    compared(tokens, what="tokens")
+    model.release_f32()
+    return tokens
 
 
 FAULTS = {stage.value: stage for stage in CHAIN}

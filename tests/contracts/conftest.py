@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -16,11 +16,11 @@ import pytest
 
 import inference
 from inference import Model
-from inference.backends.cpu.backend import CpuBackend, Step
+from inference.backends.cpu.operations import Operations, Run
 from inference.data import TINY_MODEL
 from inference.formats import open_model
 from inference.formats.overlay import Overlay, tensor_values
-from inference.model.ops import AddBias, Op, Program, Rope, SwiGlu
+from inference.model.ops import AddBias, Operation, Program, Rope, SwiGlu
 from inference.surgery.importing import import_model
 from inference.trace.activations import Trace
 from inference.trace.plan import TracePlan
@@ -55,23 +55,16 @@ def tiny_apr(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @dataclass(frozen=True)
-class Clamp:
+class Clamp(Operation):
     """Bound a buffer; no model has this, a route-around might."""
 
     x: str
     limit: float
 
 
-class ClampingBackend(CpuBackend):
-    """A backend that also knows how to clamp."""
-
-    def _clamp(self, op: Clamp, step: Step) -> None:
-        step.buffers[op.x] = np.clip(step.buffers[op.x], -op.limit, op.limit)
-
-    handlers: Mapping[type, Callable[[Any, Any, Step], None]] = {
-        **CpuBackend.handlers,
-        Clamp: _clamp,
-    }
+def clamp(operations: Operations, op: Clamp, run: Run) -> None:
+    """Carry out a clamp, operation by operation."""
+    run.buffers[op.x] = np.clip(run.buffers[op.x], -op.limit, op.limit)
 
 
 class LastTokenReporter(Model):
@@ -96,9 +89,10 @@ class LastTokenReporter(Model):
 class Defects:
     """Models with one defect each; ``numerics`` is the path they run on."""
 
-    def __init__(self, path: Path, stack: ExitStack) -> None:
+    def __init__(self, path: Path, stack: ExitStack, patch: pytest.MonkeyPatch) -> None:
         self._path = path
         self._stack = stack
+        self._patch = patch
 
     def healthy(self, numerics: Any = "fused") -> Model:
         return self._stack.enter_context(inference.load(self._path, numerics=numerics))
@@ -112,13 +106,13 @@ class Defects:
     ) -> Model:
         """INC-07: the gate matrix is wrong, and the product bounded until nobody notices."""
         model = self.gate_scaled(factor, numerics)
+        self._patch.setattr(Operations, "handlers", {**Operations.handlers, Clamp: clamp})
         ops: list[Any] = []
         for op in model.program.ops:
             ops.append(op)
             if isinstance(op, SwiGlu):
                 ops.append(Clamp(op.out, limit))
         model.program = Program(tuple(ops), model.program.output)
-        model._executor = ClampingBackend(model._weights, numerics)
         return model
 
     def without_bias(self, numerics: Any = "fused") -> Model:
@@ -140,7 +134,7 @@ class Defects:
         file = open_model(self._path)
         return Overlay(file, {name: tensor_values(file, name) * np.float32(factor)})
 
-    def _rewritten(self, change: Callable[[Op], Op | None], numerics: Any) -> Model:
+    def _rewritten(self, change: Callable[[Operation], Operation | None], numerics: Any) -> Model:
         model = self.healthy(numerics)
         changed = [new for op in model.program.ops if (new := change(op)) is not None]
         model.program = Program(tuple(changed), model.program.output)
@@ -151,7 +145,7 @@ class Defects:
 
 
 @pytest.fixture
-def defects(tiny_apr: Path) -> Iterator[Defects]:
+def defects(tiny_apr: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Defects]:
     """Plant defects on the APR side."""
     with ExitStack() as stack:
-        yield Defects(tiny_apr, stack)
+        yield Defects(tiny_apr, stack, monkeypatch)
