@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from typing import Any
+from collections.abc import Callable
 
-from pytest_contracts.contract.model import Claim, Equation
 from pytest_contracts.items.case import Case
-from pytest_contracts.items.equations import concerned
-from pytest_contracts.items.formulas import Formula, FormulaCheck, check_names, known_names
+from pytest_contracts.items.formula_claim import formal_of, formula_test
 from pytest_contracts.items.observation import Prose
 from pytest_contracts.items.procedure_claim import procedure_test
 
@@ -25,56 +22,3 @@ def falsification_test(case: Case) -> Callable[..., None]:
     if formula is None:
         raise Prose("it has neither formal nor run")
     return formula_test(case, (formula,))
-
-
-def formal_of(claim: Claim) -> Formula | None:
-    """Return a claim's parsed formula; FormulaError where it does not parse."""
-    if claim.formal is None:
-        return None
-    return Formula.of(claim.formal, claim.formal_where or claim.where)
-
-
-def formula_test(
-    case: Case,
-    formulas: tuple[Formula, ...],
-    functions: Mapping[str, Callable[..., Any]] | None = None,
-) -> Callable[..., None]:
-    """Return the test that judges formulas on the variables they mention.
-
-    ``functions`` are known to the formulas beside the contract's equations.
-
-    Raises:
-        Prose: the formulas call no implementation.
-    """
-    check, equations = formula_check(case, formulas, functions)
-    check.refuse_prose()
-    return case.of_formulas(check, equations)
-
-
-def formula_check(
-    case: Case,
-    formulas: tuple[Formula, ...],
-    functions: Mapping[str, Callable[..., Any]] | None = None,
-) -> tuple[FormulaCheck, tuple[Equation, ...]]:
-    """Return the check of formulas, and the equations that they are about.
-
-    Raises:
-        FormulaError: a name resolves to nothing.
-    """
-    mentioned = frozenset().union(*(formula.names for formula in formulas))
-    equations = concerned(case.contract, case.claim, mentioned)
-    variables = case.variables(equations)
-    known = known_names(case.contract, {**variables, **case.parameters.values, **(functions or {})})
-    for formula in formulas:
-        check_names(formula, known)
-    check = FormulaCheck(
-        case.contract,
-        case.claim,
-        formulas,
-        implementation=case.implementation,
-        parameters=case.parameters.values,
-        observation=case.observation,
-        functions=functions,
-        equation=equations[0] if len(equations) == 1 else None,
-    )
-    return check, equations

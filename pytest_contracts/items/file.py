@@ -15,7 +15,8 @@ from pytest_contracts.errors import ContractError, ContractSyntaxError, Unavaila
 from pytest_contracts.items.case import Case, implementations_under_test, item_name
 from pytest_contracts.items.claim_item import ContractItem, effective_status
 from pytest_contracts.items.completeness import CompletenessItem, over
-from pytest_contracts.items.falsification import falsification_test, formal_of
+from pytest_contracts.items.falsification import falsification_test
+from pytest_contracts.items.formula_claim import formal_of
 from pytest_contracts.items.gate import DecidedLast, GateItem
 from pytest_contracts.items.harness import harness_test
 from pytest_contracts.items.obligation import obligation_test

@@ -8,7 +8,7 @@ from pytest_contracts.contract.model import Equation, ProofObligation
 from pytest_contracts.errors import ContractSyntaxError
 from pytest_contracts.items.case import Case
 from pytest_contracts.items.equations import concerned, definition_of, implementation_names
-from pytest_contracts.items.falsification import formal_of, formula_test
+from pytest_contracts.items.formula_claim import formal_of, formula_test
 from pytest_contracts.items.formulas import Formula
 from pytest_contracts.items.obligations import KEYS, TEMPLATES, Clause, says_enough
 from pytest_contracts.items.observation import Prose

@@ -11,7 +11,7 @@ from pytest_contracts.contract.model import Equation, ProofObligation, Variable
 from pytest_contracts.errors import ContractSyntaxError
 from pytest_contracts.items.case import Case
 from pytest_contracts.items.equations import Equations, Subject, definition_of
-from pytest_contracts.items.falsification import formula_check, formula_test
+from pytest_contracts.items.formula_claim import formula_check, formula_test
 from pytest_contracts.items.formulas import Formula
 from pytest_contracts.items.observation import Prose
 
