@@ -23,20 +23,11 @@ from pytest_contracts.contract.model import (
     Regression,
     Variable,
 )
+from pytest_contracts.contract.obligation_types import TYPES
 from pytest_contracts.contract.schema import known_sections, suggestion
 from pytest_contracts.contract.yaml_tree import Node, Scalar, Sequence, Source, Table, plain
 from pytest_contracts.where import Where
 
-TYPE_CODES: Mapping[str, str] = MappingProxyType(
-    {
-        "invariant": "INV", "equivalence": "EQV", "bound": "BND", "monotonicity": "MON",
-        "idempotency": "IDM", "involution": "IVL", "roundtrip": "RTP", "linearity": "LIN",
-        "additivity": "ADD", "homogeneity": "HOM", "symmetry": "SYM", "associativity": "ASC",
-        "commutativity": "COM", "ordering": "ORD", "conservation": "CON", "determinism": "DET",
-        "frame": "FRM", "completeness": "CMP", "soundness": "SND", "precondition": "PRE",
-        "postcondition": "PST", "safety": "SAF", "liveness": "LIV",
-    }
-)  # fmt: skip
 RESERVED = frozenset({"tolerance", "inf", "pi", "true", "false", "ε", "π"})
 """Names with a fixed meaning in formulas."""
 BACKENDS = frozenset({"reference", "cpu", "cuda", "emulated"})
@@ -215,7 +206,7 @@ class _Builder:
             kind = _text(node.get("type")) or ""
             counted[kind] += 1
             ident = node.get("id")
-            name = f"{prefix}-{TYPE_CODES[kind]}-{counted[kind]:03d}"
+            name = TYPES[kind].ident(prefix, counted[kind])
             where = node.where
             if isinstance(ident, Scalar):
                 name, where = ident.text, ident.where

@@ -1,4 +1,7 @@
-"""The shape of a contract, checked against ``schema.json``; each error lands on its own node."""
+"""The shape of a contract, checked against its schema; each error lands on its own node.
+
+``schema.json`` is the schema but for the types of obligations, which have rows of their own.
+"""
 
 from __future__ import annotations
 
@@ -12,6 +15,8 @@ from typing import Any
 from jsonschema import Draft202012Validator
 from jsonschema.exceptions import ValidationError
 
+from pytest_contracts.contract.obligation_keys import KEYS
+from pytest_contracts.contract.obligation_types import TYPES
 from pytest_contracts.contract.yaml_tree import Node, Scalar, Sequence, Source, Table, as_json
 from pytest_contracts.errors import ContractSyntaxError
 from pytest_contracts.where import Where
@@ -29,7 +34,7 @@ _KINDS = {
 
 def schema_text() -> str:
     """Return the JSON Schema (draft 2020-12) of the strict dialect."""
-    return resources.files(__package__).joinpath("schema.json").read_text(encoding="utf-8")
+    return json.dumps(_schema(), indent=2, ensure_ascii=False) + "\n"
 
 
 @cache
@@ -56,7 +61,23 @@ def known_sections() -> tuple[str, ...]:
 
 @cache
 def _schema() -> Any:
-    return json.loads(schema_text())
+    text = resources.files(__package__).joinpath("schema.json").read_text(encoding="utf-8")
+    schema = json.loads(text)
+    _complete(schema["$defs"]["obligation"])
+    return schema
+
+
+def _complete(obligation: dict[str, Any]) -> None:
+    """Add what the rows say: the types, and the keys that only some of them read."""
+    del obligation["$comment"]
+    common = obligation["properties"]
+    obligation["properties"] = {
+        "id": common.pop("id"),
+        "type": {"enum": list(TYPES)},
+        "property": common.pop("property"),
+        **{key.name: key.schema for key in KEYS},
+        **common,
+    }
 
 
 @cache

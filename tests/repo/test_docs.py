@@ -22,7 +22,7 @@ from inference.cli.common import ExitCode
 from inference.model.stages import Stage
 from pytest_contracts import plugin
 from pytest_contracts.cli import app as pv
-from pytest_contracts.contract.building import TYPE_CODES
+from pytest_contracts.contract.obligation_types import TYPES
 from pytest_contracts.contract.schema import schema_text
 from pytest_contracts.formula import LIBRARY, parse, same
 from pytest_contracts.items.obligations import TEMPLATES
@@ -154,8 +154,10 @@ def test_no_key_is_documented_that_the_schema_refuses() -> None:
 def test_every_obligation_type_has_its_code_and_template() -> None:
     table = rows(section(page("reference/contract-file.md"), "`proof_obligations`"))
     table = [row for row in table if len(row) == 3]
-    types = {words(row[:1])[0]: row[1:] for row in table if words(row[:1])[0] in TYPE_CODES}
-    assert {name: code for name, (code, _) in types.items()} == TYPE_CODES
+    types = {words(row[:1])[0]: row[1:] for row in table if words(row[:1])[0] in TYPES}
+    assert {name: code for name, (code, _) in types.items()} == {
+        name: row.code for name, row in TYPES.items()
+    }
     assert {name for name, (_, template) in types.items() if template != "prose"} == {
         *TEMPLATES,
         "completeness",

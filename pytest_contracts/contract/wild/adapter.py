@@ -12,8 +12,9 @@ from dataclasses import replace
 from types import MappingProxyType
 from typing import Any
 
-from pytest_contracts.contract.building import RESERVED, TYPE_CODES, build, id_prefix
+from pytest_contracts.contract.building import RESERVED, build, id_prefix
 from pytest_contracts.contract.model import Claim, Contract, Harness, Remark
+from pytest_contracts.contract.obligation_types import TYPES
 from pytest_contracts.contract.schema import problems_of, validate
 from pytest_contracts.contract.wild.dialect import CLAIMS, OURS, tables
 from pytest_contracts.contract.yaml_tree import Entry, Node, Scalar, Sequence, Source, Table, plain
@@ -133,7 +134,7 @@ class _Adapter:
                     added["type"] = "invariant"
                 name = kind.text if isinstance(kind, Scalar) else "invariant"
                 counted[name] += 1
-                added["id"] = f"{self.prefix}-{TYPE_CODES[name]}-{counted[name]:03d}"
+                added["id"] = TYPES[name].ident(self.prefix, counted[name])
                 added["property"] = _first(table, "formal") or added["id"]
             else:
                 added["rule"] = _first(table, "prediction") or "unnamed"

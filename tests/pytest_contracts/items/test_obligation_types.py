@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from pytest_contracts.contract.building import TYPE_CODES
+from pytest_contracts.contract.obligation_types import TYPES
 
 HEAD = """
 metadata: {{version: 1.0.0, description: A function under contract}}
@@ -69,7 +69,7 @@ def judged(project, claim: str, formula: str, good: str, bad: str, variables: st
 
 def test_every_type_is_tried():
     tried = {row[0] for row in (*BY_FORMULA, *BY_TEMPLATE)}
-    assert tried == set(TYPE_CODES)
+    assert tried == set(TYPES)
 
 
 @pytest.mark.parametrize(
