@@ -6,27 +6,33 @@ import difflib
 from collections.abc import Mapping
 
 from pytest_contracts.contract.model import Equation, Variable
+from pytest_contracts.contract.obligation_keys import INVERSE
 from pytest_contracts.items.equations import Subject, definition_of
 from pytest_contracts.items.obligations.clause import Clause, Test
+from pytest_contracts.items.obligations.enough import OF_ONE, OF_TWO
+from pytest_contracts.items.obligations.templates import template
 
 
+@template("idempotency", beside=OF_ONE)
 def idempotency(clause: Clause) -> Test:
     """f(f(x)) ≈ f(x)."""
     once = clause.call()
     return clause.judged(f"{clause.at(once)} {clause.sign} {once}")
 
 
+@template("involution", beside=OF_ONE)
 def involution(clause: Clause) -> Test:
     """f(f(x)) ≈ x."""
     return clause.judged(f"{clause.at(clause.call())} {clause.sign} {clause.argument}")
 
 
+@template("roundtrip")
 def roundtrip(clause: Clause) -> Test:
     """g(f(x)) ≈ x, where ``inverse:`` names g: an equation, or ``module:function``.
 
     An equation's further parameters are taken by name; a function is given f(x) alone.
     """
-    named = clause.claim.extra.get("inverse")
+    named = clause.value(INVERSE)
     if named is None:
         raise clause.refusal(
             "it needs an inverse", "Add inverse: an equation of the contract, or module:function."
@@ -65,6 +71,7 @@ def _foreign(clause: Clause, name: str, target: str) -> Subject:
     return Subject(case.contract, equation, implementation, case.observation)
 
 
+@template("additivity", beside=OF_ONE)
 def additivity(clause: Clause) -> Test:
     """f(x + x₂) ≈ f(x) + f(x₂)."""
     x, other = clause.argument, clause.another(clause.argument)
@@ -72,6 +79,7 @@ def additivity(clause: Clause) -> Test:
     return clause.judged(f"{clause.at(f'{x} + {other.name}')} {clause.sign} {right}", other)
 
 
+@template("homogeneity", beside=OF_ONE)
 def homogeneity(clause: Clause) -> Test:
     """f(αx) ≈ αf(x)."""
     factor = _scalar(clause, "α")
@@ -79,6 +87,7 @@ def homogeneity(clause: Clause) -> Test:
     return clause.judged(f"{left} {clause.sign} {factor.name}·{clause.call()}", factor)
 
 
+@template("linearity", beside=OF_ONE)
 def linearity(clause: Clause) -> Test:
     """f(αx + βx₂) ≈ αf(x) + βf(x₂)."""
     x, other = clause.argument, clause.another(clause.argument)
@@ -96,12 +105,14 @@ def _scalar(clause: Clause, name: str) -> Variable:
     return clause.own(name) or Variable(clause.unused(name), domain, clause.claim.where)
 
 
+@template("symmetry", "commutativity", beside=OF_TWO)
 def commutativity(clause: Clause) -> Test:
     """f(x, y) ≈ f(y, x)."""
     x, y = _pair(clause)
     return clause.judged(f"{clause.call()} {clause.sign} {clause.call(**{x: y, y: x})}")
 
 
+@template("associativity", beside=OF_TWO)
 def associativity(clause: Clause) -> Test:
     """f(f(x, y), z) ≈ f(x, f(y, z)), z from the domain of y."""
     x, y = _pair(clause)

@@ -8,6 +8,8 @@ from itertools import count
 from typing import Any
 
 from pytest_contracts.contract.model import Equation, ProofObligation, Variable
+from pytest_contracts.contract.obligation_keys import ARGUMENT, DIRECTION, Key, Value
+from pytest_contracts.contract.obligation_types import TYPES
 from pytest_contracts.errors import ContractSyntaxError
 from pytest_contracts.items.case import Case
 from pytest_contracts.items.equations import Equations, Subject, definition_of
@@ -16,7 +18,6 @@ from pytest_contracts.items.formulas import Formula
 from pytest_contracts.items.observation import Prose
 
 Test = Callable[..., None]
-Template = Callable[["Clause"], Test]
 
 
 @dataclass(frozen=True)
@@ -57,7 +58,7 @@ class Clause:
     @property
     def argument(self) -> str:
         """The parameter that the property is about: the first, or the one of ``argument:``."""
-        name = str(self.claim.extra.get("argument", self.parameters[0]))
+        name = self.value(ARGUMENT) or self.parameters[0]
         if name not in self.parameters:
             raise self.refusal(f"{self.equation.name} has no parameter {name!r}")
         return name
@@ -71,11 +72,13 @@ class Clause:
     @property
     def rising(self) -> bool:
         """Whether the order is to be kept, not reversed."""
-        return bool(self.claim.extra.get("direction", "increasing") == "increasing")
+        return self.value(DIRECTION) == "increasing"
 
-    def option(self, name: str) -> tuple[Any, ...]:
-        """Return what a key of the claim lists; one value may stand alone."""
-        return _several(self.claim.extra.get(name, ()))
+    def value(self, key: Key[Value]) -> Value:
+        """Return what the claim says under a key, which its type's row must list."""
+        row = TYPES[self.claim.type]
+        assert key in row.keys, f"the row of {row.name} does not list the key {key.name}"
+        return key.of(self.claim)
 
     def call(self, **changed: str) -> str:
         """Return ``f(x, y)`` in the words of the definition, with some arguments changed."""

@@ -7,19 +7,22 @@ from typing import Any
 
 import numpy as np
 
+from pytest_contracts.contract.obligation_keys import MEASURE
 from pytest_contracts.errors import Falsified
 from pytest_contracts.formula import Definition, as_function
 from pytest_contracts.items.equations import SCALAR
 from pytest_contracts.items.formulas import Formula, check_names
 from pytest_contracts.items.obligations.clause import Clause, Test
+from pytest_contracts.items.obligations.templates import template
 
 _APPROXIMATE = ("sum", "norm")
 _EXACT = {"count": "size", "shape": "shape"}
 
 
+@template("conservation")
 def conservation(clause: Clause) -> Test:
     """m(f(x)) ≈ m(x), where ``measure:`` is sum, norm, count, shape, dtype, or a formula of x."""
-    measure = clause.claim.extra.get("measure")
+    measure = clause.value(MEASURE)
     if measure is None:
         raise clause.refusal(
             "it needs a measure", "Add measure: sum, norm, count, shape, dtype, or a formula."

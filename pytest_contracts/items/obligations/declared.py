@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 from pytest_contracts.contract.model import Equation
+from pytest_contracts.contract.obligation_keys import TO
 from pytest_contracts.items.equations import Subject, implementation_names
 from pytest_contracts.items.obligations.clause import Clause, Test
+from pytest_contracts.items.obligations.enough import ALWAYS, Enough
+from pytest_contracts.items.obligations.templates import template
 from pytest_contracts.items.observation import Prose
 
 
+@template("equivalence", beside=ALWAYS)
 def equivalence(clause: Clause) -> Test:
     """f(x) ≈ the definition in float64, or ≈ another implementation with ``to:``."""
     if clause.case.implementation is None:
         raise Prose(f"equation {clause.equation.name} has no implementation")
-    named = clause.claim.extra.get("to")
+    named = clause.value(TO)
     other, functions = ("definition", None) if named is None else _peer(clause, named)
     text = f"{clause.call()} {clause.sign} {other}({', '.join(clause.parameters)})"
     return clause.judged(text, functions=functions)
@@ -33,6 +37,12 @@ def _peer(clause: Clause, named: str) -> tuple[str, dict[str, Subject]]:
     return label, {label: Subject(case.contract, equation, named, case.observation, label=label)}
 
 
+_IN_INTERVAL = Enough(
+    "the `codomain` is an interval", lambda clause: interval_of(clause.equation) is not None
+)
+
+
+@template("bound", beside=_IN_INTERVAL)
 def bound(clause: Clause) -> Test:
     """Every element of f(x) lies in the codomain, an interval such as ``[0, 1]^n``."""
     codomain = interval_of(clause.equation)

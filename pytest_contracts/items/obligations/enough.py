@@ -7,18 +7,26 @@ not claim.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
+from dataclasses import dataclass
 
 from pytest_contracts.items.obligations.clause import Clause
-from pytest_contracts.items.obligations.declared import interval_of
 
 
-def _always(clause: Clause) -> bool:
-    return True
+@dataclass(frozen=True)
+class Enough:
+    """When the binding says enough, in words (Markdown, for the reference page) and as a test.
 
+    That every parameter is drawn goes without saying.
+    """
 
-def _never(clause: Clause) -> bool:
-    return False
+    words: str
+    holds: Callable[[Clause], bool]
+
+    def says(self, clause: Clause) -> bool:
+        """Tell whether the equation and its domains leave the template nothing to guess."""
+        drawn = all(clause.domain(name) is not None for name in clause.parameters)
+        return drawn and self.holds(clause)
 
 
 def _within_tolerance(clause: Clause) -> bool:
@@ -42,20 +50,15 @@ def _ordered(clause: Clause) -> bool:
     return len(clause.parameters) == 1 and (clause.is_number(name) or clause.is_vector(name))
 
 
-_RULES: Mapping[str, Callable[[Clause], bool]] = {
-    "equivalence": _always,
-    "determinism": _always,
-    "frame": _always,
-    "bound": lambda clause: interval_of(clause.equation) is not None,
-    **dict.fromkeys(
-        ("idempotency", "involution", "linearity", "additivity", "homogeneity"), _of_one
-    ),
-    **dict.fromkeys(("symmetry", "commutativity", "associativity"), _of_two),
-    **dict.fromkeys(("monotonicity", "ordering"), _ordered),
-}
-
-
-def says_enough(clause: Clause) -> bool:
-    """Tell whether the equation and its domains leave the template nothing to guess."""
-    drawn = all(clause.domain(name) is not None for name in clause.parameters)
-    return drawn and _RULES.get(clause.claim.type, _never)(clause)
+ALWAYS = Enough("always", lambda clause: True)
+NEVER = Enough("never without a key of the type", lambda clause: False)
+OF_ONE = Enough(
+    "the equation has one parameter; the claim has a `tolerance`, or the parameter is no float",
+    _of_one,
+)
+OF_TWO = Enough(
+    "the equation has two parameters, from one domain; the claim has a `tolerance`, "
+    "or the parameters are no floats",
+    _of_two,
+)
+ORDERED = Enough("the equation has one parameter, a number or a vector", _ordered)

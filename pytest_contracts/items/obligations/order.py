@@ -9,8 +9,11 @@ import numpy as np
 
 from pytest_contracts.errors import ContractSyntaxError, Falsified
 from pytest_contracts.items.obligations.clause import Clause, Test
+from pytest_contracts.items.obligations.enough import ORDERED
+from pytest_contracts.items.obligations.templates import template
 
 
+@template("ordering", beside=ORDERED)
 def ordering(clause: Clause) -> Test:
     """argsort(f(x)) = argsort(x), or of −f(x) with ``direction: decreasing``; equal stay equal."""
     result = clause.call() if clause.rising else f"−{clause.call()}"
@@ -18,6 +21,7 @@ def ordering(clause: Clause) -> Test:
     return clause.judged(f"argsort({result}) = argsort({x}) when size({x}) > 1")
 
 
+@template("monotonicity", beside=ORDERED)
 def monotonicity(clause: Clause) -> Test:
     """x ≤ y ⟹ f(x) ≤ f(y), or ≥ with ``direction: decreasing``.
 

@@ -6,15 +6,19 @@ from collections.abc import Mapping
 from typing import Any
 
 from pytest_contracts.binding import attribute
+from pytest_contracts.contract.obligation_keys import MODIFIES, STATE, THREADS
 from pytest_contracts.errors import ContractBindingError, Falsified
 from pytest_contracts.items.obligations.clause import Clause, Test
+from pytest_contracts.items.obligations.enough import ALWAYS
 from pytest_contracts.items.obligations.fingerprint import Snapshot
+from pytest_contracts.items.obligations.templates import template
 
 
+@template("determinism", beside=ALWAYS)
 def determinism(clause: Clause) -> Test:
     """Two runs on the same input give the same bits, with each number of ``threads:``."""
     subject, name = clause.subject(), clause.equation.name
-    threads = clause.option("threads")
+    threads = clause.value(THREADS)
     settings: list[dict[str, Any]] = [{"threads": count} for count in threads] or [{}]
     settings.insert(0, settings[0])
 
@@ -46,13 +50,14 @@ def determinism(clause: Clause) -> Test:
     return test
 
 
+@template("frame", beside=ALWAYS)
 def frame(clause: Clause) -> Test:
     """Nothing but what ``modifies:`` names is changed, of the arguments and of ``state:``.
 
     ``state:`` names ``module:attribute``; all is hashed before and after the call.
     """
     subject, where = clause.subject(), clause.claim.where
-    state, modifies = clause.option("state"), clause.option("modifies")
+    state, modifies = clause.value(STATE), clause.value(MODIFIES)
     for name in modifies:
         if name not in (*clause.parameters, *state):
             raise clause.refusal(
