@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from pytest_contracts.contract.model import Claim, Contract, Equation, Variable
+from pytest_contracts.contract.obligation_keys import TO
 from pytest_contracts.errors import ContractBindingError, ContractSyntaxError
 from pytest_contracts.items.equations import concerned, implementation_names, variables_of
 from pytest_contracts.items.formulas import FormulaCheck
@@ -110,7 +111,7 @@ def implementations_under_test(
     for equation in concerned(contract, claim, mentioned):
         names.update(dict.fromkeys(implementation_names(contract, equation)))
     if "all" in claim.applies_to:
-        names.pop(claim.extra.get("to", ""), None)  # what the others are compared with
+        names.pop(TO.of(claim) or "", None)  # what the others are compared with
         return tuple(names) or (None,)
     for name in claim.applies_to:
         if name not in names:

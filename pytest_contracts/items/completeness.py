@@ -7,6 +7,7 @@ from fnmatch import fnmatchcase
 from typing import Any
 
 from pytest_contracts.contract.model import Claim, Contract
+from pytest_contracts.contract.obligation_keys import OVER, REQUIRE
 from pytest_contracts.items.claim_item import blocked_message, effective_status
 from pytest_contracts.items.equations import implementation_names
 from pytest_contracts.items.gate import DecidedLast, GateNotice
@@ -17,8 +18,7 @@ def over(claim: Claim) -> tuple[str, ...]:
     """Return the contracts that a claim of completeness is about; () for any other claim."""
     if getattr(claim, "type", None) != "completeness" or claim.formal or claim.run:
         return ()
-    named = claim.extra.get("over", ())
-    return (named,) if isinstance(named, str) else tuple(named)
+    return OVER.of(claim)
 
 
 class CompletenessItem(DecidedLast):
@@ -37,7 +37,7 @@ class CompletenessItem(DecidedLast):
 
     def notice(self) -> GateNotice:
         """Return the demand with every claim, or equation, that it is about."""
-        require = self.claim.extra.get("require", "held")
+        require = REQUIRE.of(self.claim)
         checks: dict[str, list[str]] = {}
         unmet: list[str] = []
         for pattern in over(self.claim):
