@@ -28,7 +28,7 @@ def _empty() -> Mapping[str, Any]:
 
 @dataclass(frozen=True, slots=True)
 class Variable:
-    """A named input and its domain, as written (``domains.py`` gives the spec its meaning)."""
+    """A named input and its domain, as written (``domains/`` gives the spec its meaning)."""
 
     name: str
     spec: Any
