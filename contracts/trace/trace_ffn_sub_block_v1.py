@@ -35,6 +35,7 @@ Compared = Callable[..., object]
 Load = Callable[[Path, str], Model]
 
 PROMPT = "What is 2+2?"
+NUMERICS = ("f32", "fused")
 BEFORE = ("attn_norm", "qkv", "attn_out", "ffn_norm", "ffn_out", "output")
 ADDED = ("ffn_gate", "ffn_up", "ffn_silu_gate", "ffn_swiglu_inner")
 PRINTED = [
@@ -93,8 +94,14 @@ def gated_stages_are_defined(
     slot: str, gguf_path: Path, load_cached: Load, compared: Compared
 ) -> None:
     """The silu and product slots summarise silu(gate) and silu(gate) · up of the same run."""
-    model = load_cached(gguf_path, "fused")
-    trace = trace_of(model, *SUB_STAGES)
+    for numerics in NUMERICS:
+        elements = check_gate(load_cached(gguf_path, numerics), slot)
+        compared(elements, what=f"elements, {numerics}")
+
+
+def check_gate(model: Model, slot: str) -> int:
+    """Check one slot of every layer on one numeric path; return the number of elements."""
+    trace, elements = trace_of(model, *SUB_STAGES), 0
     for layer in range(model.config.layers):
         gate = trace.values[Stage.FFN_GATE, layer].astype(np.float64)
         expected = gate / (1.0 + np.exp(-gate))
@@ -104,19 +111,28 @@ def gated_stages_are_defined(
         np.testing.assert_allclose(value, expected, rtol=1e-6, atol=1e-30)
         stats = trace.forward.layer_activations[layer].slot(slot)
         assert stats == ActivationStats.of(value)
-        compared(value.size, what="elements")
+        elements += value.size
+    return elements
 
 
 def capture_leaves_the_output(gguf_path: Path, load_cached: Load, compared: Compared) -> None:
     """ffn_out and its statistics have the same bits with and without the four sub-stages."""
-    model = load_cached(gguf_path, "fused")
+    for numerics in NUMERICS:
+        elements = check_output(load_cached(gguf_path, numerics))
+        compared(elements, what=f"elements, {numerics}")
+
+
+def check_output(model: Model) -> int:
+    """Compare every layer's output on one numeric path; return the number of elements."""
+    elements = 0
     alone, with_parts = trace_of(model, Stage.FFN_OUT), trace_of(model, Stage.FFN_OUT, *SUB_STAGES)
     for layer in range(model.config.layers):
         a, b = (t.values[Stage.FFN_OUT, layer] for t in (alone, with_parts))
         assert a.tobytes() == b.tobytes()
         left, right = (t.forward.layer_activations[layer] for t in (alone, with_parts))
         assert left.ffn_out_stats == right.ffn_out_stats == ActivationStats.of(a)
-        compared(a.size, what="elements")
+        elements += a.size
+    return elements
 
 
 def lines_are_in_order(gguf_path: Path, load_cached: Load, compared: Compared) -> None:
