@@ -32,8 +32,8 @@ from inference.errors import EngineError
 from inference.staging import staged_file
 
 if TYPE_CHECKING:
-    from inference.decode.conversation import Conversation
     from inference.decode.options import GenerationOptions
+    from inference.engine.conversation import Conversation
 
 EXAMPLES = """
 apr chat qwen2.5-coder-0.5b-instruct
@@ -68,8 +68,8 @@ def app_command(
     conversation is printed at its end, and nothing else.
     """
     import inference
-    from inference.decode.conversation import Conversation
     from inference.decode.options import GenerationOptions
+    from inference.engine.conversation import Conversation
 
     options = GenerationOptions(
         max_tokens=max_tokens,

@@ -18,9 +18,9 @@ import pytest
 import inference
 from inference.cli import chat, main
 from inference.data import TINY_MODEL
-from inference.decode.conversation import Conversation
 from inference.decode.options import GenerationOptions
 from inference.decode.session import Session
+from inference.engine.conversation import Conversation
 from inference.errors import ContextOverflowError
 
 TINY = str(TINY_MODEL)
