@@ -11,9 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from inference.formats.base import ModelFile, TensorInfo
+from inference.formats.rows import PackedRows
 from inference.model.ops import Program
-from inference.quant import dequantize
-from inference.quant.types import TensorType, prefix_bytes, row_bytes
+from inference.quant.types import TensorType
 
 Numerics = Literal["f32", "fused"]
 
@@ -62,20 +62,15 @@ class Weight:
         self.shape = info.shape
         self.columns = info.shape[-1]
         self.rows = prod(info.shape[:-1])
-        prefix = prefix_bytes(info.dtype)
-        self._prefix = raw[:prefix]
-        self.packed = raw[prefix:].reshape(self.rows, row_bytes(info.dtype, self.columns))
+        self._source = PackedRows(info, raw)
+        self.packed = self._source.packed
         self.offset = np.float32(offset)
         self._budget = budget
         self._kept: NDArray[np.float32] | None = None
 
     def take(self, rows: NDArray[np.intp] | slice) -> NDArray[np.float32]:
         """Expand the chosen rows only, float32 [chosen, columns]."""
-        chosen = self.packed[rows]
-        shape = len(chosen), self.columns
-        if self._prefix.size:
-            chosen = np.concatenate([self._prefix, chosen.reshape(-1)])
-        return dequantize(chosen, self.dtype, shape)
+        return self._source.expand(rows)
 
     def strips(self) -> Iterator[tuple[slice, NDArray[np.float32]]]:
         """Yield the matrix as (rows, float32 values): at once if it may be kept, else in strips."""

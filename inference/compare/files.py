@@ -4,15 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
-from inference.formats.base import ModelFile
-from inference.quant import dequantize
-from inference.quant.types import row_bytes
-
-_STRIP_VALUES = 1 << 22
+from inference.formats.base import ModelFile, TensorInfo
+from inference.formats.rows import PackedRows
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,19 +66,13 @@ def compare_models(a: ModelFile, b: ModelFile, *, values: bool = False) -> Model
     return result
 
 
-def _describe(info: Any) -> str:
+def _describe(info: TensorInfo) -> str:
     return f"{info.dtype.name}{list(info.shape)}"
 
 
-def strips(file: ModelFile, name: str) -> Iterator[np.ndarray[Any, np.dtype[np.float32]]]:
+def strips(file: ModelFile, name: str) -> Iterator[NDArray[np.float32]]:
     """Yield a tensor's values in float32, some rows at a time."""
-    info = file.tensors[name]
-    columns = info.shape[-1]
-    packed = file.raw(name).reshape(-1, row_bytes(info.dtype, columns))
-    step = max(1, _STRIP_VALUES // columns)
-    for start in range(0, len(packed), step):
-        part = packed[start : start + step]
-        yield dequantize(part, info.dtype, (len(part), columns))
+    return PackedRows(file.tensors[name], file.raw(name)).strips()
 
 
 def _distance(a: ModelFile, b: ModelFile, name: str) -> dict[str, float]:

@@ -15,10 +15,10 @@ from numpy.typing import NDArray
 from inference.errors import UnsupportedFormatError
 from inference.formats.base import ModelFile
 from inference.formats.hyperparameters import Dialect
+from inference.formats.overlay import tensor_values
 from inference.kernels.rope import interpolated_by_parts, rope_frequencies
 from inference.model.architectures import ARCHITECTURES
 from inference.model.config import Llama3Scaling, ModelConfig, RopeType
-from inference.quant import dequantize
 
 DIVISORS = "rope_freqs.weight"
 """GGUF's tensor that divides rotary frequencies; config.json states the formula instead."""
@@ -66,8 +66,7 @@ def scaling_of_divisors(file: ModelFile, config: ModelConfig) -> Llama3Scaling |
     """
     if not config.rope_divisors:
         return None
-    info = file.tensors[DIVISORS]
-    stored = dequantize(file.raw(DIVISORS), info.dtype, info.shape)
+    stored = tensor_values(file, DIVISORS)
     # The factor stands in the longest wave; contexts are powers of two.
     for exponent in range(4, 24):
         scaling = Llama3Scaling(float(stored.max()), _LOW, _HIGH, 1 << exponent)

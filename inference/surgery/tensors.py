@@ -7,23 +7,20 @@ from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
-from math import prod
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from inference.backends.weights import F32Budget, Weight
 from inference.errors import EngineError, InputError, ModelFileError
 from inference.formats.base import ModelFile, TensorInfo
+from inference.formats.rows import STRIP_VALUES, PackedRows
 from inference.formats.writing import Pieces, TensorSource, digest_of
 from inference.quant import WRITABLE, quantize
 from inference.quant.types import GGMLType, TensorType, block_size, prefix_bytes
 
 PIECE = 1 << 22
 """Bytes that pass through at a time."""
-
-_STRIP = 1 << 22  # values expanded at a time
 
 Progress = Callable[[str, int, int], None]
 """Called with the tensor's name, the bytes of the source that are done, and those in all."""
@@ -156,27 +153,23 @@ def _raw(file: ModelFile, info: TensorInfo) -> Iterator[memoryview]:
 
 def _reordered(file: ModelFile, recipe: Recipe) -> Iterator[memoryview]:
     """Yield the packed rows in another order: rows are packed one by one in every type."""
-    info = recipe.info
-    raw = file.raw(info.name)
-    prefix = prefix_bytes(info.dtype)
-    rows = raw[prefix:].reshape(prod(info.shape[:-1]), -1)
+    rows = PackedRows(recipe.info, file.raw(recipe.info.name))
     assert recipe.order is not None
-    yield raw[:prefix].data
-    step = max(1, PIECE // rows.shape[1])
+    yield rows.prefix.data
+    step = max(1, PIECE // rows.packed.shape[1])
     for start in range(0, len(rows), step):
-        yield rows[recipe.order[start : start + step]].reshape(-1).data
+        yield rows.packed[recipe.order[start : start + step]].reshape(-1).data
 
 
 def _computed(file: ModelFile, recipe: Recipe) -> Iterator[memoryview]:
     """Yield expanded, moved, shifted and packed rows."""
-    info = recipe.info
-    weight = Weight(info, file.raw(info.name), F32Budget(0))
-    order = np.arange(weight.rows) if recipe.order is None else recipe.order
+    rows = PackedRows(recipe.info, file.raw(recipe.info.name))
+    order = np.arange(len(rows)) if recipe.order is None else recipe.order
     # A type with one scale for the whole tensor has to see all of it.
     whole = prefix_bytes(recipe.dtype) > 0
-    step = weight.rows if whole else max(1, _STRIP // weight.columns)
-    for start in range(0, weight.rows, step):
-        values = weight.take(order[start : start + step])
+    step = len(rows) if whole else max(1, STRIP_VALUES // rows.columns)
+    for start in range(0, len(rows), step):
+        values = rows.expand(order[start : start + step])
         if recipe.shift:
             values = values + np.float32(recipe.shift)
         yield _packed(file.path, recipe, values)

@@ -254,3 +254,18 @@ def test_diff_refuses_a_file_with_itself(
     link.symlink_to(TINY_MODEL)
     assert main(["diff", TINY, str(link)]) == 2
     assert "compares a file with itself" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("dtype", ["apr_q8", "apr_q4", "q8_0"])
+def test_diff_measures_what_convert_wrote(
+    dtype: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = str(tmp_path / "packed.apr")
+    assert main(["convert", TINY, "-o", path, "--quantize", dtype]) == 0
+    capsys.readouterr()
+    assert main(["diff", TINY, path, "--values", "--json"]) == 1
+    found = json.loads(capsys.readouterr().out)
+    packed = [tensor for tensor in found["different"] if tensor["b"].startswith(dtype.upper())]
+    assert packed
+    assert all(tensor["max_abs_diff"] > 0 for tensor in packed)
+    assert all(0.99 < tensor["cosine_sim"] < 1 for tensor in packed)

@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 
 from inference.cli import main
-from inference.compare import files
 from inference.data import TINY_MODEL
 from inference.formats import open_model
+from inference.formats import rows as packed_rows
 from inference.quant import dequantize
 
 TINY = str(TINY_MODEL)
@@ -56,7 +56,7 @@ def test_a_filter_matches_either_name(
 def test_statistics_are_those_of_the_values(
     strip: int, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(files, "_STRIP_VALUES", strip)
+    monkeypatch.setattr(packed_rows, "STRIP_VALUES", strip)
     rows = document(capsys, TINY, "--stats", "--filter", "blk.[01].attn_*")
     assert len(rows) > 8
     with open_model(TINY_MODEL) as file:
@@ -69,6 +69,29 @@ def test_statistics_are_those_of_the_values(
             assert found["std_dev"] == pytest.approx(values.std(ddof=1), rel=1e-9)
             assert found["zero_count"] == np.count_nonzero(values == 0)
             assert found["count"] == values.size
+
+
+@pytest.mark.parametrize("strip", [256, 1 << 22])
+@pytest.mark.parametrize("dtype", ["apr_q8", "apr_q4", "q8_0"])
+def test_statistics_of_what_convert_wrote(
+    dtype: str,
+    strip: int,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(packed_rows, "STRIP_VALUES", strip)
+    path = str(tmp_path / "packed.apr")
+    assert main(["convert", TINY, "-o", path, "--quantize", dtype]) == 0
+    capsys.readouterr()
+    rows = document(capsys, path, "--stats", "--filter", "blk.0.*")
+    assert dtype.upper() in {row["type"] for row in rows}
+    with open_model(path) as file:
+        for row in rows:
+            info = file.tensors[row["name"]]
+            values = dequantize(file.raw(info.name), info.dtype, info.shape)
+            assert (row["stats"]["min"], row["stats"]["max"]) == (values.min(), values.max())
+            assert row["stats"]["count"] == values.size
 
 
 def test_nan_is_counted_and_shown(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
