@@ -43,7 +43,7 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def _check_model(chosen: str) -> None:
-    from inference.hub.catalogue import MODELS
+    from inference.hub.registry import MODELS
 
     if chosen in (TINY, *MODELS):
         return

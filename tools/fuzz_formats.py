@@ -37,8 +37,8 @@ from gguf import GGUFValueType as Kind
 import inference
 from inference.errors import EngineError
 from inference.formats import open_model
+from inference.formats.apr.gguf_origin import gguf_origin
 from inference.formats.apr.hf_origin import hf_origin
-from inference.formats.apr.origin import gguf_origin
 from inference.formats.aprt import read_aprt, write_aprt
 from inference.formats.config import model_config
 from inference.formats.gguf.writer import write_gguf

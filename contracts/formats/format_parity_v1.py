@@ -14,7 +14,7 @@ from gguf.quants import dequantize
 from safetensors.numpy import load_file
 
 from inference.data import TINY_MODEL
-from inference.formats.apr.origin import gguf_origin
+from inference.formats.apr.gguf_origin import gguf_origin
 from inference.formats.apr.reader import AprFile
 from inference.formats.config import model_config
 from inference.formats.gguf.reader import GgufFile

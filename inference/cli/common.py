@@ -86,7 +86,7 @@ def model_path(model: str) -> Path:
     if path.exists():
         return path
     from inference.hub.cache import cached
-    from inference.hub.catalogue import MODELS
+    from inference.hub.registry import MODELS
 
     if model not in MODELS:
         raise ModelFileError(

@@ -13,7 +13,7 @@ import typer
 from inference.cli.common import JsonOption, print_json
 
 if TYPE_CHECKING:
-    from inference.hub.catalogue import Model
+    from inference.hub.registry import Model
     from inference.hub.sink import Progress
 
 EXAMPLES = """
@@ -43,14 +43,14 @@ def app_command(
     configured. An interrupted pull continues where it stopped. Models lie in the user's cache
     folder, or in APR_CACHE.
     """
-    from inference.hub import catalogue
+    from inference.hub import registry
 
     if show:
         list_models(json)
         return
     if everything == (model_id is not None):
         raise typer.BadParameter("name one model, or pass --all or --list")
-    entries = list(catalogue.MODELS.values()) if model_id is None else [catalogue.model(model_id)]
+    entries = list(registry.MODELS.values()) if model_id is None else [registry.model(model_id)]
     if remove:
         remove_models(entries, json)
     else:
@@ -60,7 +60,7 @@ def app_command(
 def list_models(json: bool, *, here: bool = False) -> None:
     """Print the registry; with ``here`` only what is on this machine."""
     from inference.hub.cache import cached
-    from inference.hub.catalogue import MODELS
+    from inference.hub.registry import MODELS
 
     rows = [{**_described(entry), "path": _text(cached(entry))} for entry in MODELS.values()]
     rows = [row for row in rows if row["path"] is not None or not here]

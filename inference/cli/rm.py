@@ -23,9 +23,9 @@ def app_command(
     json: JsonOption = False,
 ) -> None:
     """Delete models from this machine's cache, and what is left of interrupted pulls."""
-    from inference.hub import catalogue
+    from inference.hub import registry
 
     if everything == bool(model_ids):
         raise typer.BadParameter("name models, or pass --all")
-    names = list(catalogue.MODELS) if everything else model_ids or []
-    remove_models([catalogue.model(name) for name in names], json)
+    names = list(registry.MODELS) if everything else model_ids or []
+    remove_models([registry.model(name) for name in names], json)

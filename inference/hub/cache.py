@@ -12,7 +12,7 @@ import os
 import shutil
 from pathlib import Path
 
-from inference.hub.catalogue import MODELS, Model, model
+from inference.hub.registry import MODELS, Model, model
 from inference.staging import staged_file
 
 _STAMP = "verified.json"

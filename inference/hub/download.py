@@ -17,7 +17,7 @@ from pathlib import Path
 from inference.errors import DownloadError, ModelFileError
 from inference.hub import from_hub, from_wheels
 from inference.hub.cache import cached, mark_verified, place_of, staging_of
-from inference.hub.catalogue import Model, model
+from inference.hub.registry import Model, model
 from inference.hub.sink import Progress, Sink, SourceError, blocks
 
 _MARGIN = 64 << 20

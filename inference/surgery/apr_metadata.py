@@ -8,8 +8,8 @@ from math import prod
 from typing import Any
 
 from inference.errors import TokenizerError
+from inference.formats.apr.gguf_origin import keep_gguf
 from inference.formats.apr.hf_origin import keep_hf
-from inference.formats.apr.origin import keep_gguf
 from inference.formats.base import ModelFile
 from inference.formats.config import architecture_of, rope_type_of, stated_hyperparameters
 from inference.formats.gguf.reader import GgufFile

@@ -24,9 +24,9 @@ from inference.formats.apr.shards import write_apr_shards
 from inference.formats.apr.writer import write_apr
 from inference.formats.base import TensorInfo
 from inference.formats.config import architecture_of, model_config
+from inference.formats.config.hyperparameters import Dialect, Hyperparameters
 from inference.formats.gguf.writer import write_gguf
 from inference.formats.hf.writer import SAFETENSORS_TYPES, write_hf_directory
-from inference.formats.hyperparameters import Dialect, Hyperparameters
 from inference.formats.jsonfile import dump_object
 from inference.formats.names import to_hf
 from inference.formats.tokenizer_spec import tokenizer_spec
@@ -35,7 +35,7 @@ from inference.model.architectures import ARCHITECTURES
 from inference.model.config import ModelConfig
 from inference.quant.types import AprType, GGMLType, TensorType
 from inference.surgery.apr_metadata import apr_metadata, quantization_section
-from inference.surgery.comparing import (
+from inference.surgery.checking import (
     check_library_tokenizer,
     compare_tokenizers,
     differing_fields,

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from inference.errors import UnsupportedFormatError
 from inference.formats.base import ModelFile
-from inference.formats.hyperparameters import Dialect
+from inference.formats.config.hyperparameters import Dialect
 from inference.formats.overlay import tensor_values
 from inference.kernels.rope import interpolated_by_parts, rope_frequencies
 from inference.model.architectures import ARCHITECTURES

@@ -10,12 +10,12 @@ from gguf.constants import GGUFValueType as Kind
 from gguf.constants import LlamaFileType
 
 from inference.errors import TokenizerError
-from inference.formats.apr.origin import GgufOrigin, gguf_origin
+from inference.formats.apr.gguf_origin import GgufOrigin, gguf_origin
 from inference.formats.base import ModelFile
+from inference.formats.config.hyperparameters import KEYS
+from inference.formats.config.sliding import LOCAL_THETA
 from inference.formats.gguf.reader import GgufFile
 from inference.formats.hf.tokenizer import UNKNOWN_PRE
-from inference.formats.hyperparameters import KEYS
-from inference.formats.sliding import LOCAL_THETA
 from inference.formats.tokenizer_spec import GGUF_KEYS, LISTS, TokenizerSpec
 from inference.model.architectures import ARCHITECTURES
 from inference.model.config import LinearScaling, ModelConfig

@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from inference.formats.config import HF_ACTIVATIONS
-from inference.formats.hyperparameters import KEYS
+from inference.formats.config.hyperparameters import KEYS
+from inference.formats.config.reading import HF_ACTIVATIONS
 from inference.formats.names import ALIASES
 from inference.formats.tokenizer_spec import TokenizerSpec
 from inference.model.config import LinearScaling, Llama3Scaling, ModelConfig

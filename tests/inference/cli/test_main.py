@@ -30,7 +30,7 @@ from inference.errors import (
     UnsupportedFormatError,
     UnsupportedTypeError,
 )
-from inference.hub import catalogue
+from inference.hub import registry
 
 APR = "import sys; from inference.cli import main; sys.exit(main())"
 
@@ -285,7 +285,7 @@ def test_a_model_is_a_path_or_an_id(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     file = tmp_path / "m.gguf"
     file.touch()
     assert model_path(str(file)) == file
-    known = next(iter(catalogue.MODELS))
+    known = next(iter(registry.MODELS))
     with pytest.raises(DownloadError, match=f"run: apr pull {known}"):
         model_path(known)
     with pytest.raises(ModelFileError, match="no such file, nor a model of the registry"):

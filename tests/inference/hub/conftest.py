@@ -14,8 +14,8 @@ from pathlib import Path
 
 import pytest
 
-from inference.hub import catalogue
-from inference.hub.catalogue import Model, WheelPart
+from inference.hub import registry
+from inference.hub.registry import Model, WheelPart
 
 CONTENT = random.Random(7).randbytes(300_001)
 PART_SIZES = (120_000, 120_000, 60_001)
@@ -79,7 +79,7 @@ def entry() -> Model:
 
 @pytest.fixture
 def registered(entry: Model, monkeypatch: pytest.MonkeyPatch) -> Model:
-    monkeypatch.setattr(catalogue, "MODELS", {entry.id: entry})
+    monkeypatch.setattr(registry, "MODELS", {entry.id: entry})
     monkeypatch.setattr("inference.hub.cache.MODELS", {entry.id: entry})
     return entry
 

@@ -6,10 +6,10 @@ from pathlib import Path
 import pytest
 
 from inference.errors import DownloadError
-from inference.hub import catalogue
+from inference.hub import registry
 from inference.hub.cache import cache_dir, cached, cached_models, place_of, remove, staging_of
-from inference.hub.catalogue import HUB, Model
 from inference.hub.download import pull
+from inference.hub.registry import HUB, Model
 
 from .conftest import CONTENT, Hub
 
@@ -57,4 +57,4 @@ def test_removing_frees_the_model_and_what_was_staged(hub: Hub, registered: Mode
 def test_the_hub_is_the_default_endpoint(entry: Model, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("HF_ENDPOINT")
     assert entry.hub_url == f"{HUB}/someone/tiny/resolve/main/tiny.gguf"
-    assert catalogue.model("smollm2-135m-instruct").size == 98_362_432
+    assert registry.model("smollm2-135m-instruct").size == 98_362_432

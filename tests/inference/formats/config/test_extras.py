@@ -22,7 +22,7 @@ from inference.formats.validate import expected_shapes
 from inference.model.config import LinearScaling, Llama3Scaling, ModelConfig, SlidingWindow
 from inference.quant.types import GGMLType
 
-TINY = Path(__file__).parents[2] / "golden" / "tiny" / "gemma3"
+TINY = Path(__file__).parents[3] / "golden" / "tiny" / "gemma3"
 LEGACY = {
     "rope_parameters": None,
     "layer_types": None,

@@ -8,10 +8,10 @@ from typing import Any
 
 from inference.errors import ModelFileError, UnsupportedArchitectureError, UnsupportedFormatError
 from inference.formats.base import ModelFile
-from inference.formats.hyperparameters import KEYS, MAX_LAYERS, REQUIRED, Hyperparameters
+from inference.formats.config.hyperparameters import KEYS, MAX_LAYERS, REQUIRED, Hyperparameters
+from inference.formats.config.rotary import rope_scaling
+from inference.formats.config.sliding import sliding_window
 from inference.formats.names import ALIASES
-from inference.formats.rotary import rope_scaling
-from inference.formats.sliding import sliding_window
 from inference.formats.validate import check_structure
 from inference.model.architectures import ARCHITECTURES
 from inference.model.config import Activation, ModelConfig, RopeType

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from inference.errors import ModelFileError, UnsupportedFormatError
-from inference.formats.hyperparameters import Hyperparameters
+from inference.formats.config.hyperparameters import Hyperparameters
 from inference.model.config import LinearScaling, Llama3Scaling, RopeScaling
 
 

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from inference.errors import ModelFileError, UnsupportedFormatError
-from inference.formats.hyperparameters import Hyperparameters
+from inference.formats.config.hyperparameters import Hyperparameters
 from inference.model.config import SlidingWindow
 
 LOCAL_THETA = 1e4

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from typing import Any, Literal
 
 from inference.errors import ModelFileError
-from inference.formats.apr.origin import gguf_origin
+from inference.formats.apr.gguf_origin import gguf_origin
 from inference.formats.base import ModelFile
 
 Dialect = Literal["gguf", "hf"]
