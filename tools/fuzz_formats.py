@@ -41,8 +41,9 @@ from inference.formats.apr.gguf_origin import gguf_origin
 from inference.formats.apr.hf_origin import hf_origin
 from inference.formats.aprt import read_aprt, write_aprt
 from inference.formats.config import model_config
+from inference.formats.gguf.tokenizer import GGUF_KEYS
 from inference.formats.gguf.writer import write_gguf
-from inference.formats.tokenizer_spec import GGUF_KEYS, tokenizer_spec
+from inference.formats.tokenizer import tokenizer_spec
 from inference.formats.validate import expected_shapes
 from inference.formats.writing import TensorSource
 from inference.model.config import ModelConfig, RopeType

@@ -20,7 +20,7 @@ from inference.formats.config import model_config
 from inference.formats.gguf.reader import GgufFile
 from inference.formats.layout import swap
 from inference.formats.names import canonical_names, from_hf, to_hf
-from inference.formats.tokenizer_spec import tokenizer_spec
+from inference.formats.tokenizer import tokenizer_spec
 from inference.formats.validate import expected_shapes
 from inference.surgery.converting import convert_model
 from inference.surgery.importing import import_model

@@ -24,7 +24,7 @@ from inference.errors import ModelFileError, UnsupportedTypeError
 from inference.formats import open_model
 from inference.formats.config import model_config
 from inference.formats.names import to_hf
-from inference.formats.tokenizer_spec import tokenizer_spec
+from inference.formats.tokenizer import tokenizer_spec
 from inference.formats.validate import (
     ContentError,
     ValidatedEmbedding,

@@ -261,7 +261,7 @@ def plant(fault: str, monkeypatch: pytest.MonkeyPatch) -> None:
 def layer_zero(file: Any) -> dict[tuple[Stage, int | None], Array]:
     """Layer 0's attention in float64, from the equations and the file's tensors alone."""
     from inference.formats.config import model_config
-    from inference.formats.tokenizer_spec import tokenizer_spec
+    from inference.formats.tokenizer import tokenizer_spec
     from inference.text.tokenizer import Tokenizer
 
     c = model_config(file)

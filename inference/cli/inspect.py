@@ -14,7 +14,7 @@ from inference.cli.common import JsonOption, ModelArgument, model_path, print_js
 from inference.errors import TokenizerError, UnsupportedArchitectureError, UnsupportedFormatError
 from inference.formats import ModelFile, TensorInfo, open_model
 from inference.formats.config import architecture_of, model_config
-from inference.formats.tokenizer_spec import tokenizer_spec
+from inference.formats.tokenizer import tokenizer_spec
 
 EXAMPLES = """
 apr inspect model.gguf

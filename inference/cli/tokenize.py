@@ -38,7 +38,7 @@ def app_command(
     Each line is an id, and its text in quotes or, where it is no whole character, its bytes.
     """
     from inference.formats import open_model
-    from inference.formats.tokenizer_spec import tokenizer_spec
+    from inference.formats.tokenizer import tokenizer_spec
     from inference.text.tokenizer import Tokenizer
 
     text = prompt_text(text, prompt_file)

@@ -24,7 +24,7 @@ from inference.decode.session_file import identity, load_session, save_session
 from inference.errors import EngineError, InputError
 from inference.formats import ModelFile, open_model
 from inference.formats.config import model_config
-from inference.formats.tokenizer_spec import tokenizer_spec
+from inference.formats.tokenizer import tokenizer_spec
 from inference.model.decoder import build_program
 from inference.model.ops import Program
 from inference.trace.activations import Trace

@@ -13,8 +13,8 @@ from inference.formats.apr.hf_origin import keep_hf
 from inference.formats.base import ModelFile
 from inference.formats.config import architecture_of, rope_type_of, stated_hyperparameters
 from inference.formats.gguf.reader import GgufFile
-from inference.formats.hf.tokenizer import UNKNOWN_PRE
-from inference.formats.tokenizer_spec import TokenizerSpec, tokenizer_spec
+from inference.formats.tokenizer import tokenizer_spec
+from inference.formats.tokenizer_spec import UNKNOWN_PRE, TokenizerSpec
 from inference.quant.types import TensorType, block_size, type_size
 
 

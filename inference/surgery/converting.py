@@ -29,7 +29,7 @@ from inference.formats.gguf.writer import write_gguf
 from inference.formats.hf.writer import SAFETENSORS_TYPES, write_hf_directory
 from inference.formats.jsonfile import dump_object
 from inference.formats.names import to_hf
-from inference.formats.tokenizer_spec import tokenizer_spec
+from inference.formats.tokenizer import tokenizer_spec
 from inference.formats.writing import TensorSource
 from inference.model.architectures import ARCHITECTURES
 from inference.model.config import ModelConfig

@@ -15,8 +15,8 @@ from inference.formats.base import ModelFile
 from inference.formats.config.hyperparameters import KEYS
 from inference.formats.config.sliding import LOCAL_THETA
 from inference.formats.gguf.reader import GgufFile
-from inference.formats.hf.tokenizer import UNKNOWN_PRE
-from inference.formats.tokenizer_spec import GGUF_KEYS, LISTS, TokenizerSpec
+from inference.formats.gguf.tokenizer import GGUF_KEYS, GGUF_TYPES
+from inference.formats.tokenizer_spec import LISTS, UNKNOWN_PRE, TokenizerSpec
 from inference.model.architectures import ARCHITECTURES
 from inference.model.config import LinearScaling, ModelConfig
 
@@ -114,25 +114,6 @@ def _hyperparameters(config: ModelConfig) -> Iterator[Entry]:
         yield key, slides, (Kind.ARRAY, Kind.BOOL)
 
 
-_KINDS: dict[str, tuple[Kind, ...]] = {
-    "model": (Kind.STRING,),
-    "pre": (Kind.STRING,),
-    "tokens": (Kind.ARRAY, Kind.STRING),
-    "scores": (Kind.ARRAY, Kind.FLOAT32),
-    "token_types": (Kind.ARRAY, Kind.INT32),
-    "merges": (Kind.ARRAY, Kind.STRING),
-    "bos_id": (Kind.UINT32,),
-    "eos_id": (Kind.UINT32,),
-    "unk_id": (Kind.UINT32,),
-    "pad_id": (Kind.UINT32,),
-    "add_bos": (Kind.BOOL,),
-    "add_eos": (Kind.BOOL,),
-    "add_space_prefix": (Kind.BOOL,),
-    "nfc": (Kind.BOOL,),
-    "chat_template": (Kind.STRING,),
-}
-
-
 def _tokenizer(file: ModelFile, spec: TokenizerSpec) -> Iterator[Entry]:
     if spec.pre == UNKNOWN_PRE:
         raise TokenizerError(f"{file.path}: its pre-tokenizer is not one that GGUF can name")
@@ -144,7 +125,7 @@ def _tokenizer(file: ModelFile, spec: TokenizerSpec) -> Iterator[Entry]:
             value = _scores(spec)
         if value is None or (field.name in {*LISTS, "nfc"} and not value):
             continue
-        yield GGUF_KEYS[field.name], value, _KINDS[field.name]
+        yield GGUF_KEYS[field.name], value, GGUF_TYPES[field.name]
 
 
 def _scores(spec: TokenizerSpec) -> list[float]:

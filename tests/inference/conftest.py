@@ -22,7 +22,7 @@ from inference import Model
 from inference.errors import EngineError
 from inference.formats import open_model
 from inference.formats.config import model_config
-from inference.formats.tokenizer_spec import tokenizer_spec
+from inference.formats.tokenizer import tokenizer_spec
 from inference.hub import cached
 from inference.quant.types import GGMLType, row_bytes
 

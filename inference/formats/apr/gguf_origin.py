@@ -19,7 +19,8 @@ from gguf.constants import GGUFValueType
 from inference.errors import ModelFileError
 from inference.formats.base import ModelFile
 from inference.formats.gguf.reader import GgufFile
-from inference.formats.tokenizer_spec import GGUF_KEYS, LISTS
+from inference.formats.gguf.tokenizer import GGUF_KEYS
+from inference.formats.tokenizer_spec import LISTS
 
 _ELSEWHERE: Mapping[str, tuple[str, ...]] = {
     **{GGUF_KEYS[name]: ("tokenizer", name) for name in LISTS},

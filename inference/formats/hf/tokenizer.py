@@ -15,12 +15,12 @@ from inference.formats.tokenizer_spec import (
     CONTROL,
     NORMAL,
     UNKNOWN,
+    UNKNOWN_PRE,
     UNUSED,
     USER_DEFINED,
     TokenizerSpec,
 )
 
-UNKNOWN_PRE = "unknown"
 MAX_TOKENS = 1 << 22
 
 _WORDS = r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|"

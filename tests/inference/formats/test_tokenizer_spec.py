@@ -14,6 +14,7 @@ from inference.errors import TokenizerError
 from inference.formats import open_model
 from inference.formats.apr.reader import AprFile
 from inference.formats.apr.writer import write_apr
+from inference.formats.tokenizer import tokenizer_spec
 from inference.formats.tokenizer_spec import (
     BYTE,
     CONTROL,
@@ -22,7 +23,6 @@ from inference.formats.tokenizer_spec import (
     UNUSED,
     USER_DEFINED,
     TokenizerSpec,
-    tokenizer_spec,
 )
 
 

@@ -29,7 +29,7 @@ from inference.formats import ModelFile, open_model
 from inference.formats.apr.reader import AprFile
 from inference.formats.config import model_config
 from inference.formats.gguf.reader import GgufFile
-from inference.formats.tokenizer_spec import tokenizer_spec
+from inference.formats.tokenizer import tokenizer_spec
 from inference.quant import dequantize
 from inference.quant.types import AprType, GGMLType, TensorType
 from inference.surgery import converting, dialects

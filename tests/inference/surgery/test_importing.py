@@ -22,7 +22,7 @@ from inference.formats.apr.reader import AprFile
 from inference.formats.apr.writer import write_apr
 from inference.formats.config import model_config
 from inference.formats.gguf.reader import GgufFile
-from inference.formats.tokenizer_spec import tokenizer_spec
+from inference.formats.tokenizer import tokenizer_spec
 from inference.surgery import importing, tensors
 from inference.surgery.importing import import_model
 

@@ -9,12 +9,12 @@ from typing import Any
 import pytest
 
 from inference.formats import open_model
+from inference.formats.tokenizer import tokenizer_spec
 from inference.formats.tokenizer_spec import (
     CONTROL,
     NORMAL,
     USER_DEFINED,
     TokenizerSpec,
-    tokenizer_spec,
 )
 from inference.hub.cache import cached
 from inference.text.byte_level import CHARACTER_OF_BYTE

@@ -10,7 +10,8 @@ import pytest
 
 from inference.data import TINY_MODEL
 from inference.formats import open_model
-from inference.formats.tokenizer_spec import TokenizerSpec, tokenizer_spec
+from inference.formats.tokenizer import tokenizer_spec
+from inference.formats.tokenizer_spec import TokenizerSpec
 from inference.text.byte_level import CHARACTER_OF_BYTE
 from inference.text.tokenizer import Tokenizer
 

@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 
 from inference.errors import ContextOverflowError, TokenizerError
 from inference.formats import open_model
-from inference.formats.tokenizer_spec import UNUSED, USER_DEFINED, TokenizerSpec, tokenizer_spec
+from inference.formats.tokenizer import tokenizer_spec
+from inference.formats.tokenizer_spec import UNUSED, USER_DEFINED, TokenizerSpec
 from inference.surgery.importing import import_model
 from inference.text import pretokenizers
 from inference.text.tokenizer import Tokenizer
