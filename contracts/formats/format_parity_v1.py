@@ -147,10 +147,10 @@ def write_gguf(source: AprFile, target: Path) -> None:
     """Write a GGUF file from what an APR file keeps, with the gguf package's writer."""
     origin = gguf_origin(source)
     assert origin is not None
-    writer = GGUFWriter(target, origin.metadata["general.architecture"])
+    writer = GGUFWriter(target, origin.values["general.architecture"])
     writer.kv_data[0].clear()
     with closing(writer):
-        for key, value in origin.metadata.items():
+        for key, value in origin.values.items():
             kind, *element = origin.types[key]
             writer.add_key_value(key, value, kind, *element)
         for name in origin.tensor_order:

@@ -47,7 +47,7 @@ def _same(one: Any, other: Any) -> bool:
     return bool(one == other)
 
 
-def compare_tokenizers(path: Path, source: TokenizerSpec, written: TokenizerSpec) -> None:
+def check_tokenizer(path: Path, source: TokenizerSpec, written: TokenizerSpec) -> None:
     """Refuse a written tokenizer that makes other ids of a few texts than the source's.
 
     ``UnsupportedFormatError`` names the text. Equal specifications need no trial.

@@ -19,13 +19,13 @@ from inference.errors import (
 )
 from inference.formats import ModelFile, open_model
 from inference.formats.apr.compression import Compression
-from inference.formats.apr.hf_origin import CONFIG, SETTINGS, TOKENIZER, hf_files_of
 from inference.formats.apr.shards import write_apr_shards
 from inference.formats.apr.writer import write_apr
 from inference.formats.base import TensorInfo
 from inference.formats.config import architecture_of, model_config
 from inference.formats.config.hyperparameters import Dialect, Hyperparameters
 from inference.formats.gguf.writer import write_gguf
+from inference.formats.hf.files import CONFIG, SETTINGS, TOKENIZER
 from inference.formats.hf.writer import SAFETENSORS_TYPES, write_hf_directory
 from inference.formats.jsonfile import dump_object
 from inference.formats.names import to_hf
@@ -37,7 +37,7 @@ from inference.quant.types import AprType, GGMLType, TensorType
 from inference.surgery.apr_metadata import apr_metadata, quantization_section
 from inference.surgery.checking import (
     check_library_tokenizer,
-    compare_tokenizers,
+    check_tokenizer,
     differing_fields,
 )
 from inference.surgery.dialects import (
@@ -47,8 +47,8 @@ from inference.surgery.dialects import (
     row_order,
     scaling_of_divisors,
 )
-from inference.surgery.gguf_metadata import made_origin, origin_of, with_file_type
-from inference.surgery.hf_config import made_config
+from inference.surgery.gguf_metadata import gguf_metadata_of, made_gguf_metadata, with_file_type
+from inference.surgery.hf_config import hf_files_of, made_config
 from inference.surgery.hf_tokenizer_files import made_tokenizer, made_tokenizer_config
 from inference.surgery.tensors import (
     Conversion,
@@ -176,7 +176,7 @@ def _to_apr(job: _Job) -> Conversion:
         metadata["total_size"] = sum(tensor.nbytes for tensor in conversion.sources())
 
     def check(written: ModelFile) -> None:
-        _compare(job, conversion, written)
+        _check_written(job, conversion, written)
 
     where, sources = (job.target, metadata), conversion.sources()
     if job.max_shard_size is None:
@@ -210,8 +210,8 @@ def _to_gguf(job: _Job) -> Conversion:
         data = divisors.astype("<f4").tobytes()
         shape = divisors.shape
         added[DIVISORS] = TensorSource(DIVISORS, GGMLType.F32, shape, lambda: [data])
-    origin = origin_of(job.file)
-    if origin is None:
+    metadata = gguf_metadata_of(job.file)
+    if metadata is None:
         config = job.config
         if config is None:
             raise UnsupportedArchitectureError(
@@ -219,18 +219,18 @@ def _to_gguf(job: _Job) -> Conversion:
                 f"supported: {', '.join(sorted(ARCHITECTURES))}"
             )
         names = [recipe.target_name for recipe in recipes]
-        origin = made_origin(job.file, config, tokenizer_spec(job.file), names)
+        metadata = made_gguf_metadata(job.file, config, tokenizer_spec(job.file), names)
     if job.quantize is not None:
-        origin = with_file_type(origin, job.quantize.name)
-    recipes = _in_order(recipes, origin.tensor_order)
+        metadata = with_file_type(metadata, job.quantize.name)
+    recipes = _in_order(recipes, metadata.tensor_order)
     conversion = Conversion(job.file, recipes, added=added, progress=job.progress)
     write_gguf(
         job.target,
-        origin.metadata,
-        origin.types,
+        metadata.values,
+        metadata.types,
         conversion.sources(),
-        alignment=origin.alignment,
-        check=lambda f: _compare(job, conversion, f),
+        alignment=metadata.alignment,
+        check=lambda f: _check_written(job, conversion, f),
     )
     return conversion
 
@@ -256,7 +256,7 @@ def _to_hf(job: _Job) -> Conversion:
         _hf_files(job, recipes),
         conversion.sources(),
         max_shard_size=job.max_shard_size,
-        check=lambda f: _compare(job, conversion, f),
+        check=lambda f: _check_written(job, conversion, f),
     )
     return conversion
 
@@ -309,9 +309,9 @@ def _torch_name(recipes: list[Recipe]) -> str:
     return _TORCH_NAMES[max(sizes, key=lambda dtype: sizes[dtype])]
 
 
-def _compare(job: _Job, conversion: Conversion, written: ModelFile) -> None:
+def _check_written(job: _Job, conversion: Conversion, written: ModelFile) -> None:
     """Refuse a written model that is not the source: tensors, hyper-parameters, tokenizer."""
-    conversion.compare(written)
+    conversion.check(written)
     if job.config is not None:
         lost = differing_fields(job.config, model_config(written))
         if lost:
@@ -319,7 +319,7 @@ def _compare(job: _Job, conversion: Conversion, written: ModelFile) -> None:
                 job.file.path,
                 f"{written.format} files cannot express this model's {', '.join(lost)}",
             )
-    compare_tokenizers(job.file.path, tokenizer_spec(job.file), tokenizer_spec(written))
+    check_tokenizer(job.file.path, tokenizer_spec(job.file), tokenizer_spec(written))
 
 
 def _check_target(source: Path, target: Path, *, directory: bool) -> None:

@@ -1,4 +1,4 @@
-"""GGUF metadata for models that did not come from GGUF: hyper-parameters and tokenizer."""
+"""GGUF metadata of a model: its own, kept, or made of its hyper-parameters and tokenizer."""
 
 from __future__ import annotations
 
@@ -10,10 +10,11 @@ from gguf.constants import GGUFValueType as Kind
 from gguf.constants import LlamaFileType
 
 from inference.errors import TokenizerError
-from inference.formats.apr.gguf_origin import GgufOrigin, gguf_origin
+from inference.formats.apr.gguf_origin import gguf_origin
 from inference.formats.base import ModelFile
 from inference.formats.config.hyperparameters import KEYS
 from inference.formats.config.sliding import LOCAL_THETA
+from inference.formats.gguf.metadata import GgufMetadata
 from inference.formats.gguf.reader import GgufFile
 from inference.formats.gguf.tokenizer import GGUF_KEYS, GGUF_TYPES
 from inference.formats.tokenizer_spec import LISTS, UNKNOWN_PRE, TokenizerSpec
@@ -35,10 +36,10 @@ _FIELDS = {
 _QUANTIZATION_VERSION = 2
 
 
-def origin_of(file: ModelFile) -> GgufOrigin | None:
+def gguf_metadata_of(file: ModelFile) -> GgufMetadata | None:
     """Return the GGUF metadata that a file is or keeps, ``None`` when it came from elsewhere."""
     if isinstance(file, GgufFile):
-        return GgufOrigin(
+        return GgufMetadata(
             file.version,
             file.alignment,
             file.metadata,
@@ -48,30 +49,30 @@ def origin_of(file: ModelFile) -> GgufOrigin | None:
     return gguf_origin(file) if file.format == "apr" else None
 
 
-def made_origin(
+def made_gguf_metadata(
     file: ModelFile, config: ModelConfig, spec: TokenizerSpec, tensor_order: Sequence[str]
-) -> GgufOrigin:
+) -> GgufMetadata:
     """Return GGUF metadata for a model of any other origin.
 
     ``TokenizerError`` when llama.cpp has no name for the pre-tokenizer.
     """
     entries = [*_general(file, config), *_hyperparameters(config), *_tokenizer(file, spec)]
-    return GgufOrigin(
+    return GgufMetadata(
         version=3,
         alignment=32,
-        metadata={key: value for key, value, _ in entries},
+        values={key: value for key, value, _ in entries},
         types={key: kind for key, _, kind in entries},
         tensor_order=list(tensor_order),
     )
 
 
-def with_file_type(origin: GgufOrigin, type_name: str) -> GgufOrigin:
+def with_file_type(whole: GgufMetadata, type_name: str) -> GgufMetadata:
     """Return the metadata with the file type that most tensors now have, where GGUF names it."""
     names = f"MOSTLY_{type_name}", f"MOSTLY_{type_name}_S", f"ALL_{type_name}"
     number = next(
         (LlamaFileType[name] for name in names if name in LlamaFileType.__members__), None
     )
-    metadata, types = dict(origin.metadata), dict(origin.types)
+    metadata, types = dict(whole.values), dict(whole.types)
     metadata.pop("general.file_type", None)
     types.pop("general.file_type", None)
     stated: list[Entry] = [
@@ -81,7 +82,7 @@ def with_file_type(origin: GgufOrigin, type_name: str) -> GgufOrigin:
         stated.append(("general.file_type", int(number), (Kind.UINT32,)))
     for key, value, kind in stated:
         metadata[key], types[key] = value, kind
-    return GgufOrigin(origin.version, origin.alignment, metadata, types, origin.tensor_order)
+    return GgufMetadata(whole.version, whole.alignment, metadata, types, whole.tensor_order)
 
 
 def _general(file: ModelFile, config: ModelConfig) -> Iterator[Entry]:

@@ -1,4 +1,4 @@
-"""config.json for models that did not come from Hugging Face."""
+"""The JSON files of a Hugging Face directory: its own, kept, or config.json made anew."""
 
 from __future__ import annotations
 
@@ -7,8 +7,11 @@ from typing import Any
 
 import numpy as np
 
+from inference.formats.apr.hf_origin import hf_origin
+from inference.formats.base import ModelFile
 from inference.formats.config.hyperparameters import KEYS
 from inference.formats.config.reading import HF_ACTIVATIONS
+from inference.formats.hf.files import read_hf_files
 from inference.formats.names import ALIASES
 from inference.formats.tokenizer_spec import TokenizerSpec
 from inference.model.config import LinearScaling, Llama3Scaling, ModelConfig
@@ -22,6 +25,13 @@ CLASSES: Mapping[str, str] = {
 """GGUF's name of the architecture -> the class of Transformers that runs it."""
 
 _MODEL_TYPES = {gguf: hf for hf, gguf in ALIASES.items()}
+
+
+def hf_files_of(file: ModelFile) -> dict[str, dict[str, Any]] | None:
+    """Return the JSON files of a Hugging Face directory, opened or kept; ``None``: it is none."""
+    if file.format == "hf":
+        return read_hf_files(file)
+    return hf_origin(file) if file.format == "apr" else None
 
 
 def made_config(

@@ -90,7 +90,7 @@ class Conversion:
             self._done[name] = self.file.tensors[name].nbytes
             self._progress(name, sum(self._done.values()), self._total)
 
-    def compare(self, written: ModelFile) -> None:
+    def check(self, written: ModelFile) -> None:
         """Refuse a written file that is not as planned: names, types, shapes, bytes by digest.
 
         Where bytes are kept the digest is that of the source as well.

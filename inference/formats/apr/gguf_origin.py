@@ -1,16 +1,14 @@
-"""What an APR file keeps of the file it came from, so that the way back loses nothing.
+"""What an APR file keeps of the GGUF file it came from, so that the way back loses nothing.
 
-An import from GGUF keeps, under ``gguf``, every metadata value with its GGUF type and the order of
-the tensors; values that already stand elsewhere in the APR metadata (the vocabulary above all) are
-named by their place instead of being written twice. An import from a Hugging Face directory keeps
-config.json under ``hf``.
+Under ``gguf`` stands every metadata value with its GGUF type, and the order of the tensors; values
+that already stand elsewhere in the APR metadata (the vocabulary above all) are named by their place
+instead of being written twice.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -18,6 +16,7 @@ from gguf.constants import GGUFValueType
 
 from inference.errors import ModelFileError
 from inference.formats.base import ModelFile
+from inference.formats.gguf.metadata import GgufMetadata
 from inference.formats.gguf.reader import GgufFile
 from inference.formats.gguf.tokenizer import GGUF_KEYS
 from inference.formats.tokenizer_spec import LISTS
@@ -30,17 +29,6 @@ _ELSEWHERE: Mapping[str, tuple[str, ...]] = {
 
 _SPECIAL = {"NaN": math.nan, "Infinity": math.inf, "-Infinity": -math.inf}
 _SCALAR_TYPES = {kind.name.lower(): kind for kind in GGUFValueType if kind.name != "ARRAY"}
-
-
-@dataclass(frozen=True)
-class GgufOrigin:
-    """The metadata of a GGUF file as its reader gives them, arrays as lists."""
-
-    version: int
-    alignment: int
-    metadata: Mapping[str, Any]
-    types: Mapping[str, tuple[GGUFValueType, ...]]
-    tensor_order: list[str]
 
 
 def keep_gguf(file: GgufFile, kept: Mapping[str, Any]) -> dict[str, Any]:
@@ -63,7 +51,7 @@ def keep_gguf(file: GgufFile, kept: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def gguf_origin(file: ModelFile) -> GgufOrigin | None:
+def gguf_origin(file: ModelFile) -> GgufMetadata | None:
     """Return the GGUF metadata that an APR file keeps, ``None`` when it came from elsewhere."""
     section = file.metadata.get("gguf")
     if section is None:
@@ -79,7 +67,7 @@ def gguf_origin(file: ModelFile) -> GgufOrigin | None:
                     raise KeyError(entry["in"])
             else:
                 metadata[key] = _from_json(entry["value"], types[key][-1])
-        return GgufOrigin(
+        return GgufMetadata(
             int(section["version"]),
             int(section["alignment"]),
             metadata,

@@ -12,16 +12,13 @@ from typing import Any
 
 from inference.errors import ModelFileError
 from inference.formats.base import ModelFile
-from inference.formats.jsonfile import read_object
+from inference.formats.hf.files import CONFIG, OTHERS, TOKENIZER, read_hf_files
 from inference.formats.tokenizer_spec import TokenizerSpec
-
-CONFIG, TOKENIZER, SETTINGS = "config.json", "tokenizer.json", "tokenizer_config.json"
-_KEPT_WHOLE = (SETTINGS, "generation_config.json", "special_tokens_map.json")
 
 
 def keep_hf(file: ModelFile, spec: TokenizerSpec) -> dict[str, Any]:
     """Return the ``hf`` section of APR metadata for an open directory."""
-    files = hf_files_of(file) or {}
+    files = read_hf_files(file)
     tokenizer = files.pop(TOKENIZER)
     section: dict[str, Any] = {"config": files.pop(CONFIG)}
     if files:
@@ -30,15 +27,6 @@ def keep_hf(file: ModelFile, spec: TokenizerSpec) -> dict[str, Any]:
     if kept is not None and _whole(kept, spec.tokens, spec.merges) == tokenizer:
         section["tokenizer"] = kept
     return section
-
-
-def hf_files_of(file: ModelFile) -> dict[str, dict[str, Any]] | None:
-    """Return the JSON files of a Hugging Face directory, opened or kept; ``None``: it is none."""
-    if file.format != "hf":
-        return hf_origin(file) if file.format == "apr" else None
-    names = (TOKENIZER, *_KEPT_WHOLE)
-    found = {name: read_object(file.path / name) for name in names if (file.path / name).is_file()}
-    return {CONFIG: dict(file.metadata), **found}
 
 
 def hf_origin(file: ModelFile) -> dict[str, dict[str, Any]] | None:
@@ -52,7 +40,7 @@ def hf_origin(file: ModelFile) -> dict[str, dict[str, Any]] | None:
     try:
         found = {CONFIG: dict(section["config"])}
         found |= {name: dict(text) for name, text in section.get("files", {}).items()}
-        if set(found) - {CONFIG, *_KEPT_WHOLE}:
+        if set(found) - {CONFIG, *OTHERS}:
             raise KeyError(f"unknown files {sorted(found)}")
         if "tokenizer" in section:
             stated = file.metadata["tokenizer"]

@@ -152,7 +152,7 @@ def _original(file: ModelFile) -> tuple[Dialect, Mapping[str, Any]]:
     if file.format == "apr":
         origin = gguf_origin(file)
         if origin is not None:
-            return "gguf", origin.metadata
+            return "gguf", origin.values
         section = file.metadata.get("hf")
         config = section.get("config") if isinstance(section, dict) else None
         if isinstance(config, dict):

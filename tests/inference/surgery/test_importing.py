@@ -77,13 +77,13 @@ def test_gguf_metadata_come_back_whole(tiny_gguf: Path, tiny_apr: Path) -> None:
     with GgufFile(tiny_gguf) as source, AprFile(tiny_apr) as file:
         origin = gguf_origin(file)
         assert origin is not None
-        assert list(origin.metadata) == list(source.metadata)
+        assert list(origin.values) == list(source.metadata)
         assert origin.types == source.metadata_types
         assert origin.tensor_order == list(source.tensors)
         assert (origin.version, origin.alignment) == (3, 32)
         for key, value in source.metadata.items():
             plain = value.tolist() if isinstance(value, np.ndarray) else value
-            np.testing.assert_equal(origin.metadata[key], plain, key)
+            np.testing.assert_equal(origin.values[key], plain, key)
         # the vocabulary stands in the file once
         assert file.metadata["gguf"]["metadata"]["tokenizer.ggml.tokens"] == {
             "type": "array:string",
