@@ -93,7 +93,12 @@ def _translated(check: Callable[[], object]) -> Callable[[], None]:
 def pytest_contracts_parameters(
     config: pytest.Config,
 ) -> Mapping[str, Callable[..., Sequence[Any]]]:
-    """Give meaning to ``models()`` and ``layers(model)`` in ``parametrize:``."""
+    """Give meaning to ``architectures()``, ``models()``, ``layers(model)`` in ``parametrize:``."""
+
+    def architectures() -> list[str]:
+        from inference.model.architectures import ARCHITECTURES
+
+        return sorted(ARCHITECTURES)
 
     def models() -> list[str | Unavailable]:
         chosen = config.getoption("contracts_model")
@@ -118,7 +123,7 @@ def pytest_contracts_parameters(
         finally:
             file.close()
 
-    return {"models": models, "layers": layers}
+    return {"architectures": architectures, "models": models, "layers": layers}
 
 
 def pytest_contracts_resources(config: pytest.Config) -> Mapping[str, Callable[[], None]]:

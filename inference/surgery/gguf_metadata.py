@@ -12,7 +12,6 @@ from gguf.constants import LlamaFileType
 from inference.errors import TokenizerError
 from inference.formats.apr.gguf_origin import gguf_origin
 from inference.formats.base import ModelFile
-from inference.formats.config.hyperparameters import KEYS
 from inference.formats.config.sliding import LOCAL_THETA
 from inference.formats.gguf.metadata import GgufMetadata
 from inference.formats.gguf.reader import GgufFile
@@ -23,16 +22,16 @@ from inference.model.config import LinearScaling, ModelConfig
 
 Entry = tuple[str, Any, tuple[Kind, ...]]
 
-_FIELDS = {
-    "layers": "layers",
-    "context_length": "context_length",
-    "hidden": "hidden",
-    "intermediate": "intermediate",
-    "heads": "heads",
-    "kv_heads": "kv_heads",
-    "head_dim": "head_dim",
-    "vocab": "vocab",
-}
+_SIZES = (
+    "layers",
+    "context_length",
+    "hidden",
+    "intermediate",
+    "heads",
+    "kv_heads",
+    "head_dim",
+    "vocab",
+)
 _QUANTIZATION_VERSION = 2
 
 
@@ -93,26 +92,29 @@ def _general(file: ModelFile, config: ModelConfig) -> Iterator[Entry]:
 
 
 def _hyperparameters(config: ModelConfig) -> Iterator[Entry]:
-    prefix = config.architecture
-    for attribute, field in _FIELDS.items():
-        yield f"{prefix}.{KEYS[field][0]}", getattr(config, attribute), (Kind.UINT32,)
-    yield f"{prefix}.attention.value_length", config.head_dim, (Kind.UINT32,)
-    yield f"{prefix}.rope.dimension_count", config.head_dim, (Kind.UINT32,)
-    for attribute in ("rope_theta", "rms_norm_eps"):
-        yield f"{prefix}.{KEYS[attribute][0]}", getattr(config, attribute), (Kind.FLOAT32,)
+    row = ARCHITECTURES[config.architecture]
+
+    def key(field: str) -> str:
+        return f"{config.architecture}.{row.keys[field].gguf}"
+
+    for field in _SIZES:
+        yield key(field), getattr(config, field), (Kind.UINT32,)
+    yield key("value_dim"), config.head_dim, (Kind.UINT32,)
+    yield key("rotated"), config.head_dim, (Kind.UINT32,)
+    for field in ("rope_theta", "rms_norm_eps"):
+        yield key(field), getattr(config, field), (Kind.FLOAT32,)
     if isinstance(config.rope_scaling, LinearScaling):
-        yield f"{prefix}.rope.scaling.type", "linear", (Kind.STRING,)
-        yield f"{prefix}.rope.scaling.factor", config.rope_scaling.factor, (Kind.FLOAT32,)
+        yield key("rope_scaling"), "linear", (Kind.STRING,)
+        yield key("rope_factor"), config.rope_scaling.factor, (Kind.FLOAT32,)
     if config.sliding is None:
         return
-    yield f"{prefix}.attention.sliding_window", config.sliding.tokens, (Kind.UINT32,)
+    yield key("sliding_tokens"), config.sliding.tokens, (Kind.UINT32,)
     if config.sliding.rope_theta != LOCAL_THETA:
-        yield f"{prefix}.rope.freq_base_swa", config.sliding.rope_theta, (Kind.FLOAT32,)
+        yield key("sliding_theta"), config.sliding.rope_theta, (Kind.FLOAT32,)
     slides = [layer in config.sliding.layers for layer in range(config.layers)]
-    pattern = ARCHITECTURES[config.architecture].sliding_pattern or 1
+    pattern = row.sliding_pattern or 1
     if slides != [(layer + 1) % pattern != 0 for layer in range(config.layers)]:
-        key = f"{prefix}.attention.sliding_window_pattern"
-        yield key, slides, (Kind.ARRAY, Kind.BOOL)
+        yield key("sliding_layers"), slides, (Kind.ARRAY, Kind.BOOL)
 
 
 def _tokenizer(file: ModelFile, spec: TokenizerSpec) -> Iterator[Entry]:

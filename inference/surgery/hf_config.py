@@ -2,29 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 
 from inference.formats.apr.hf_origin import hf_origin
 from inference.formats.base import ModelFile
-from inference.formats.config.hyperparameters import KEYS
 from inference.formats.config.reading import HF_ACTIVATIONS
 from inference.formats.hf.files import read_hf_files
-from inference.formats.names import ALIASES
 from inference.formats.tokenizer_spec import TokenizerSpec
+from inference.model.architectures import ARCHITECTURES, EVERYWHERE
 from inference.model.config import LinearScaling, Llama3Scaling, ModelConfig
-
-CLASSES: Mapping[str, str] = {
-    "gemma3": "Gemma3ForCausalLM",
-    "llama": "LlamaForCausalLM",
-    "qwen2": "Qwen2ForCausalLM",
-    "qwen3": "Qwen3ForCausalLM",
-}
-"""GGUF's name of the architecture -> the class of Transformers that runs it."""
-
-_MODEL_TYPES = {gguf: hf for hf, gguf in ALIASES.items()}
 
 
 def hf_files_of(file: ModelFile) -> dict[str, dict[str, Any]] | None:
@@ -41,12 +29,12 @@ def made_config(
     dtype: str,
 ) -> dict[str, Any]:
     """Return config.json for a model; ``dtype`` is the type of most tensors, in PyTorch's words."""
-    activation = "hidden_activation" if config.architecture == "gemma3" else "hidden_act"
+    row = ARCHITECTURES[config.architecture]
     document: dict[str, Any] = {
-        "architectures": [CLASSES[config.architecture]],
-        "model_type": _MODEL_TYPES.get(config.architecture, config.architecture),
-        **{keys[2]: _plain(getattr(config, field)) for field, keys in KEYS.items()},
-        activation: HF_ACTIVATIONS[config.activation][0],
+        "architectures": [row.hf_class],
+        "model_type": row.model_type,
+        **{row.keys[field].hf: _plain(getattr(config, field)) for field in EVERYWHERE},
+        row.keys["activation"].hf: HF_ACTIVATIONS[config.activation][0],
         "tie_word_embeddings": config.tied_embeddings,
         "attention_bias": config.qkv_bias,
         "torch_dtype": dtype,
@@ -59,13 +47,13 @@ def made_config(
         document["rope_scaling"] = _scaling(scaling)
     if config.sliding is not None:
         document |= {
-            "sliding_window": config.sliding.tokens,
-            "rope_local_base_freq": _plain(config.sliding.rope_theta),
-            "layer_types": [
+            row.keys["sliding_tokens"].hf: config.sliding.tokens,
+            row.keys["sliding_theta"].hf: _plain(config.sliding.rope_theta),
+            row.keys["sliding_layers"].hf: [
                 "sliding_attention" if layer in config.sliding.layers else "full_attention"
                 for layer in range(config.layers)
             ],
-            "query_pre_attn_scalar": round(config.head_dim / config.query_scale**2, 6),
+            row.keys["query_scalar"].hf: round(config.head_dim / config.query_scale**2, 6),
         }
     return document
 

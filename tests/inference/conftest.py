@@ -24,6 +24,7 @@ from inference.formats import open_model
 from inference.formats.config import model_config
 from inference.formats.tokenizer import tokenizer_spec
 from inference.hub import cached
+from inference.model.architectures import ARCHITECTURES
 from inference.quant.types import GGMLType, row_bytes
 
 LAYERS, HIDDEN, HEADS, KV_HEADS, WIDE, VOCAB = 2, 64, 4, 2, 96, 40
@@ -296,7 +297,6 @@ def _survives(path: Path) -> bool:
 
 
 GOLDEN = Path(__file__).parents[1] / "golden"
-ARCHITECTURES = ("gemma3", "llama", "qwen2", "qwen3")
 
 
 @pytest.fixture(scope="session")
@@ -317,7 +317,7 @@ def tiny(tiny_of: Callable[[str], Model]) -> Model:
     return tiny_of("qwen2")
 
 
-@pytest.fixture(scope="session", params=ARCHITECTURES)
+@pytest.fixture(scope="session", params=sorted(ARCHITECTURES))
 def of_architecture(tiny_of: Callable[[str], Model], request: pytest.FixtureRequest) -> Model:
     return tiny_of(request.param)
 

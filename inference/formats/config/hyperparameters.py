@@ -12,22 +12,9 @@ from typing import Any, Literal
 from inference.errors import ModelFileError
 from inference.formats.apr.gguf_origin import gguf_origin
 from inference.formats.base import ModelFile
+from inference.model.architectures import ARCHITECTURES, KEYS, Keys
 
 Dialect = Literal["gguf", "hf"]
-
-# field: (key in GGUF after the architecture, key in APR, key in config.json)
-KEYS: Mapping[str, tuple[str, str, str]] = {
-    "layers": ("block_count", "num_layers", "num_hidden_layers"),
-    "hidden": ("embedding_length", "hidden_size", "hidden_size"),
-    "heads": ("attention.head_count", "num_heads", "num_attention_heads"),
-    "kv_heads": ("attention.head_count_kv", "num_kv_heads", "num_key_value_heads"),
-    "head_dim": ("attention.key_length", "head_dim", "head_dim"),
-    "intermediate": ("feed_forward_length", "intermediate_size", "intermediate_size"),
-    "vocab": ("vocab_size", "vocab_size", "vocab_size"),
-    "context_length": ("context_length", "max_position_embeddings", "max_position_embeddings"),
-    "rope_theta": ("rope.freq_base", "rope_theta", "rope_theta"),
-    "rms_norm_eps": ("attention.layer_norm_rms_epsilon", "rms_norm_eps", "rms_norm_eps"),
-}
 
 MAX_LAYERS = 100_000
 MAX_NUMBER = 1e300
@@ -37,35 +24,34 @@ REQUIRED: Any = object()
 class Hyperparameters:
     """The metadata of one file, read by field; ``ModelFileError`` for values that cannot be.
 
-    ``dialect`` and ``original`` are the format that the model came from and its metadata there;
-    ``weights_of`` is the format whose conventions the values of its tensors follow.
+    Fields are those of the architecture's row; with ``defaults`` what config.json may leave out has
+    the row's value. ``dialect`` and ``original`` are the format that the model came from and its
+    metadata there; ``weights_of`` is the format whose conventions the values of its tensors follow.
     """
 
-    def __init__(
-        self, file: ModelFile, architecture: str, hf_defaults: Mapping[str, Any] | None = None
-    ) -> None:
+    def __init__(self, file: ModelFile, architecture: str, *, defaults: bool = False) -> None:
+        row = ARCHITECTURES.get(architecture)
         self.file = file
         self.architecture = architecture
-        self._column = ("gguf", "apr", "hf").index(file.format)
-        self._hf_defaults = hf_defaults or {}
+        self.keys: Mapping[str, Keys] = KEYS if row is None else row.keys
+        self._defaults = row.hf_defaults if row is not None and defaults else {}
         self.dialect, self.original = _original(file)
         imported = file.metadata.get("original_format") if file.format == "apr" else None
         self.weights_of: Dialect = "gguf" if "gguf" in (self.dialect, imported) else "hf"
 
     def key(self, field: str) -> str:
         """Return the key of a field in this file."""
-        key = KEYS[field][self._column]
+        key: str = getattr(self.keys[field], self.file.format)
         return f"{self.architecture}.{key}" if self.file.format == "gguf" else key
 
     def value(self, field: str) -> Any:
         """Return what the file states, ``None`` for nothing."""
         value = self.file.metadata.get(self.key(field))
         if value is None and self.dialect == "hf":
-            key = KEYS[field][2]
             if field == "rope_theta":
-                value = self.hf_rope("full_attention").get(key)
+                value = self.hf_rope("full_attention").get("rope_theta")
             if value is None:
-                value = self._hf_defaults.get(key)
+                value = self._defaults.get(field)
         return value
 
     def size(self, field: str, *, default: Any = REQUIRED, limit: int = 1 << 40) -> int:
@@ -76,24 +62,26 @@ class Hyperparameters:
         """Return a positive finite number."""
         return self._positive(self.key(field), self.value(field), REQUIRED)
 
-    def extra(self, gguf: str | None, hf: str | None) -> Any:
-        """Return a value under its key in the original dialect, ``None`` for nothing."""
+    def extra(self, field: str) -> Any:
+        """Return what the original dialect states of a field, ``None`` for nothing."""
+        keys = self.keys[field]
         if self.dialect == "gguf":
-            return self.original.get(f"{self.architecture}.{gguf}")
-        if hf is None:
-            return None
-        value = self.original.get(hf)
-        return self._hf_defaults.get(hf) if value is None else value
+            return self.original.get(f"{self.architecture}.{keys.gguf}") if keys.gguf else None
+        value = self.original.get(keys.hf) if keys.hf else None
+        return self._defaults.get(field) if value is None else value
 
-    def extra_size(self, gguf: str | None, hf: str | None, *, default: Any = REQUIRED) -> int:
+    def extra_size(self, field: str, *, default: Any = REQUIRED) -> int:
         """Return a positive integer of the original dialect."""
-        name = str(gguf if self.dialect == "gguf" else hf)
-        return self._size(name, self.extra(gguf, hf), default, 1 << 40)
+        return self._size(self.extra_key(field), self.extra(field), default, 1 << 40)
 
-    def extra_positive(self, gguf: str | None, hf: str | None, *, default: Any = REQUIRED) -> float:
+    def extra_positive(self, field: str, *, default: Any = REQUIRED) -> float:
         """Return a positive finite number of the original dialect."""
-        name = str(gguf if self.dialect == "gguf" else hf)
-        return self._positive(name, self.extra(gguf, hf), default)
+        return self._positive(self.extra_key(field), self.extra(field), default)
+
+    def extra_key(self, field: str) -> str:
+        """Return the key of a field in the original dialect, in GGUF without the architecture."""
+        keys = self.keys[field]
+        return keys.gguf if self.dialect == "gguf" else keys.hf
 
     def hf_rope(self, layer_type: str) -> Mapping[str, Any]:
         """Return config.json's rotary parameters of full or of sliding attention.
@@ -103,7 +91,7 @@ class Hyperparameters:
         """
         metadata = self.original
         full = layer_type == "full_attention"
-        base = metadata.get("rope_theta" if full else "rope_local_base_freq")
+        base = metadata.get(self.keys["rope_theta" if full else "sliding_theta"].hf)
         found: dict[str, Any] = {} if base is None else {"rope_theta": base}
         sections = [metadata.get("rope_scaling")] if full else []
         parameters = metadata.get("rope_parameters")

@@ -8,12 +8,15 @@ from typing import Any
 
 from inference.errors import ModelFileError, UnsupportedArchitectureError, UnsupportedFormatError
 from inference.formats.base import ModelFile
-from inference.formats.config.hyperparameters import KEYS, MAX_LAYERS, REQUIRED, Hyperparameters
+from inference.formats.config.hyperparameters import MAX_LAYERS, REQUIRED, Hyperparameters
 from inference.formats.config.rotary import rope_scaling
 from inference.formats.config.sliding import sliding_window
-from inference.formats.names import ALIASES
 from inference.formats.validate import check_structure
-from inference.model.architectures import ARCHITECTURES
+from inference.model.architectures import (
+    ARCHITECTURES,
+    EVERYWHERE,
+    architecture_of_model_type,
+)
 from inference.model.config import Activation, ModelConfig, RopeType
 
 HF_ACTIVATIONS: Mapping[Activation, tuple[str, ...]] = {
@@ -28,7 +31,7 @@ def architecture_of(file: ModelFile) -> str:
     name = file.metadata.get(key)
     if not isinstance(name, str) or not name:
         raise ModelFileError(file.path, f"metadata key {key!r} names no architecture")
-    return ALIASES.get(name, name) if file.format == "hf" else name
+    return architecture_of_model_type(name) if file.format == "hf" else name
 
 
 def rope_type_of(file: ModelFile) -> RopeType | None:
@@ -55,7 +58,7 @@ def rope_type_of(file: ModelFile) -> RopeType | None:
 def stated_hyperparameters(file: ModelFile) -> dict[str, Any]:
     """Return what a file states of its hyper-parameters, unchecked, under APR's key names."""
     read = Hyperparameters(file, architecture_of(file))
-    stated = {keys[1]: read.value(field) for field, keys in KEYS.items()}
+    stated = {read.keys[field].apr: read.value(field) for field in EVERYWHERE}
     stated["vocab_size"] = stated["vocab_size"] or _rows(file, "token_embd.weight")
     return {key: value for key, value in stated.items() if value is not None}
 
@@ -73,7 +76,7 @@ def model_config(file: ModelFile) -> ModelConfig:
             f"{file.path}: architecture {name!r} is not implemented; "
             f"supported: {', '.join(sorted(ARCHITECTURES))}"
         )
-    read = Hyperparameters(file, name, architecture.hf_defaults)
+    read = Hyperparameters(file, name, defaults=True)
     rope_type = rope_type_of(file)
     assert rope_type is not None
     layers = read.size("layers", limit=MAX_LAYERS)
@@ -131,7 +134,7 @@ def _check(file: ModelFile, config: ModelConfig) -> None:
 
 def _query_scale(read: Hyperparameters, head_dim: int, depths: Collection[int]) -> float:
     """Return √(head_dim / scalar) for models that divide scores by the root of another scalar."""
-    scalar = read.extra_positive(None, "query_pre_attn_scalar", default=head_dim)
+    scalar = read.extra_positive("query_scalar", default=head_dim)
     if read.dialect == "gguf" and read.size("layers") in depths:
         scalar = read.size("hidden") / read.size("heads")
     return sqrt(head_dim / scalar)
@@ -139,23 +142,31 @@ def _query_scale(read: Hyperparameters, head_dim: int, depths: Collection[int]) 
 
 def _refuse_extensions(read: Hyperparameters, config: ModelConfig) -> None:
     """Refuse what would change the forward pass and is not implemented."""
-    if read.extra(None, "use_sliding_window"):
+    if read.extra("use_sliding"):
         raise UnsupportedFormatError(
             read.file.path, "sliding-window attention is not implemented for this architecture"
         )
-    for key in ("attn_logit_softcapping", "final_logit_softcapping"):
-        if read.extra(key, key) is not None:
+    for field in ("attn_softcap", "final_softcap"):
+        if read.extra(field) is not None:
+            key = read.extra_key(field)
             raise UnsupportedFormatError(read.file.path, f"{key} is not implemented")
-    if read.extra(None, "use_bidirectional_attention"):
+    if read.extra("bidirectional"):
         raise UnsupportedFormatError(read.file.path, "attention to later tokens is not implemented")
-    stated = read.extra(None, "hidden_activation") or read.extra(None, "hidden_act")
+    stated = _activation(read)
     if stated not in (None, *HF_ACTIVATIONS[config.activation]):
         raise UnsupportedFormatError(
             read.file.path,
             f"activation {str(stated)[:80]!r} is not implemented for this architecture",
         )
-    rotated = read.extra("rope.dimension_count", None)
+    rotated = read.extra("rotated")
     if rotated is not None and rotated != config.head_dim:
         raise UnsupportedFormatError(
             read.file.path, f"only {str(rotated)[:80]} of {config.head_dim} values of a head rotate"
         )
+
+
+def _activation(read: Hyperparameters) -> Any:
+    """Return config.json's activation, which some files have under the key of another model."""
+    if read.dialect == "gguf":
+        return None
+    return read.original.get("hidden_activation") or read.original.get("hidden_act")

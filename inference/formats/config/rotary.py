@@ -17,16 +17,16 @@ def rope_scaling(read: Hyperparameters) -> RopeScaling | None:
 
 def _gguf_scaling(read: Hyperparameters) -> RopeScaling | None:
     # The factor has an older name too; llama.cpp takes it for linear when no kind is stated.
-    names = "rope.scaling.factor", "rope.scale_linear"
-    name = next((name for name in names if read.extra(name, None) is not None), None)
-    kind = read.extra("rope.scaling.type", None)
+    names = "rope_factor", "rope_factor_older"
+    name = next((name for name in names if read.extra(name) is not None), None)
+    kind = read.extra("rope_scaling")
     if kind is None:
         kind = "none" if name is None else "linear"
     match str(kind):
         case "none":
             return None
         case "linear":
-            return LinearScaling(read.extra_positive(name or names[0], None))
+            return LinearScaling(read.extra_positive(name or names[0]))
         case other:
             raise _unsupported(read, other)
 

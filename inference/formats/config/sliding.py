@@ -21,12 +21,10 @@ def sliding_window(read: Hyperparameters, layers: int, pattern: int | None) -> S
     """Return which layers see a window only; ``pattern`` None: the architecture has none."""
     if pattern is None:
         return None
-    tokens = read.extra_size("attention.sliding_window", "sliding_window")
+    tokens = read.extra_size("sliding_tokens")
     slides = _layer_types(read, layers)
     if slides is None:
-        pattern = read.extra_size(
-            "attention.sliding_window_pattern", "sliding_window_pattern", default=pattern
-        )
+        pattern = read.extra_size("sliding_pattern", default=pattern)
         slides = [(layer + 1) % pattern != 0 for layer in range(layers)]
     chosen = tuple(layer for layer, slides_here in enumerate(slides) if slides_here)
     return SlidingWindow(tokens, chosen, _local_theta(read))
@@ -34,8 +32,7 @@ def sliding_window(read: Hyperparameters, layers: int, pattern: int | None) -> S
 
 def _layer_types(read: Hyperparameters, layers: int) -> list[bool] | None:
     """Return for each layer whether it slides, when the file says it layer by layer."""
-    key = "attention.sliding_window_pattern" if read.dialect == "gguf" else "layer_types"
-    stated = read.extra("attention.sliding_window_pattern", "layer_types")
+    key, stated = read.extra_key("sliding_layers"), read.extra("sliding_layers")
     if isinstance(stated, np.ndarray):
         stated = stated.tolist()
     if stated is None or type(stated) is int:
@@ -57,7 +54,7 @@ def _slides(kind: Any) -> bool | None:
 
 def _local_theta(read: Hyperparameters) -> float:
     if read.dialect == "gguf":
-        return read.extra_positive("rope.freq_base_swa", None, default=LOCAL_THETA)
+        return read.extra_positive("sliding_theta", default=LOCAL_THETA)
     section = read.hf_rope("sliding_attention")
     if section.get("rope_type") not in (None, "default"):
         raise UnsupportedFormatError(

@@ -14,7 +14,8 @@ from inference.formats.base import TensorInfo
 from inference.formats.hf.safetensors import read_safetensors
 from inference.formats.jsonfile import read_object
 from inference.formats.mapped import Closing
-from inference.formats.names import ALIASES, from_hf
+from inference.formats.names import from_hf
+from inference.model.architectures import architecture_of_model_type
 
 SINGLE = "model.safetensors"
 INDEX = "model.safetensors.index.json"
@@ -81,8 +82,7 @@ class HfDirectory(Closing):
     def _add(
         self, number: int, shard: str, infos: list[TensorInfo], tensors: dict[str, TensorInfo]
     ) -> None:
-        model_type = str(self.metadata.get("model_type"))
-        architecture = ALIASES.get(model_type, model_type)
+        architecture = architecture_of_model_type(str(self.metadata.get("model_type")))
         for info in infos:
             name = from_hf(info.file_name, architecture)
             if name in tensors:

@@ -15,6 +15,7 @@ from inference.data import TINY_MODEL
 from inference.decode.session import PREFILL_TOKENS, Session
 from inference.errors import ContextOverflowError, InputError
 from inference.kernels.qmatmul import FUSED_KERNELS, multiply, pack, quantize_activations
+from inference.model.architectures import ARCHITECTURES
 from inference.quant.types import row_bytes
 
 TINY = Path(__file__).parents[2] / "golden" / "tiny"
@@ -55,7 +56,7 @@ def test_f32_logits_are_bit_for_bit_those_of_one_alone(of_any: Model) -> None:
     assert sessions[0].ids == tuple(prompts[0])
 
 
-@pytest.fixture(scope="module", params=["qwen2", "llama", "qwen3", "gemma3"])
+@pytest.fixture(scope="module", params=sorted(ARCHITECTURES))
 def of_any(request: pytest.FixtureRequest) -> Iterator[Model]:
     with inference.load(TINY / request.param, numerics="f32") as model:
         yield model

@@ -18,6 +18,7 @@ from inference.data import TINY_MODEL
 from inference.engine.check import CheckResult, check_model
 from inference.engine.model import Model
 from inference.formats import open_model
+from inference.model.architectures import ARCHITECTURES
 from inference.model.ops import Embed
 from inference.text.tokenizer import Tokenizer
 
@@ -52,8 +53,8 @@ def test_the_shipped_model_passes() -> None:
     assert "cosine" in results["decoding"].detail
 
 
-@pytest.mark.parametrize("architecture", ["gemma3", "llama"])
-def test_models_of_other_architectures_pass(architecture: str) -> None:
+@pytest.mark.parametrize("architecture", sorted(ARCHITECTURES))
+def test_models_of_every_architecture_pass(architecture: str) -> None:
     folder = Path(__file__).parents[2] / "golden" / "tiny" / architecture
     verdicts = {name: result.verdict for name, result in check(folder).items()}
     assert verdicts == dict.fromkeys(STAGES, "OK")

@@ -5,12 +5,11 @@ from gguf import MODEL_ARCH, TensorNameMap
 from hypothesis import given
 from hypothesis import strategies as st
 
-from inference.formats.names import LAYER_TABLES, canonical_names, from_hf, layer_of, to_hf
+from inference.formats.names import canonical_names, from_hf, layer_of, to_hf
+from inference.model.architectures import ARCHITECTURES
 
-ARCHITECTURES = sorted(LAYER_TABLES)
 
-
-@pytest.mark.parametrize("architecture", ARCHITECTURES)
+@pytest.mark.parametrize("architecture", sorted(ARCHITECTURES))
 def test_the_gguf_package_maps_every_name_the_same_way(architecture: str) -> None:
     mapping = TensorNameMap(MODEL_ARCH[architecture.upper()], 30)
     checked = 0
@@ -19,13 +18,13 @@ def test_the_gguf_package_maps_every_name_the_same_way(architecture: str) -> Non
         assert hf != name
         assert mapping.get_name(hf, try_suffixes=(".weight", ".bias")) == name
         checked += 1
-    assert checked == 3 + 30 * len(LAYER_TABLES[architecture])
+    assert checked == 3 + 30 * len(ARCHITECTURES[architecture].layer_tensors)
 
 
-@pytest.mark.parametrize("architecture", ARCHITECTURES)
+@pytest.mark.parametrize("architecture", sorted(ARCHITECTURES))
 @given(layer=st.integers(0, 10**6 - 1))
 def test_bijection(architecture: str, layer: int) -> None:
-    names = [f"blk.{layer}.{name}" for name in LAYER_TABLES[architecture]]
+    names = [f"blk.{layer}.{name}" for name in ARCHITECTURES[architecture].layer_tensors]
     back = [from_hf(to_hf(name, architecture), architecture) for name in names]
     assert back == names
     assert len({to_hf(name, architecture) for name in names}) == len(names)

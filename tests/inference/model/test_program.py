@@ -8,9 +8,7 @@ import pytest
 
 from inference import Model
 from inference.errors import UnsupportedArchitectureError
-from inference.formats.names import LAYER_TABLES
 from inference.formats.validate import expected_shapes
-from inference.model.architectures import ARCHITECTURES
 from inference.model.decoder import build_program
 from inference.model.ops import AddBias, LastRow, Linear, Observe
 from inference.model.stages import Stage
@@ -23,10 +21,6 @@ def test_parameters_are_those_of_the_file_format(of_architecture: Model, tied: b
     config = replace(of_architecture.config, tied_embeddings=tied)
     parameters = {p.name: p.shape for p in build_program(config).parameters()}
     assert parameters == dict(expected_shapes(config))
-
-
-def test_every_architecture_has_a_table_of_names() -> None:
-    assert set(ARCHITECTURES) <= set(LAYER_TABLES)
 
 
 def test_divisors_of_the_frequencies_are_one_more_tensor(tiny: Model) -> None:

@@ -15,6 +15,7 @@ from inference.errors import ContextOverflowError, TokenizerError
 from inference.formats import open_model
 from inference.formats.tokenizer import tokenizer_spec
 from inference.formats.tokenizer_spec import UNUSED, USER_DEFINED, TokenizerSpec
+from inference.model.architectures import ARCHITECTURES
 from inference.surgery.importing import import_model
 from inference.text import pretokenizers
 from inference.text.tokenizer import Tokenizer
@@ -242,7 +243,9 @@ def tiny_tokenizer(path: Path) -> Tokenizer:
         return Tokenizer.from_spec(tokenizer_spec(file))
 
 
-@pytest.mark.parametrize("name", ["qwen2", "llama"])
+@pytest.mark.parametrize(
+    "name", sorted(path.name.split(".")[0] for path in TINY.glob("*.strings.json"))
+)
 def test_hugging_face_tokenizers_give_their_own_ids(name: str) -> None:
     tokenizer = tiny_tokenizer(TINY / name)
     strings = json.loads((TINY / f"{name}.strings.json").read_text(encoding="utf-8"))
@@ -294,7 +297,7 @@ def test_ten_megabytes_are_refused_most_of_it_unread(
     assert sum(read) <= 2 * 65536
 
 
-@pytest.mark.parametrize("model", ["qwen2", "llama", "gemma3"])
+@pytest.mark.parametrize("model", sorted(ARCHITECTURES))
 @pytest.mark.parametrize("seed", range(3))
 def test_parts_of_a_long_text_are_tokenized_as_if_never_cut(
     model: str, seed: int, monkeypatch: pytest.MonkeyPatch

@@ -32,6 +32,7 @@ from inference.decode.session import Session
 from inference.formats import ModelFile, open_model
 from inference.formats.base import TensorInfo
 from inference.kernels.qmatmul import LAUNCHES
+from inference.model.architectures import ARCHITECTURES
 from inference.model.ops import (
     Add,
     AddBias,
@@ -51,7 +52,6 @@ from inference.quant.types import GGMLType
 
 AVX2 = "+avx2,+fma,+f16c,+avx,+ssse3,+sse4.1,+sse4.2"
 GOLDEN = Path(__file__).parents[4] / "golden"
-ARCHITECTURES = ("gemma3", "llama", "qwen2", "qwen3")
 RNG = np.random.default_rng(5)
 
 
@@ -170,7 +170,7 @@ BATCHES = {
 
 @pytest.mark.parametrize("every_row", [False, True])
 @pytest.mark.parametrize("batches", BATCHES.values(), ids=BATCHES)
-@pytest.mark.parametrize("architecture", ARCHITECTURES)
+@pytest.mark.parametrize("architecture", sorted(ARCHITECTURES))
 def test_every_architecture_to_the_bit(
     packed: Any, architecture: str, batches: list[list[int]], every_row: bool
 ) -> None:
