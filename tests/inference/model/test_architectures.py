@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import ast
 import json
+import re
 import shutil
 from dataclasses import fields
 from pathlib import Path
@@ -15,7 +17,14 @@ import inference
 from inference.formats import open_model
 from inference.formats.config import architecture_of, model_config
 from inference.formats.validate import expected_shapes
-from inference.model.architectures import ARCHITECTURES, EVERYWHERE, KEYS, Architecture, Keys
+from inference.model.architectures import (
+    ARCHITECTURES,
+    EVERYWHERE,
+    KEYS,
+    Architecture,
+    Keys,
+    table,
+)
 from inference.model.config import ModelConfig
 from inference.surgery.converting import convert_model
 
@@ -125,6 +134,14 @@ def _rewrite(source: Path, target: Path, row: Architecture) -> None:
     tensors = load_file(source / "model.safetensors")
     renamed = {name.replace("self_attn", "attention"): data for name, data in tensors.items()}
     save_file(renamed, target / "model.safetensors")
+
+
+def test_the_how_to_shows_rows_of_the_table() -> None:
+    page = (ROOT / "docs" / "how-to" / "add-an-architecture.md").read_text(encoding="utf-8")
+    shown = re.findall(r"^```python$(.*?)^```$", page, re.MULTILINE | re.DOTALL)
+    assert len(shown) >= 2
+    rows = {ast.dump(node) for node in ast.walk(ast.parse(Path(table.__file__).read_text()))}
+    assert {ast.dump(ast.parse(row).body[0].value) for row in shown} <= rows  # type: ignore[attr-defined]
 
 
 def test_keys_are_named_by_format() -> None:
