@@ -13,7 +13,7 @@ import typer
 from inference.cli.common import JsonOption, print_json
 
 if TYPE_CHECKING:
-    from inference.hub.registry import Model
+    from inference.hub.registry import Entry
     from inference.hub.sink import Progress
 
 EXAMPLES = """
@@ -50,7 +50,7 @@ def app_command(
         return
     if everything == (model_id is not None):
         raise typer.BadParameter("name one model, or pass --all or --list")
-    entries = list(registry.MODELS.values()) if model_id is None else [registry.model(model_id)]
+    entries = list(registry.MODELS.values()) if model_id is None else [registry.entry_of(model_id)]
     if remove:
         remove_models(entries, json)
     else:
@@ -73,7 +73,7 @@ def list_models(json: bool, *, here: bool = False) -> None:
         typer.echo(f"{row['id']:<{width}}  {row['size']:>13,}  {row['description']}  [{state}]")
 
 
-def _pull(entries: list[Model], json: bool) -> None:
+def _pull(entries: list[Entry], json: bool) -> None:
     from inference.hub.download import pull
 
     pulled = []
@@ -87,7 +87,7 @@ def _pull(entries: list[Model], json: bool) -> None:
         print_json({"models": pulled})
 
 
-def remove_models(entries: list[Model], json: bool) -> None:
+def remove_models(entries: list[Entry], json: bool) -> None:
     """Delete models and say how many bytes that freed."""
     from inference.hub.cache import remove
 
@@ -99,7 +99,7 @@ def remove_models(entries: list[Model], json: bool) -> None:
         typer.echo(f"{model_id}: {size:,} bytes freed")
 
 
-def _described(entry: Model) -> dict[str, Any]:
+def _described(entry: Entry) -> dict[str, Any]:
     return {
         "id": entry.id,
         "description": entry.description,
@@ -114,7 +114,7 @@ def _text(path: Path | None) -> str | None:
 
 
 @contextmanager
-def _shown(entry: Model, *, quiet: bool) -> Iterator[Progress]:
+def _shown(entry: Entry, *, quiet: bool) -> Iterator[Progress]:
     """Yield a progress bar on a terminal, plain lines elsewhere."""
     if quiet or not sys.stderr.isatty():
         yield _Lines(entry.id)
@@ -148,7 +148,7 @@ class _Lines:
 class _Bar:
     """A bar of rich's."""
 
-    def __init__(self, bar: Any, entry: Model) -> None:
+    def __init__(self, bar: Any, entry: Entry) -> None:
         self._bar = bar
         self._task = bar.add_task(entry.id, total=entry.size)
 

@@ -28,4 +28,4 @@ def app_command(
     if everything == bool(model_ids):
         raise typer.BadParameter("name models, or pass --all")
     names = list(registry.MODELS) if everything else model_ids or []
-    remove_models([registry.model(name) for name in names], json)
+    remove_models([registry.entry_of(name) for name in names], json)

@@ -1,7 +1,7 @@
 """The one shape that every model file takes once opened.
 
-Tensor names are GGUF's (``blk.0.attn_q.weight``) whatever the file calls them; ``names.py`` holds
-the only table between vocabularies. Shapes are in NumPy order, rows first: a projection is
+Tensor names are GGUF's (``blk.0.attn_q.weight``) whatever the file calls them; ``names.py``
+translates, by the row of the architecture. Shapes are in NumPy order, rows first: a projection is
 ``(out_features, in_features)``, which GGUF writes reversed.
 """
 

@@ -12,7 +12,7 @@ import os
 import shutil
 from pathlib import Path
 
-from inference.hub.registry import MODELS, Model, model
+from inference.hub.registry import MODELS, Entry, entry_of
 from inference.staging import staged_file
 
 _STAMP = "verified.json"
@@ -28,12 +28,12 @@ def cache_dir() -> Path:
     return user_cache_path("apr", appauthor=False)
 
 
-def cached(entry: str | Model) -> Path | None:
+def cached(entry: str | Entry) -> Path | None:
     """Return the path of a verified model, or None; reads no more than the stamp.
 
     ``DownloadError`` for an id that the registry does not know.
     """
-    entry = model(entry) if isinstance(entry, str) else entry
+    entry = entry_of(entry) if isinstance(entry, str) else entry
     path = place_of(entry)
     try:
         stamp = json.loads(_stamp_of(entry).read_text(encoding="utf-8"))
@@ -48,9 +48,9 @@ def cached_models() -> dict[str, Path]:
     return {model_id: path for model_id, path in found if path is not None}
 
 
-def remove(entry: str | Model) -> int:
+def remove(entry: str | Entry) -> int:
     """Delete a model and what is left of an interrupted pull; returns the bytes freed."""
-    entry = model(entry) if isinstance(entry, str) else entry
+    entry = entry_of(entry) if isinstance(entry, str) else entry
     freed = 0
     for path in (place_of(entry), staging_of(entry)):
         with contextlib.suppress(FileNotFoundError):
@@ -61,17 +61,17 @@ def remove(entry: str | Model) -> int:
     return freed
 
 
-def place_of(entry: Model) -> Path:
+def place_of(entry: Entry) -> Path:
     """Return where the model's file belongs once verified."""
     return cache_dir() / entry.id / entry.file
 
 
-def staging_of(entry: Model) -> Path:
+def staging_of(entry: Entry) -> Path:
     """Return the file that collects the model's bytes while it is pulled: always a prefix of it."""
     return cache_dir() / "staging" / f"{entry.id}.part"
 
 
-def mark_verified(entry: Model) -> None:
+def mark_verified(entry: Entry) -> None:
     """Record that the file at the model's place has just been found to have the right digest."""
     stamp = _stamp_of(entry)
     with staged_file(stamp, durable=False) as temporary:
@@ -79,10 +79,10 @@ def mark_verified(entry: Model) -> None:
         temporary.write_text(text, encoding="utf-8")
 
 
-def _stamp_of(entry: Model) -> Path:
+def _stamp_of(entry: Entry) -> Path:
     return place_of(entry).with_name(_STAMP)
 
 
-def _stamp_for(entry: Model, path: Path) -> dict[str, object]:
+def _stamp_for(entry: Entry, path: Path) -> dict[str, object]:
     status = path.stat()
     return {"sha256": entry.sha256, "size": status.st_size, "mtime_ns": status.st_mtime_ns}

@@ -17,7 +17,7 @@ from pathlib import Path
 from inference.errors import DownloadError, ModelFileError
 from inference.hub import from_hub, from_wheels
 from inference.hub.cache import cached, mark_verified, place_of, staging_of
-from inference.hub.registry import Model, model
+from inference.hub.registry import Entry, entry_of
 from inference.hub.sink import Progress, Sink, SourceError, blocks
 
 _MARGIN = 64 << 20
@@ -31,7 +31,7 @@ class _Silent:
         pass
 
 
-def pull(entry: str | Model, *, progress: Progress | None = None) -> Path:
+def pull(entry: str | Entry, *, progress: Progress | None = None) -> Path:
     """Return the path of a verified model, fetching it first if it is not here.
 
     A second pull of the same model waits for the first.
@@ -40,7 +40,7 @@ def pull(entry: str | Model, *, progress: Progress | None = None) -> Path:
         DownloadError: the id is unknown, the disk is too small, every source failed, or the bytes
             have the wrong digest (they are deleted then).
     """
-    entry = model(entry) if isinstance(entry, str) else entry
+    entry = entry_of(entry) if isinstance(entry, str) else entry
     progress = progress or _Silent()
     path = cached(entry)
     if path is not None:
@@ -52,7 +52,7 @@ def pull(entry: str | Model, *, progress: Progress | None = None) -> Path:
         raise DownloadError(f"{entry.id}: {error}") from error
 
 
-def _fetch(entry: Model, progress: Progress) -> Path:
+def _fetch(entry: Entry, progress: Progress) -> Path:
     sink = Sink(entry, progress)
     try:
         if sink.size:
@@ -92,7 +92,7 @@ def _check_disk(sink: Sink) -> None:
         )
 
 
-def _check_digest(entry: Model, digest: str, path: Path) -> None:
+def _check_digest(entry: Entry, digest: str, path: Path) -> None:
     if digest != entry.sha256:
         size = path.stat().st_size
         path.unlink()
@@ -102,7 +102,7 @@ def _check_digest(entry: Model, digest: str, path: Path) -> None:
         )
 
 
-def _put_in_place(entry: Model, staged: Path) -> Path:
+def _put_in_place(entry: Entry, staged: Path) -> Path:
     place = place_of(entry)
     place.parent.mkdir(parents=True, exist_ok=True)
     os.replace(staged, place)
@@ -110,7 +110,7 @@ def _put_in_place(entry: Model, staged: Path) -> Path:
     return place
 
 
-def _adopt(entry: Model, progress: Progress) -> Path | None:
+def _adopt(entry: Entry, progress: Progress) -> Path | None:
     place = place_of(entry)
     if not place.is_file():
         return None
@@ -127,7 +127,7 @@ def _adopt(entry: Model, progress: Progress) -> Path | None:
 
 
 @contextlib.contextmanager
-def _lock(entry: Model, progress: Progress) -> Iterator[None]:
+def _lock(entry: Entry, progress: Progress) -> Iterator[None]:
     path = staging_of(entry).with_suffix(".lock")
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("w") as file:

@@ -1,4 +1,4 @@
-"""The models that the project is judged on: size, digest and every place they can be had from.
+"""The registry: the models that the project is judged on, and where each can be had from.
 
 A file is used only if its SHA-256 matches. The hub is the first source; the same bytes also travel
 as plain data inside wheels, for machines that reach a package index only.
@@ -25,7 +25,7 @@ class WheelPart:
 
 
 @dataclass(frozen=True, slots=True)
-class Model:
+class Entry:
     """One model file. ``parts``, concatenated, are the file; ``size`` is in bytes."""
 
     id: str
@@ -43,7 +43,7 @@ class Model:
         return f"{endpoint}/{self.repository}/resolve/main/{self.file}"
 
 
-def model(model_id: str) -> Model:
+def entry_of(model_id: str) -> Entry:
     """Return the registry's entry; ``DownloadError`` names the known ids otherwise."""
     try:
         return MODELS[model_id]
@@ -72,10 +72,10 @@ def _gemma_part(number: int, size: int = 63_963_136) -> WheelPart:
     )
 
 
-MODELS: dict[str, Model] = {
+MODELS: dict[str, Entry] = {
     entry.id: entry
     for entry in (
-        Model(
+        Entry(
             id="qwen2.5-coder-0.5b-instruct",
             file="qwen2.5-coder-0.5b-instruct-q4_k_m.gguf",
             size=491_400_064,
@@ -84,7 +84,7 @@ MODELS: dict[str, Model] = {
             parts=(*(_qwen_part(n) for n in range(1, 6)), _qwen_part(6, 45_755_264)),
             description="Qwen2.5 Coder 0.5B Instruct, Q4_K_M",
         ),
-        Model(
+        Entry(
             id="smollm2-135m-instruct",
             file="SmolLM2-135M-Instruct.Q4_1.gguf",
             size=98_362_432,
@@ -100,7 +100,7 @@ MODELS: dict[str, Model] = {
             ),
             description="SmolLM2 135M Instruct, Q4_1",
         ),
-        Model(
+        Entry(
             id="gemma-3-270m",
             file="gemma-3-270m-q4_k_m.gguf",
             size=253_113_024,

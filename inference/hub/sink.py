@@ -10,7 +10,7 @@ from typing import Protocol
 
 from inference.errors import DownloadError
 from inference.hub.cache import staging_of
-from inference.hub.registry import Model
+from inference.hub.registry import Entry
 
 _BLOCK = 1 << 20
 
@@ -34,7 +34,7 @@ class SourceError(DownloadError):
 class Sink:
     """The staging file of a pull: appends, hashes what it appends, reports progress."""
 
-    def __init__(self, entry: Model, progress: Progress) -> None:
+    def __init__(self, entry: Entry, progress: Progress) -> None:
         self.entry = entry
         self.progress = progress
         self.path = staging_of(entry)

@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from inference.hub import registry
-from inference.hub.registry import Model, WheelPart
+from inference.hub.registry import Entry, WheelPart
 
 CONTENT = random.Random(7).randbytes(300_001)
 PART_SIZES = (120_000, 120_000, 60_001)
@@ -61,12 +61,12 @@ def watcher() -> Watcher:
 
 
 @pytest.fixture
-def entry() -> Model:
+def entry() -> Entry:
     parts = tuple(
         WheelPart(f"aprtest-part{n}", "1.0", f"aprtest_part{n}/part.bin", size)
         for n, size in enumerate(PART_SIZES, start=1)
     )
-    return Model(
+    return Entry(
         id="tiny",
         file="tiny.gguf",
         size=len(CONTENT),
@@ -78,7 +78,7 @@ def entry() -> Model:
 
 
 @pytest.fixture
-def registered(entry: Model, monkeypatch: pytest.MonkeyPatch) -> Model:
+def registered(entry: Entry, monkeypatch: pytest.MonkeyPatch) -> Entry:
     monkeypatch.setattr(registry, "MODELS", {entry.id: entry})
     monkeypatch.setattr("inference.hub.cache.MODELS", {entry.id: entry})
     return entry
@@ -162,7 +162,7 @@ def make_wheel(tmp_path: Path) -> Callable[..., Path]:
 
 
 @pytest.fixture
-def wheels(make_wheel: Callable[..., Path], entry: Model) -> list[Path]:
+def wheels(make_wheel: Callable[..., Path], entry: Entry) -> list[Path]:
     begins = (0, *PART_ENDS[:-1])
     return [
         make_wheel(part.distribution, {part.member: CONTENT[begin:end]})

