@@ -16,9 +16,9 @@ from inference.engine.model import Model
 from inference.errors import EngineError
 from inference.formats import ModelFile, open_model
 from inference.formats.config import model_config
+from inference.formats.overlay import tensor_values
 from inference.formats.validate import ValidatedEmbedding, ValidatedVector, ValidatedWeight
 from inference.model.stages import Stage
-from inference.quant import dequantize
 from inference.trace.activations import Trace
 from inference.trace.diff import cosine
 from inference.trace.plan import TracePlan
@@ -111,7 +111,7 @@ class _Subject:
     def tensors(self) -> str:
         values = 0
         for name, info in self.file.tensors.items():
-            data = dequantize(self.file.raw(name), info.dtype, info.shape)
+            data = tensor_values(self.file, name)
             if name == "token_embd.weight":
                 ValidatedEmbedding(data, *info.shape)
             elif len(info.shape) == 2:

@@ -31,6 +31,28 @@ def inside(name: str, package: str) -> bool:
     return name == package or name.startswith(f"{package}.")
 
 
+def modules(package: str) -> dict[str, Path]:
+    """Every module of a package, by its dotted name."""
+    found = {}
+    for path in sorted((ROOT / package).rglob("*.py")):
+        parts = path.relative_to(ROOT).with_suffix("").parts
+        found[".".join(parts[:-1] if parts[-1] == "__init__" else parts)] = path
+    return found
+
+
+MODULES = {**modules("inference"), **modules("pytest_contracts")}
+
+
+def modules_imported_by(path: Path) -> Iterator[tuple[str, int]]:
+    """The modules of our packages that a file imports; of ``from a import b``, b if it is one."""
+    found = list(imports_of(path))
+    for name, line in found:
+        deeper = any(line == at and other.startswith(f"{name}.") for other, at in found)
+        named = [other for other, at in found if line == at and other in MODULES and other != name]
+        if name in MODULES and not (deeper and named):
+            yield name, line
+
+
 def offending(folder: str, package: str, allowed: tuple[str, ...] = ()) -> list[str]:
     files = sorted((ROOT / folder).rglob("*.py"))
     assert files
@@ -51,21 +73,103 @@ def test_the_engine_takes_the_decorator_only() -> None:
     assert offending("inference", "pytest_contracts", known) == []
 
 
-@pytest.mark.parametrize(
-    ("folder", "package"),
-    [
-        ("inference/kernels", "inference.backends"),
-        ("inference/kernels", "inference.model"),
-        ("inference/kernels", "inference.formats"),
-        ("inference/formats", "inference.kernels"),
-        ("inference/formats", "inference.backends"),
-        ("inference/formats", "inference.engine.model"),
-        ("inference/quant", "inference.kernels"),
-        ("inference/quant", "inference.formats"),
-    ],
-)
-def test_lower_rooms_do_not_open_into_higher_ones(folder: str, package: str) -> None:
-    assert offending(folder, package) == []
+FLOORS = {
+    "inference": (
+        ("errors",),
+        ("threads", "staging"),
+        ("quant",),
+        ("kernels",),
+        ("model",),
+        ("formats",),
+        ("text", "trace"),
+        ("backends",),
+        ("decode",),
+        ("engine", "hub", "data"),
+        ("",),  # the public face: inference/__init__.py
+        ("bench", "compare", "evaluate", "surgery"),
+        ("cli",),
+    ),
+    "pytest_contracts": (
+        ("",),  # the version: pytest_contracts/__init__.py
+        ("where", "files", "suggesting"),
+        ("errors",),
+        ("binding", "formula"),
+        ("contract",),
+        ("symbolic", "domains", "ledger"),
+        ("mutation", "report"),
+        ("options", "hookspecs"),
+        ("items",),
+        ("analysis",),
+        ("plugin",),
+        ("cli",),
+    ),
+}
+"""The rooms of each package from the ground up: each may import those on floors below its own."""
+
+DOORS = {
+    "inference.backends.cpu": "inference/backends",
+    "inference.backends.cpu.lowered.": "inference/backends/cpu/lowered",
+}
+"""What nobody outside of a folder may import: models and sessions know the protocol alone."""
+
+
+def room_of(package: str, name: str) -> str:
+    return f"{name}.".split(".")[1] if inside(name, package) else name
+
+
+@pytest.mark.parametrize("package", FLOORS)
+def test_every_room_has_a_floor(package: str) -> None:
+    listed = [room for floor in FLOORS[package] for room in floor]
+    assert len(listed) == len(set(listed))
+    rooms = {
+        path.stem
+        for path in (ROOT / package).iterdir()
+        if (path.suffix == ".py" or (path / "__init__.py").is_file())
+    }
+    assert {room for room in rooms if room != "__init__"} | {""} == set(listed)
+
+
+@pytest.mark.parametrize("package", FLOORS)
+def test_rooms_import_from_lower_floors_only(package: str) -> None:
+    floor_of = {room: i for i, floor in enumerate(FLOORS[package]) for room in floor}
+    wrong = []
+    for name, path in modules(package).items():
+        own = room_of(package, name)
+        for imported, line in modules_imported_by(path):
+            if not inside(imported, package):
+                continue
+            other = room_of(package, imported)
+            if other != own and floor_of[other] >= floor_of[own]:
+                wrong.append(f"{path.relative_to(ROOT)}:{line}: {imported}")
+    assert wrong == []
+
+
+@pytest.mark.parametrize("package", FLOORS)
+def test_no_files_import_each_other_in_a_circle(package: str) -> None:
+    """Imports within functions and for type checkers count: a reader follows them all the same."""
+    graph = {
+        name: {found for found, _ in modules_imported_by(path) if found != name}
+        for name, path in modules(package).items()
+    }
+    for name, path in modules(package).items():
+        if path.name == "__init__.py":  # a door names what is behind it
+            graph[name] -= {found for found in graph[name] if found.startswith(f"{name}.")}
+    while leaves := [name for name, needs in graph.items() if not needs & graph.keys()]:
+        for name in leaves:
+            del graph[name]
+    assert graph == {}
+
+
+@pytest.mark.parametrize(("module", "folder"), DOORS.items())
+def test_a_room_is_entered_by_its_door(module: str, folder: str) -> None:
+    wrong = [
+        f"{path.relative_to(ROOT)}:{line}: {found}"
+        for path in modules("inference").values()
+        if not path.is_relative_to(ROOT / folder)
+        for found, line in modules_imported_by(path)
+        if found.startswith(module)
+    ]
+    assert wrong == []
 
 
 @pytest.mark.parametrize(
