@@ -12,11 +12,11 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Literal
 
+from pytest_contracts.tolerance import ToleranceKind
 from pytest_contracts.where import Where
 
 ClaimKind = Literal["obligation", "falsification", "harness", "gate"]
 Status = Literal["PROPOSED", "ACTIVE", "VIOLATED", "BLOCKED", "RETIRED"]
-ToleranceKind = Literal["absolute", "relative", "ulp", "cosine", "noise"]
 
 EMPTY: Mapping[str, Any] = MappingProxyType({})
 

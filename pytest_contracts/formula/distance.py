@@ -11,8 +11,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
-from pytest_contracts.contract.model import ToleranceKind
 from pytest_contracts.formula.values import Array
+from pytest_contracts.tolerance import ToleranceKind
 
 Float64 = NDArray[np.float64]
 

@@ -14,7 +14,6 @@ from pytest_contracts.contract.model import (
     Equation,
     FalsificationTest,
     ProofObligation,
-    ToleranceKind,
     Variable,
 )
 from pytest_contracts.contract.schema import suggestion
@@ -25,6 +24,7 @@ from pytest_contracts.errors import ContractBindingError, FormulaError
 from pytest_contracts.formula import LIBRARY, parse, parse_definition, render_unicode
 from pytest_contracts.formula.reading.wild import Reading, read
 from pytest_contracts.formula.tree import Definition, Expr, Name, names
+from pytest_contracts.tolerance import ToleranceKind
 from pytest_contracts.where import Where
 
 _Claim = TypeVar("_Claim", ProofObligation, FalsificationTest)

@@ -14,7 +14,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import DTypeLike
 
-from pytest_contracts.contract.model import ToleranceKind
 from pytest_contracts.errors import FormulaError
 from pytest_contracts.formula.evaluating.truths import joined
 from pytest_contracts.formula.judging.judgement import Finding, Judgement, Truth, first
@@ -31,6 +30,7 @@ from pytest_contracts.formula.tree import (
 )
 from pytest_contracts.formula.values import Undefined, brief
 from pytest_contracts.formula.writing.render import render_unicode
+from pytest_contracts.tolerance import ToleranceKind
 
 
 class _Judge(Comparisons):

@@ -8,9 +8,9 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
-from pytest_contracts.contract.model import ToleranceKind
 from pytest_contracts.formula.tree import Comparator, Compare, Expr
 from pytest_contracts.formula.writing.render import render_unicode
+from pytest_contracts.tolerance import ToleranceKind
 
 Truth: TypeAlias = "bool | None"
 Pair: TypeAlias = tuple[Expr, Comparator, Expr]

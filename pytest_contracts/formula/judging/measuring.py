@@ -11,7 +11,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import DTypeLike
 
-from pytest_contracts.contract.model import ToleranceKind
 from pytest_contracts.errors import FormulaError
 from pytest_contracts.formula import arithmetic
 from pytest_contracts.formula.distance import Closeness, closeness, noise_of
@@ -29,6 +28,7 @@ from pytest_contracts.formula.judging.judgement import (
 from pytest_contracts.formula.tree import Expr
 from pytest_contracts.formula.values import as_array, is_numeric, number
 from pytest_contracts.formula.writing.render import render_unicode
+from pytest_contracts.tolerance import ToleranceKind
 
 _SCALARS: Mapping[str, Callable[[Any, Any], bool]] = {
     "<": operator.lt,

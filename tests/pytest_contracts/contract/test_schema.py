@@ -11,6 +11,7 @@ from jsonschema import Draft202012Validator
 from pytest_contracts.contract import model
 from pytest_contracts.contract.obligation_types import TYPES
 from pytest_contracts.contract.schema import known_sections, schema_text, suggestion
+from pytest_contracts.tolerance import ToleranceKind
 
 SCHEMA = json.loads(schema_text())
 DEFINITIONS = SCHEMA["$defs"]
@@ -23,7 +24,7 @@ def test_it_is_a_valid_schema_of_the_draft_it_names() -> None:
 
 def test_its_words_are_the_models() -> None:
     assert DEFINITIONS["status"]["enum"] == list(typing.get_args(model.Status))
-    assert DEFINITIONS["tolerance_kind"]["enum"] == list(typing.get_args(model.ToleranceKind))
+    assert DEFINITIONS["tolerance_kind"]["enum"] == list(typing.get_args(ToleranceKind))
     assert DEFINITIONS["obligation"]["properties"]["type"]["enum"] == list(TYPES)
 
 

@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pytest_contracts.contract.model import ToleranceKind
 from pytest_contracts.formula import closeness, noise_of
 from pytest_contracts.formula.distance import cosine, ulp_distance
+from pytest_contracts.tolerance import ToleranceKind
 
 floats = st.floats(width=32, allow_nan=False)
 
