@@ -25,7 +25,8 @@ from pytest_contracts.domains.regressions import accepted, check_names
 from pytest_contracts.domains.strategies import Domain, ordered, parse_domain
 from pytest_contracts.errors import ContractBindingError, ContractError, FormulaError
 from pytest_contracts.formula import check, free_names, parse, parse_definition
-from pytest_contracts.formula.check import Known, Length
+from pytest_contracts.formula.check import Known
+from pytest_contracts.formula.shapes import Length
 from pytest_contracts.items.equations import concerned, variables_of
 from pytest_contracts.items.formulas import located
 from pytest_contracts.symbolic.result import not_built

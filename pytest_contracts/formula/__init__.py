@@ -8,7 +8,7 @@ definitions name the axis and may define locally::
     attention(q, k, v) = w / sum(w, axis=-1, keepdims=true) @ v
         where s = q @ kᵀ / √(shape(q)[-1]); w = exp(s − max(s, axis=-1, keepdims=true))
 
-The functions that exist are listed in ``pytest_contracts.formula.library.table``; nothing else
+The functions that exist are listed in ``pytest_contracts.formula.library``; nothing else
 resolves.
 """
 
@@ -20,7 +20,7 @@ from pytest_contracts.formula.distance import Closeness, closeness, noise_of
 from pytest_contracts.formula.evaluating.evaluate import as_function, evaluate
 from pytest_contracts.formula.judging.judge import judge, substituted
 from pytest_contracts.formula.judging.judgement import Judgement
-from pytest_contracts.formula.library.table import LIBRARY
+from pytest_contracts.formula.library import LIBRARY
 from pytest_contracts.formula.reading.parser import parse, parse_definition
 from pytest_contracts.formula.tree import Call, Definition, Expr, names, walk
 from pytest_contracts.formula.values import Undefined

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import DTypeLike
 
 from pytest_contracts.errors import FormulaError
-from pytest_contracts.formula.reading.lexer import MAX_INTEGER_BITS
+from pytest_contracts.formula.limits import MAX_INTEGER_BITS
 from pytest_contracts.formula.values import (
     MAX_MULTIPLICATIONS,
     Undefined,

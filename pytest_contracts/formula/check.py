@@ -11,7 +11,8 @@ from difflib import get_close_matches
 from typing import TypeAlias
 
 from pytest_contracts.errors import FormulaError
-from pytest_contracts.formula.library.table import LIBRARY
+from pytest_contracts.formula.library import LIBRARY
+from pytest_contracts.formula.shapes import Length, Shape, differ, fitting, misfit, shape_text
 from pytest_contracts.formula.tree import (
     Array,
     Binary,
@@ -35,28 +36,8 @@ from pytest_contracts.formula.tree import (
     children,
 )
 
-Length: TypeAlias = int | str | None
-Shape: TypeAlias = tuple[Length, ...] | None
 Known: TypeAlias = Shape | Definition
 """A value's shape (None: unknown), or the definition of an equation."""
-
-_SAME_SHAPE = frozenset(
-    (
-        *("exp", "exp2", "expm1", "log", "log1p", "log2", "log10", "sqrt", "erf", "sigmoid"),
-        *("sin", "cos", "tan", "asin", "acos", "atan", "sinh", "cosh", "tanh"),
-        *("abs", "sign", "floor", "ceil", "round", "trunc", "finite", "isnan", "isinf"),
-        *("zeros_like", "ones_like", "flip", "cumsum", "sorted", "argsort", "tril", "triu"),
-        *("popcount", "float16", "float32"),
-    )
-)
-_ELEMENTWISE = frozenset(("atan2", "hypot", "clip", "where", "xor", "ulp_distance", "max", "min"))
-_SCALAR = frozenset(("len", "size", "ndim", "dot", "cosine", "sha256"))
-_REDUCTIONS = frozenset(
-    (
-        *("sum", "prod", "max", "min", "mean", "std", "var", "norm"),
-        *("all", "any", "count", "argmax", "argmin"),
-    )
-)
 
 
 def check(expr: Expr, names: Iterable[str] | Mapping[str, Known]) -> None:
@@ -67,8 +48,16 @@ def check(expr: Expr, names: Iterable[str] | Mapping[str, Known]) -> None:
     Raises:
         FormulaError: something does not fit; ``offset`` is the place.
     """
-    known = dict(names) if isinstance(names, Mapping) else dict.fromkeys(names)
-    _Checker().shape(expr, known)
+    shape_of(expr, dict(names) if isinstance(names, Mapping) else dict.fromkeys(names))
+
+
+def shape_of(expr: Expr, known: Mapping[str, Known]) -> Shape:
+    """Return the shape of an expression's value, None where only its values decide.
+
+    Raises:
+        FormulaError: something does not fit; ``offset`` is the place.
+    """
+    return _Checker().shape(expr, known)
 
 
 class _Checker:
@@ -148,7 +137,7 @@ class _Checker:
             right = self.shape(operand, known)
             exact = operator in ("==", "!=", "approx")
             if exact and left and right and len(left) != len(right):
-                raise _misfit(left, right, node)
+                raise misfit(left, right, node)
             result = fitting(result, fitting(left, right, node), node)
             left = right
         return result
@@ -174,28 +163,7 @@ class _Checker:
         if each and (not function.reduces or len(node.arguments) > 1):
             raise FormulaError(f"'{name}' does not reduce over 'for'", offset=node.offset)
         _arity(node, function.minimum, function.maximum)
-        return None if each else self.library(node, shapes)
-
-    def library(self, node: Call, shapes: list[Shape]) -> Shape:
-        name, first = node.function, shapes[0]
-        if name in _SCALAR:
-            return ()
-        if name in _SAME_SHAPE:
-            return first
-        if name in _REDUCTIONS and (len(shapes) == 1 or name == "norm"):
-            return _reduced(node, first)
-        if name in _ELEMENTWISE:
-            result = first
-            for other in shapes[1:]:
-                result = fitting(result, other, node)
-            return result
-        if name == "T" and first is not None:
-            return first if len(first) < 2 else (*first[:-2], first[-1], first[-2])
-        if name == "shape" and first is not None:
-            return (len(first),)
-        if name == "range":
-            return (None,)
-        return None
+        return None if each else function.shape(node, shapes)
 
     def product(self, node: Binary, known: Mapping[str, Known]) -> Shape:
         left, right = self.shape(node.left, known), self.shape(node.right, known)
@@ -205,8 +173,8 @@ class _Checker:
             message = "'@' needs arrays on both sides; '·' multiplies elementwise"
             raise FormulaError(message, offset=node.offset)
         inner, depth = left[-1], right[-2] if len(right) > 1 else right[0]
-        if _differ(inner, depth):
-            message = f"shapes {_text(left)} and {_text(right)} do not fit '@'"
+        if differ(inner, depth):
+            message = f"shapes {shape_text(left)} and {shape_text(right)} do not fit '@'"
             raise FormulaError(f"{message}: {inner} is not {depth}", offset=node.offset)
         rows = left[:-1]
         return rows if len(right) == 1 else (*rows[:-1], *rows[-1:], right[-1])
@@ -220,7 +188,7 @@ class _Checker:
             return None
         named = [item for item in node.items if not isinstance(item, Dots)]
         if len(named) > len(base):
-            message = f"{len(named)} indices into an array of {len(base)} axes, {_text(base)}"
+            message = f"{len(named)} indices into an array of {len(base)} axes, {shape_text(base)}"
             raise FormulaError(message, offset=node.offset)
         axis = 0
         for item in node.items:
@@ -236,72 +204,6 @@ class _Checker:
                 return None
             axis += 1
         return (*(part for part in parts if not isinstance(part, Slice)), *base[axis:])
-
-
-def fitting(first: Shape, second: Shape, node: Expr) -> Shape:
-    """Return the common shape of two operands.
-
-    Raises:
-        FormulaError: there is none.
-    """
-    if first is None or second is None:
-        return None
-    rank = max(len(first), len(second))
-    a: tuple[Length, ...] = (1,) * (rank - len(first)) + first
-    b: tuple[Length, ...] = (1,) * (rank - len(second)) + second
-    result: list[Length] = []
-    for one, other in zip(a, b, strict=True):
-        if one == 1 or other == 1:
-            result.append(other if one == 1 else one)
-        elif _differ(one, other):
-            raise _misfit(first, second, node)
-        else:
-            result.append(one if one == other else None)
-    return tuple(result)
-
-
-def _differ(one: Length, other: Length) -> bool:
-    if one is None or other is None:
-        return False
-    # A number may be the value of a symbol, and an expression may equal another.
-    symbols = [isinstance(length, str) and length.isidentifier() for length in (one, other)]
-    if all(symbols) or (isinstance(one, int) and isinstance(other, int)):
-        return one != other
-    return False
-
-
-def _misfit(first: tuple[Length, ...], second: tuple[Length, ...], node: Expr) -> FormulaError:
-    message = f"shapes {_text(first)} and {_text(second)} do not fit together"
-    return FormulaError(message, offset=node.offset)
-
-
-def _text(shape: tuple[Length, ...]) -> str:
-    return f"[{', '.join('?' if length is None else str(length) for length in shape)}]"
-
-
-def _reduced(node: Call, shape: Shape) -> Shape:
-    keywords = dict(node.keywords)
-    if "axis" not in keywords:
-        if "keepdims" not in keywords:
-            return ()
-        return None
-    axis = keywords["axis"]
-    sign = 1
-    if isinstance(axis, Unary):
-        sign, axis = -1, axis.operand
-    if shape is None or not isinstance(axis, Number) or not isinstance(axis.value, int):
-        return None
-    position = sign * axis.value
-    if not -len(shape) <= position < len(shape):
-        message = f"axis {position} does not exist in an array of {len(shape)} axes, {_text(shape)}"
-        raise FormulaError(message, offset=node.offset)
-    position %= len(shape)
-    kept = keywords.get("keepdims")
-    if kept is None or kept == Constant("false"):
-        return (*shape[:position], *shape[position + 1 :])
-    if kept == Constant("true"):
-        return (*shape[:position], 1, *shape[position + 1 :])
-    return None
 
 
 def _arity(node: Call, least: int, most: int | None) -> None:

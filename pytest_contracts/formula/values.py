@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
 from pytest_contracts.errors import FormulaError
-from pytest_contracts.formula.reading.lexer import MAX_INTEGER_BITS
+from pytest_contracts.formula.limits import MAX_INTEGER_BITS
 
 MAX_ELEMENTS = 1 << 24
 MAX_MULTIPLICATIONS = 1 << 31
@@ -179,7 +179,7 @@ def brief(value: Any, limit: int = 6) -> str:
         return f"[{shown}{rest}] (shape {'×'.join(map(str, value.shape))})"
     if isinstance(value, np.bool_ | bool):
         return "true" if value else "false"
-    if isinstance(value, np.floating):
+    if isinstance(value, np.floating | np.integer):
         # The shortest text of its own precision: 0.1 for a float32 0.1, not 0.10000000149011612.
         return str(value)
     if callable(value):

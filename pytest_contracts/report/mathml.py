@@ -9,12 +9,12 @@ from xml.etree import ElementTree
 from markupsafe import Markup
 
 from pytest_contracts.errors import FormulaError
-from pytest_contracts.formula import Expr, parse, parse_definition, render_latex
+from pytest_contracts.formula import LIBRARY, Expr, parse, parse_definition, render_latex
 
 # latex2mathml takes the first for variables, so that they would stand without space, and the
 # second for operators, so that they would stand apart from their arguments.
 _RELATIONS = frozenset("⟹⟺¬:")
-_FUNCTIONS = frozenset(("exp", "log", "sin", "cos", "tan", "sinh", "cosh", "tanh", "max", "min"))
+_FUNCTIONS = frozenset(name for name, function in LIBRARY.items() if function.form.command)
 _LONGEST = 4000
 
 

@@ -11,7 +11,7 @@ from pytest_contracts.errors import FormulaError
 from pytest_contracts.formula import arithmetic
 from pytest_contracts.formula.evaluating.scopes import Lazy
 from pytest_contracts.formula.evaluating.truths import Truths
-from pytest_contracts.formula.library.table import LIBRARY
+from pytest_contracts.formula.library import LIBRARY
 from pytest_contracts.formula.tree import Call, Each
 from pytest_contracts.formula.values import host, number
 
@@ -47,11 +47,12 @@ class Calls(Truths):
         if len(arguments) == 1 and isinstance(arguments[0], Each):
             if not function.reduces:
                 raise FormulaError(f"'{name}' does not reduce over 'for'", offset=node.offset)
-            values = self._collected(arguments[0], node)
-            if name in ("stack", "concat") and len(values) != 1:
-                return self._library(node, function.apply, *values)
-            # Of a lone argument, stack and concat join the items.
-            return self._library(node, function.apply, values)
+            if not function.spreads:
+                return self._library(node, function.apply, self._collected(arguments[0], node))
+            values = list(self._items(arguments[0]))
+            # A lone item is taken apart again, as a lone argument is.
+            apart = values if len(values) != 1 else [values]
+            return self._library(node, function.apply, *apart)
         self._check_arity(node, function.minimum, function.maximum)
         return self._library(node, function.apply, *(self.value(a) for a in arguments))
 
@@ -95,8 +96,6 @@ class Calls(Truths):
             return self.value(definition.body)
 
     def _collected(self, each: Each, node: Call) -> Any:
-        if node.function in ("stack", "concat"):
-            return list(self._items(each))
         values = [number(value, self.precision) for value in self._items(each)]
         if not values:
             return np.zeros(0, dtype=np.int64)

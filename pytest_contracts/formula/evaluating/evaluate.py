@@ -19,7 +19,7 @@ from pytest_contracts.formula import arithmetic
 from pytest_contracts.formula.evaluating.budget import MAX_STEPS, MULTIPLICATIONS_PER_ELEMENT
 from pytest_contracts.formula.evaluating.calls import Calls
 from pytest_contracts.formula.evaluating.scopes import Lazy
-from pytest_contracts.formula.library.table import LIBRARY
+from pytest_contracts.formula.library import LIBRARY
 from pytest_contracts.formula.tree import (
     Array,
     Binary,

@@ -39,7 +39,7 @@ COMPARISONS: Mapping[str, np.ufunc] = {
     "==": np.equal,
     "!=": np.not_equal,
 }
-_CONNECTIVES: Mapping[str, np.ufunc] = {
+CONNECTIVES: Mapping[str, np.ufunc] = {
     "and": np.logical_and,
     "or": np.logical_or,
     "implies": np.logical_or,
@@ -133,7 +133,7 @@ class Truths(Scopes):
             other = self.truths(operand)
             if node.operator == "implies":
                 result = np.logical_not(result)
-            result = self.placed(node, joined, _CONNECTIVES[node.operator], result, other)
+            result = self.placed(node, joined, CONNECTIVES[node.operator], result, other)
         return np.asarray(result)[()]
 
     def truths(self, node: Expr) -> Any:

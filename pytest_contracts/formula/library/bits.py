@@ -12,6 +12,8 @@ from numpy.typing import DTypeLike
 from pytest_contracts.errors import FormulaError
 from pytest_contracts.formula import arithmetic
 from pytest_contracts.formula.distance import cosine, ulp_distance
+from pytest_contracts.formula.library.function import Function
+from pytest_contracts.formula.library.rules import fitted, same, scalar
 from pytest_contracts.formula.values import (
     Undefined,
     as_array,
@@ -22,6 +24,11 @@ from pytest_contracts.formula.values import (
     number,
     settle,
 )
+
+
+def xor(precision: DTypeLike, left: Any, right: Any) -> Any:
+    """Return the exclusive or of integers."""
+    return arithmetic.xor(number(left), number(right), precision)
 
 
 def popcount(precision: DTypeLike, value: Any) -> Any:
@@ -95,7 +102,10 @@ def sha256(precision: DTypeLike, value: Any) -> str:
 
 def cosine_of(precision: DTypeLike, left: Any, right: Any) -> float:
     """Return the cosine of the angle between two arrays."""
-    return cosine(as_array(left), as_array(right))
+    left, right = as_array(left), as_array(right)
+    if left.size != right.size:
+        raise FormulaError(f"cosine of {left.size} and {right.size} elements is not defined")
+    return cosine(left, right)
 
 
 def ulp_distance_of(precision: DTypeLike, left: Any, right: Any) -> Any:
@@ -106,3 +116,25 @@ def ulp_distance_of(precision: DTypeLike, left: Any, right: Any) -> Any:
     if contains_nan(distance):
         raise Undefined("the ulp distance to NaN is undefined")
     return settle(distance, np.float64)
+
+
+FUNCTIONS: tuple[Function, ...] = (
+    Function("xor", 2, 2, xor, fitted, "exclusive or of bits"),
+    Function("popcount", 1, 1, popcount, same, "number of one bits"),
+    Function("signed", 2, 2, signed, same, "the low bits read as a two's complement number"),
+    Function("float16", 1, 1, rounded_to(np.float16), same, "rounded to float16"),
+    Function("float32", 1, 1, rounded_to(np.float32), same, "rounded to float32"),
+    Function("float16_bits", 1, 1, bits_of(np.float16, np.uint16), same,
+             "bit pattern of a float16"),
+    Function("float32_bits", 1, 1, bits_of(np.float32, np.uint32), same,
+             "bit pattern of a float32"),
+    Function("float16_from_bits", 1, 1, from_bits(np.float16, np.uint16), same,
+             "float16 of a bit pattern"),
+    Function("float32_from_bits", 1, 1, from_bits(np.float32, np.uint32), same,
+             "float32 of a bit pattern"),
+    Function("cosine", 2, 2, cosine_of, scalar, "cosine of the angle between two arrays"),
+    Function("ulp_distance", 2, 2, ulp_distance_of, fitted,
+             "number of float32 values between two numbers"),
+    Function("sha256", 1, 1, sha256, scalar,
+             "digest of an array's dtype, shape and bytes, or of a text"),
+)  # fmt: skip

@@ -10,7 +10,10 @@ import numpy as np
 from numpy.typing import DTypeLike
 
 from pytest_contracts.formula import arithmetic
+from pytest_contracts.formula.library.forms import ABS, CEIL, COMMAND, FLOOR, SQRT
+from pytest_contracts.formula.library.function import Function
 from pytest_contracts.formula.library.reductions import extremum
+from pytest_contracts.formula.library.rules import fitted, same
 from pytest_contracts.formula.values import (
     Array,
     Undefined,
@@ -104,3 +107,39 @@ def predicate(function: Callable[[Array], Array]) -> Callable[..., Any]:
         return settle(function(np.asarray(as_array(value, precision), dtype=precision)), precision)
 
     return apply
+
+
+FUNCTIONS: tuple[Function, ...] = (
+    Function("exp", 1, 1, of_floats(np.exp), same, "eˣ", form=COMMAND),
+    Function("exp2", 1, 1, of_floats(np.exp2), same, "2ˣ"),
+    Function("expm1", 1, 1, of_floats(np.expm1), same, "eˣ − 1"),
+    Function("log", 1, 1, of_floats(np.log), same, "natural logarithm", form=COMMAND),
+    Function("log1p", 1, 1, of_floats(np.log1p), same, "log(1 + x)"),
+    Function("log2", 1, 1, of_floats(np.log2), same, "logarithm to base 2"),
+    Function("log10", 1, 1, of_floats(np.log10), same, "logarithm to base 10"),
+    Function("sqrt", 1, 1, of_floats(np.sqrt), same, "square root", form=SQRT),
+    Function("sin", 1, 1, of_floats(np.sin), same, "sine", form=COMMAND),
+    Function("cos", 1, 1, of_floats(np.cos), same, "cosine of an angle", form=COMMAND),
+    Function("tan", 1, 1, of_floats(np.tan), same, "tangent", form=COMMAND),
+    Function("asin", 1, 1, of_floats(np.arcsin), same, "inverse sine"),
+    Function("acos", 1, 1, of_floats(np.arccos), same, "inverse cosine"),
+    Function("atan", 1, 1, of_floats(np.arctan), same, "inverse tangent"),
+    Function("atan2", 2, 2, of_floats(np.arctan2), fitted, "angle of (x, y), given y and x"),
+    Function("sinh", 1, 1, of_floats(np.sinh), same, "hyperbolic sine", form=COMMAND),
+    Function("cosh", 1, 1, of_floats(np.cosh), same, "hyperbolic cosine", form=COMMAND),
+    Function("tanh", 1, 1, of_floats(np.tanh), same, "hyperbolic tangent", form=COMMAND),
+    Function("hypot", 2, 2, of_floats(np.hypot), fitted, "√(x² + y²)"),
+    Function("erf", 1, 1, of_floats(erf), same, "error function"),
+    Function("sigmoid", 1, 1, of_floats(sigmoid), same, "1 / (1 + e⁻ˣ)"),
+    Function("abs", 1, 1, of_numbers(absolute), same, "absolute value", form=ABS),
+    Function("sign", 1, 1, of_numbers(sign), same, "−1, 0 or 1"),
+    Function("floor", 1, 1, rounding(np.floor, math.floor), same, "next integer below", form=FLOOR),
+    Function("ceil", 1, 1, rounding(np.ceil, math.ceil), same, "next integer above", form=CEIL),
+    Function("round", 1, 1, rounding(np.rint, round), same, "nearest integer, ties to even"),
+    Function("trunc", 1, 1, rounding(np.trunc, math.trunc), same, "towards zero"),
+    Function("clip", 3, 3, clip, fitted, "x between low and high"),
+    Function("where", 3, 3, where, fitted, "second where the first is true, else third"),
+    Function("finite", 1, 1, predicate(np.isfinite), same, "neither NaN nor infinite"),
+    Function("isnan", 1, 1, predicate(np.isnan), same, "is NaN"),
+    Function("isinf", 1, 1, predicate(np.isinf), same, "is infinite"),
+)  # fmt: skip

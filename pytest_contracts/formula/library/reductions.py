@@ -11,6 +11,9 @@ from numpy.typing import DTypeLike
 
 from pytest_contracts.errors import FormulaError
 from pytest_contracts.formula import arithmetic
+from pytest_contracts.formula.library.forms import COMMAND, NORM, PROD, SUM
+from pytest_contracts.formula.library.function import Function
+from pytest_contracts.formula.library.rules import reduced, reduced_or_fitted
 from pytest_contracts.formula.values import (
     Array,
     Undefined,
@@ -130,3 +133,32 @@ def extremum(ufunc: np.ufunc, reduce: Callable[..., Any]) -> Callable[..., Any]:
         return result
 
     return apply
+
+
+FUNCTIONS: tuple[Function, ...] = (
+    Function("max", 1, None, extremum(np.maximum, np.max), reduced_or_fitted,
+             "largest element; of two or more arguments, elementwise",
+             keywords=True, reduces=True, form=COMMAND),
+    Function("min", 1, None, extremum(np.minimum, np.min), reduced_or_fitted,
+             "smallest element; of two or more arguments, elementwise",
+             keywords=True, reduces=True, form=COMMAND),
+    Function("sum", 1, 1, reduction(exact(np.sum), empty=True), reduced,
+             "sum", keywords=True, reduces=True, form=SUM),
+    Function("prod", 1, 1, reduction(exact(np.prod), empty=True), reduced,
+             "product", keywords=True, reduces=True, form=PROD),
+    Function("mean", 1, 1, reduction(np.mean), reduced, "mean", keywords=True, reduces=True),
+    Function("std", 1, 1, reduction(np.std), reduced,
+             "standard deviation (n)", keywords=True, reduces=True),
+    Function("var", 1, 1, reduction(np.var), reduced, "variance (n)", keywords=True, reduces=True),
+    Function("all", 1, 1, reduction(truths(np.all), empty=True), reduced,
+             "every element is true", keywords=True, reduces=True),
+    Function("any", 1, 1, reduction(truths(np.any), empty=True), reduced,
+             "some element is true", keywords=True, reduces=True),
+    Function("count", 1, 1, reduction(truths(count), empty=True), reduced,
+             "number of elements that are true or not zero", keywords=True, reduces=True),
+    Function("norm", 1, 2, norm, reduced, "norm of order 2, 1 or `inf`", keywords=True, form=NORM),
+    Function("argmax", 1, 1, reduction(ordered(np.argmax)), reduced,
+             "index of the first largest", keywords=True, reduces=True),
+    Function("argmin", 1, 1, reduction(ordered(np.argmin)), reduced,
+             "index of the first smallest", keywords=True, reduces=True),
+)  # fmt: skip

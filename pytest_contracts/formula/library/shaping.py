@@ -10,11 +10,24 @@ from numpy.typing import DTypeLike
 
 from pytest_contracts.errors import FormulaError
 from pytest_contracts.formula import arithmetic
-from pytest_contracts.formula.library.reductions import axis_of
+from pytest_contracts.formula.library.elementwise import of_numbers
+from pytest_contracts.formula.library.forms import TRANSPOSE
+from pytest_contracts.formula.library.function import Function
+from pytest_contracts.formula.library.reductions import axis_of, ordered
+from pytest_contracts.formula.library.rules import (
+    lined,
+    rank,
+    row,
+    same,
+    scalar,
+    transposed,
+    unknown,
+)
 from pytest_contracts.formula.values import (
     Array,
     Undefined,
     as_array,
+    brief,
     ensure_size,
     host,
     integer,
@@ -27,6 +40,16 @@ from pytest_contracts.formula.values import (
 def shape(precision: DTypeLike, value: Any) -> Any:
     """Return the shape."""
     return np.asarray(np.shape(host(value)), dtype=np.int64)
+
+
+def size(precision: DTypeLike, value: Any) -> int:
+    """Return the number of elements."""
+    return int(np.size(host(value)))
+
+
+def dimensions(precision: DTypeLike, value: Any) -> int:
+    """Return the number of axes."""
+    return int(np.ndim(host(value)))
 
 
 def length(precision: DTypeLike, value: Any) -> int:
@@ -83,10 +106,12 @@ def joined(function: Callable[..., Any], *, new_axis: bool) -> Callable[..., Any
 
 def shape_from(value: Any) -> tuple[int, ...]:
     """Return a shape."""
-    lengths = tuple(int(length) for length in np.atleast_1d(integers(value, "a shape")))
-    if len(lengths) > 8:
+    lengths = np.atleast_1d(integers(value, "a shape"))
+    if lengths.ndim > 1:
+        raise FormulaError(f"a shape is a list of lengths, not {brief(lengths)}")
+    if lengths.size > 8:
         raise FormulaError("an array has at most 8 axes")
-    return lengths
+    return tuple(int(length) for length in lengths)
 
 
 def reshape(precision: DTypeLike, value: Any, shape: Any) -> Any:
@@ -124,7 +149,12 @@ def full(precision: DTypeLike, shape: Any, value: Any) -> Any:
     """Return a constant array."""
     lengths = shape_from(shape)
     ensure_size(*lengths)
-    return settle(np.full(lengths, number(value, precision)), precision)
+    content = number(value, precision)
+    try:
+        return settle(np.full(lengths, content), precision)
+    except ValueError:
+        shapes = f"{list(np.shape(content))} does not fit {list(lengths)}"
+        raise FormulaError(f"a value of shape {shapes}") from None
 
 
 def eye(precision: DTypeLike, size: Any) -> Any:
@@ -186,3 +216,35 @@ def triangle(function: Callable[..., Any]) -> Callable[..., Any]:
         return settle(function(array, integer(diagonal, "the diagonal")), precision)
 
     return apply
+
+
+FUNCTIONS: tuple[Function, ...] = (
+    Function("shape", 1, 1, shape, rank, "sizes of the axes"),
+    Function("size", 1, 1, size, scalar, "number of elements"),
+    Function("ndim", 1, 1, dimensions, scalar, "number of axes"),
+    Function("len", 1, 1, length, scalar, "length of the first axis"),
+    Function("T", 1, 1, of_numbers(transpose), transposed, "last two axes swapped", form=TRANSPOSE),
+    Function("dot", 2, 2, dot, scalar, "product of two vectors"),
+    Function("outer", 2, 2, outer, unknown, "outer product of two vectors"),
+    Function("concat", 1, None, joined(np.concatenate, new_axis=False), unknown,
+             "joined along an axis", keywords=True, reduces=True, spreads=True),
+    Function("stack", 1, None, joined(np.stack, new_axis=True), unknown,
+             "joined along a new axis", keywords=True, reduces=True, spreads=True),
+    Function("reshape", 2, 2, reshape, unknown, "the same elements in another shape"),
+    Function("repeat", 2, 2, repeat, unknown, "each element a number of times", keywords=True),
+    Function("flip", 1, 1, along(np.flip), lined, "reversed", keywords=True),
+    Function("cumsum", 1, 1, along(np.cumsum), lined, "running sum", keywords=True),
+    Function("sorted", 1, 1, along(ordered(np.sort)), lined,
+             "in rising order", keywords=True, reduces=True),
+    Function("argsort", 1, 1, along(ordered(argsort)), lined,
+             "indices of the rising order, stable", keywords=True),
+    Function("zeros", 1, 1, filled(0.0), unknown, "zeros of a shape"),
+    Function("ones", 1, 1, filled(1.0), unknown, "ones of a shape"),
+    Function("zeros_like", 1, 1, filled_like(0.0), same, "zeros of an array's shape"),
+    Function("ones_like", 1, 1, filled_like(1.0), same, "ones of an array's shape"),
+    Function("full", 2, 2, full, unknown, "a value, in a shape"),
+    Function("eye", 1, 1, eye, unknown, "identity matrix"),
+    Function("range", 1, 3, range_of, row, "integers, the end excluded"),
+    Function("tril", 1, 2, triangle(np.tril), same, "on and below a diagonal, zero above"),
+    Function("triu", 1, 2, triangle(np.triu), same, "on and above a diagonal, zero below"),
+)  # fmt: skip

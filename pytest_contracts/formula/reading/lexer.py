@@ -12,25 +12,15 @@ from dataclasses import dataclass
 from typing import Literal
 
 from pytest_contracts.errors import FormulaError
+from pytest_contracts.formula.limits import MAX_INTEGER_BITS, MAX_SCRIPT_DIGITS
+from pytest_contracts.formula.operators import OPERATORS
 
 MAX_LENGTH = 10_000
-MAX_INTEGER_BITS = 1000  # below the largest float, so that an integer always converts
-MAX_SCRIPT_DIGITS = 6
 
 Kind = Literal["number", "name", "operator", "superscript", "subscript", "end"]
 
-SPELLINGS = {
-    "≤": "<=",
-    "≥": ">=",
-    "≠": "!=",
-    "≈": "approx",
-    "∧": "and",
-    "∨": "or",
+SPELLINGS = {sign: operator.symbol for operator in OPERATORS for sign in operator.spellings} | {
     "¬": "not",
-    "∈": "in",
-    "∉": "not in",
-    "⟹": "implies",
-    "⟺": "iff",
     "∀": "forall",
     "∃": "exists",
     "Σ": "Σ",
@@ -39,15 +29,9 @@ SPELLINGS = {
     "∏": "Π",
     "√": "√",
     "‖": "‖",
-    "·": "*",
-    "⋅": "*",
-    "×": "*",
-    "÷": "/",
-    "−": "-",
     "∞": "inf",
     "…": "...",
     "ᵀ": "ᵀ",
-    "=": "==",
     "π": "pi",
 }
 WORDS = frozenset(
@@ -65,9 +49,11 @@ REFUSED = {
     ":=": "write '=' in a definition",
     "~": "bitwise not has no fixed width here; write xor(x, 2**bits - 1)",
 }
-_OPERATORS = (
-    *("...", "..", "**", "//", "<<", ">>", "<=", ">=", "==", "!="),
-    *"+-*/%@&|<>()[]{},:;.",
+_SIGNS = sorted(
+    {operator.symbol for operator in OPERATORS if not operator.symbol[0].isalpha()}
+    | {"...", "..", *"()[]{},:;."},
+    key=len,
+    reverse=True,
 )
 _NUMBER = re.compile(
     r"0[xX][0-9a-fA-F_]+|0[bB][01_]+|0[oO][0-7_]+"
@@ -128,7 +114,7 @@ class Lexer:
         for refused, hint in REFUSED.items():
             if text.startswith(refused, start):
                 raise self.error(f"'{refused}' is not part of the formula language", start, hint)
-        for operator in _OPERATORS:
+        for operator in _SIGNS:
             if text.startswith(operator, start):
                 return Token("operator", operator, start, start + len(operator), spaced)
         if character in SPELLINGS:

@@ -11,9 +11,9 @@ from collections.abc import Callable
 from typing import Literal, TypeVar
 
 from pytest_contracts.errors import FormulaError
+from pytest_contracts.formula.operators import ARITHMETIC, COMPARISONS
 from pytest_contracts.formula.precedence import (
     AND,
-    BIT_AND,
     BIT_OR,
     COMPARISON,
     IF,
@@ -22,10 +22,7 @@ from pytest_contracts.formula.precedence import (
     NOT,
     OR,
     POWER,
-    PRODUCT,
-    SHIFT,
     SIGN,
-    SUM,
 )
 from pytest_contracts.formula.reading.binders import (
     bind_subscripts,
@@ -48,20 +45,7 @@ from pytest_contracts.formula.tree import (
     names,
 )
 
-_ARITHMETIC = {
-    "|": BIT_OR,
-    "&": BIT_AND,
-    "<<": SHIFT,
-    ">>": SHIFT,
-    "+": SUM,
-    "-": SUM,
-    "*": PRODUCT,
-    "/": PRODUCT,
-    "//": PRODUCT,
-    "%": PRODUCT,
-    "@": PRODUCT,
-}
-_COMPARATORS = frozenset(["<", "<=", ">", ">=", "==", "!=", "approx", "in", "not in"])
+_LEFT_ASSOCIATIVE = {row.symbol: row.strength for row in ARITHMETIC.values() if row.symbol != "**"}
 
 _Parsed = TypeVar("_Parsed", bound=Expr)
 
@@ -151,7 +135,7 @@ class Parser(Operands):
         if token.kind != "operator" or (token.text == "|" and self.in_bars):
             return None
         operator = token.text
-        power = _ARITHMETIC.get(operator)
+        power = _LEFT_ASSOCIATIVE.get(operator)
         if power is not None and power >= minimum:
             self.advance()
             right = self.expression(power + 1)
@@ -159,7 +143,7 @@ class Parser(Operands):
         if operator == "**" and minimum <= POWER:
             self.advance()
             return Binary("**", left, self.expression(SIGN), offset=token.offset)
-        if (operator in _COMPARATORS or operator == "not") and minimum <= COMPARISON:
+        if (operator in COMPARISONS or operator == "not") and minimum <= COMPARISON:
             return self.comparison(left)
         if operator in ("and", "or") and minimum <= (AND if operator == "and" else OR):
             return self.junction(left, token)
@@ -179,7 +163,7 @@ class Parser(Operands):
         """Parse a chain of comparisons."""
         offset = self.current.offset
         rest = []
-        while self.at(*_COMPARATORS, "not"):
+        while self.at(*COMPARISONS, "not"):
             operator = self.advance().text
             if operator == "not":
                 self.expect("in")

@@ -1,28 +1,25 @@
-"""Trees to text: Unicode that parses back to the same tree, and LaTeX."""
+"""Trees to text: mathematics in Unicode that parses back to the same tree."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 
+from pytest_contracts.formula.library import LIBRARY
+from pytest_contracts.formula.limits import MAX_SCRIPT_DIGITS
+from pytest_contracts.formula.operators import ARITHMETIC, COMPARISONS, CONNECTIVES
 from pytest_contracts.formula.precedence import (
-    AND,
-    BIT_AND,
     BIT_OR,
     COMPARISON,
     GUARD,
     IF,
     IFF,
-    IMPLIES,
     NOT,
     OR,
     POSTFIX,
     POWER,
-    PRODUCT,
     SHIFT,
     SIGN,
-    SUM,
 )
-from pytest_contracts.formula.reading.lexer import MAX_SCRIPT_DIGITS
 from pytest_contracts.formula.tree import (
     Array,
     Binary,
@@ -47,38 +44,8 @@ from pytest_contracts.formula.tree import (
     Unary,
     Words,
 )
+from pytest_contracts.formula.writing.domains import bounds_of
 
-_BINARY = {
-    "*": ("·", PRODUCT),
-    "-": ("−", SUM),
-    "+": ("+", SUM),
-    "|": ("|", BIT_OR),
-    "&": ("&", BIT_AND),
-    "<<": ("<<", SHIFT),
-    ">>": (">>", SHIFT),
-    "/": ("/", PRODUCT),
-    "//": ("//", PRODUCT),
-    "%": ("%", PRODUCT),
-    "@": ("@", PRODUCT),
-    "**": ("**", POWER),
-}
-_COMPARE = {
-    "<": "<",
-    "<=": "≤",
-    ">": ">",
-    ">=": "≥",
-    "==": "=",
-    "!=": "≠",
-    "approx": "≈",
-    "in": "∈",
-    "not in": "∉",
-}
-_LOGIC = {
-    "and": ("∧", AND),
-    "or": ("∨", OR),
-    "implies": ("⟹", IMPLIES),
-    "iff": ("⟺", IFF),
-}
 _SUPERSCRIPTS = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 
 
@@ -108,7 +75,7 @@ class _Unicode:
                 return self.binary(node)
             case Compare(first=first, rest=rest):
                 parts = [self.text(first, BIT_OR)]
-                parts += [f"{_COMPARE[op]} {self.text(right, BIT_OR)}" for op, right in rest]
+                parts += [f"{COMPARISONS[op].written} {self.text(s, BIT_OR)}" for op, s in rest]
                 return " ".join(parts), COMPARISON
             case Logic():
                 return self.logic(node)
@@ -136,11 +103,11 @@ class _Unicode:
                 return "...", POSTFIX
             case Words(text=words):
                 return f"“{words}”", POSTFIX
-            case Each(variable=variable, domain=domain, body=body):
-                return self.each(variable, domain, body), 0
-            case Quantifier(kind=kind, variable=variable, domain=domain, body=body):
+            case Each():
+                return self.each(node), 0
+            case Quantifier(kind=kind, body=body):
                 sign = "∀" if kind == "forall" else "∃"
-                return f"{sign} {variable}{self.within(domain)}: {self.text(body)}", -1
+                return f"{sign} {self.bound(node)}: {self.text(body)}", -1
             case Restrict(claim=claim, mask=mask):
                 # A quantifier would take the guard for its own body's.
                 return (
@@ -164,71 +131,54 @@ class _Unicode:
         raise TypeError(type(node).__name__)
 
     def binary(self, node: Binary) -> tuple[str, int]:
-        sign, strength = _BINARY[node.operator]
+        row = ARITHMETIC[node.operator]
         if node.operator == "**":
             power = _superscript(node.right)
             base = self.text(node.left, POSTFIX)
             if power is not None:
                 return f"{base}{power}", POSTFIX
             return f"{base}**{self.text(node.right, SIGN)}", POWER
-        left, right = self.text(node.left, strength), self.text(node.right, strength + 1)
-        return f"{left} {sign} {right}", strength
+        left, right = self.text(node.left, row.strength), self.text(node.right, row.strength + 1)
+        return f"{left} {row.written} {right}", row.strength
 
     def logic(self, node: Logic) -> tuple[str, int]:
-        sign, strength = _LOGIC[node.operator]
-        if node.operator in ("and", "or"):
-            return f" {sign} ".join(self.text(p, strength + 1) for p in node.operands), strength
-        left, right = node.operands
-        return f"{self.text(left, strength + 1)} {sign} {self.text(right, strength)}", strength
+        row = CONNECTIVES[node.operator]
+        sides = [self.text(operand, row.strength + 1) for operand in node.operands]
+        if node.operator in ("implies", "iff"):  # they associate to the right
+            sides[-1] = self.text(node.operands[-1], row.strength)
+        return f" {row.written} ".join(sides), row.strength
 
     def call(self, node: Call) -> tuple[str, int]:
-        name, arguments = node.function, node.arguments
-        if len(arguments) == 1 and not node.keywords and not isinstance(arguments[0], Each):
-            inner = arguments[0]
-            if name == "abs":
-                within = self.text(inner, BIT_AND)
-                # Bars within bars would read as a norm.
-                barred = "|" in (within[0], within[-1])
-                return f"abs({within})" if barred else f"|{within}|", POSTFIX
-            if name == "norm":
-                return f"‖{self.text(inner, BIT_AND)}‖", POSTFIX
-            if name == "T":
-                return f"{self.text(inner, POSTFIX)}ᵀ", POSTFIX
-            if name == "sqrt" and isinstance(inner, Name | Number) and not self.values:
-                # Below a power, so that √x is put in parentheses before ².
-                return f"√{self.text(inner)}", SIGN
-        if name in ("sum", "prod") and len(arguments) == 1 and not node.keywords:
-            inner = arguments[0]
-            if isinstance(inner, Name | Call) and not self.values:
-                sign = "Σ" if name == "sum" else "Π"
-                return f"{sign} {self.text(inner, POSTFIX)}", SUM
-        if name == "range":
-            return f"range({self.listed(arguments)})", POSTFIX
+        function = LIBRARY.get(node.function)
+        written = None if function is None else function.form.unicode(self, node)
+        if written is not None:
+            return written
         keywords = [f"{key}={self.text(value, IFF)}" for key, value in node.keywords]
-        listed = ", ".join([self.argument(a) for a in arguments] + keywords)
-        return f"{name}({listed})", POSTFIX
+        listed = ", ".join([self.argument(a) for a in node.arguments] + keywords)
+        return f"{node.function}({listed})", POSTFIX
 
     def argument(self, node: Expr) -> str:
         # Guards are not part of an argument.
         return self.text(node, 0 if isinstance(node, Each) else IFF)
 
-    def each(self, variable: str, domain: Expr, body: Expr) -> str:
-        head, loops = body, [f"for {variable}{self.within(domain, ' in ')}"]
-        while isinstance(head, Each):
-            loops.append(f"for {head.variable}{self.within(head.domain, ' in ')}")
-            head = head.body
-        return f"{self.text(head, IFF)} {' '.join(loops)}"
+    def each(self, node: Each) -> str:
+        loops, body = [f"for {self.bound(node, ' in ')}"], node.body
+        while isinstance(body, Each):
+            loops.append(f"for {self.bound(body, ' in ')}")
+            body = body.body
+        return f"{self.text(body, IFF)} {' '.join(loops)}"
 
-    def within(self, domain: Expr, sign: str = " ∈ ") -> str:
+    def bound(self, node: Each | Quantifier, sign: str = " ∈ ") -> str:
+        """Return a bound variable and what it ranges over."""
         # Nothing is written where any value is meant.
-        return "" if domain == Words() else f"{sign}{self.domain(domain)}"
+        within = "" if node.domain == Words() else f"{sign}{self.domain(node.domain)}"
+        return f"{node.variable}{within}"
 
     def domain(self, node: Expr) -> str:
-        if isinstance(node, Call) and node.function == "range" and len(node.arguments) in (1, 2):
-            start = node.arguments[0] if len(node.arguments) == 2 else Number(0)
-            stop = node.arguments[-1]
-            return f"{self.text(start, SHIFT)}..{self.text(stop, SHIFT)}"
-        return self.text(node, BIT_OR)
+        bounds = bounds_of(node)
+        if bounds is None:
+            return self.text(node, BIT_OR)
+        return f"{self.text(bounds[0], SHIFT)}..{self.text(bounds[1], SHIFT)}"
 
     def listed(self, items: tuple[Expr, ...]) -> str:
         return ", ".join(

@@ -6,10 +6,8 @@ import pytest
 
 from pytest_contracts.errors import FormulaError
 from pytest_contracts.formula import (
-    LIBRARY,
     called_names,
     check,
-    evaluate,
     free_names,
     parse,
     parse_definition,
@@ -137,21 +135,6 @@ def test_definitions_are_checked_with_their_parameters() -> None:
         check(parse_definition("f(x) = g(x, x) where g(v) = v"), [])
     # A parameter hides an equation of the same name.
     check(parse_definition("f(rmsnorm) = rmsnorm + 1"), KNOWN)
-
-
-def test_checked_shapes_are_the_shapes_that_evaluation_gives() -> None:
-    # Every library function that the checker takes for elementwise must keep the shape.
-    import numpy as np
-
-    from pytest_contracts.formula.check import _REDUCTIONS, _SAME_SHAPE
-
-    assert LIBRARY.keys() >= (_SAME_SHAPE | _REDUCTIONS)
-    x = np.array([[1, 2], [3, 4]])
-    for name in _SAME_SHAPE:
-        assert np.shape(evaluate(parse(f"{name}(x)"), {"x": x})) == (2, 2), name
-    for name in _REDUCTIONS:
-        assert np.shape(evaluate(parse(f"{name}(x)"), {"x": x})) == (), name
-        assert np.shape(evaluate(parse(f"{name}(x, axis=0)"), {"x": x})) == (2,), name
 
 
 def test_free_and_called_names() -> None:
