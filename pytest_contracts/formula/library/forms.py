@@ -99,8 +99,9 @@ def _transposed_latex(writer: Writer, call: Call) -> Written | None:
     if inner is None:
         return None
     base = writer.text(inner, POSTFIX)
-    # TeX takes one superscript only, so a base that has its own is grouped.
-    return rf"{f'{{{base}}}' if '^' in base else base}^{{\top}}", POSTFIX
+    # TeX takes one superscript only, and sets it above an index whichever of them came first.
+    plain = isinstance(inner, Name) or not {"^", "_"} & set(base)
+    return rf"{base if plain else f'{{{base}}}'}^{{\top}}", POSTFIX
 
 
 def _root(writer: Writer, call: Call) -> Written | None:
@@ -122,15 +123,16 @@ def _big(sign: str) -> Rule:
 
 
 def _big_latex(sign: str) -> Rule:
+    """Repeat the sign for each loop, the outermost first: a product of products is one as well."""
+
     def rule(writer: Writer, call: Call) -> Written | None:
         if len(call.arguments) != 1 or call.keywords:
             return None
-        body, loops = call.arguments[0], []
+        body, signs = call.arguments[0], []
         while isinstance(body, Each):
-            loops.append(f"_{{{writer.bound(body)}}}")
+            signs.append(f"{sign}_{{{writer.bound(body)}}}")
             body = body.body
-        limits = r"\sum".join(loops)
-        return f"{sign}{limits} {writer.text(body, PRODUCT)}", SUMS
+        return f"{''.join(signs) or sign} {writer.text(body, PRODUCT)}", SUMS
 
     return rule
 

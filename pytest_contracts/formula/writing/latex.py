@@ -10,8 +10,10 @@ from pytest_contracts.formula.precedence import (
     BIT_OR,
     COMPARISON,
     GUARD,
+    IF,
     IFF,
     NOT,
+    OR,
     POSTFIX,
     POWER,
     SIGN,
@@ -89,17 +91,18 @@ class _Latex:
                     rf"{self.text(then, 0)} & \text{{if }} {self.text(condition, 0)} \\ "
                     rf"{self.text(otherwise, 0)} & \text{{otherwise}}"
                 )
-                return rf"\begin{{cases}} {branches} \end{{cases}}", POSTFIX
+                # Nothing closes the cases, so that what follows would belong to the last.
+                return rf"\begin{{cases}} {branches} \end{{cases}}", IF
             case Call():
                 return self.call(node)
             case Index(base=base, items=items):
                 shown = self.text(base, POSTFIX)
-                # TeX takes one subscript only, so a base that has its own is grouped.
-                grouped = f"{{{shown}}}" if "_" in shown else shown
+                # TeX takes one subscript only, and sets it below a power, whichever came first.
+                grouped = f"{{{shown}}}" if {"^", "_"} & set(shown) else shown
                 return f"{grouped}_{{{self.listed(items)}}}", POSTFIX
             case Slice(start=start, stop=stop, step=step):
                 limits = [start, stop] if step is None else [start, stop, step]
-                return ":".join("" if part is None else self.text(part, 0) for part in limits), 0
+                return ":".join("" if part is None else self.text(part, OR) for part in limits), 0
             case Dots():
                 return r"\dots", POSTFIX
             case Words(text=words):
@@ -116,7 +119,7 @@ class _Latex:
             case Quantifier(kind=kind, body=body):
                 return rf"\{kind} {self.bound(node)} :\; {self.text(body, 0)}", 0
             case Restrict(claim=claim, mask=mask):
-                guard = rf"\quad\text{{where }} {self.text(mask, 0)}"
+                guard = rf"\quad\text{{where }} {self.text(mask, IFF)}"
                 return f"{self.text(claim, IFF)} {guard}", 0
             case Definition(name=name, parameters=parameters, body=body):
                 inside = ", ".join(map(_name, parameters))
@@ -136,7 +139,8 @@ class _Latex:
             quotient = rf"\frac{{{self.text(left, 0)}}}{{{self.text(right, 0)}}}"
             if node.operator == "//":
                 return rf"\left\lfloor {quotient} \right\rfloor", POSTFIX
-            return quotient, POSTFIX
+            # An exponent beside a fraction would be taken for the numerator's.
+            return quotient, POWER
         sides = self.text(left, row.strength), self.text(right, row.strength + 1)
         return f" {row.latex} ".join(sides), row.strength
 
@@ -175,7 +179,7 @@ def _number(value: int | float) -> tuple[str, int]:
     mantissa, _, exponent = repr(value).partition("e")
     if not exponent:
         return mantissa, POSTFIX
-    return rf"{mantissa} \cdot 10^{{{int(exponent)}}}", POSTFIX
+    return rf"{mantissa} \cdot 10^{{{int(exponent)}}}", POWER
 
 
 def _name(name: str) -> str:
