@@ -10,7 +10,8 @@ import numpy as np
 
 from pytest_contracts.errors import FormulaError
 from pytest_contracts.formula import arithmetic
-from pytest_contracts.formula.evaluating.scopes import Scopes
+from pytest_contracts.formula.evaluating.evaluation import Evaluation
+from pytest_contracts.formula.evaluating.loops import iterate, range_of
 from pytest_contracts.formula.tree import (
     Call,
     Compare,
@@ -47,130 +48,136 @@ CONNECTIVES: Mapping[str, np.ufunc] = {
 }
 
 
-class Truths(Scopes):
-    """Evaluates what is true or false of each element."""
+def compare(run: Evaluation, node: Compare) -> Any:
+    """Return the truth of a chain of comparisons."""
+    result: Any = True
+    left = run.value(node.first)
+    for operator, operand in node.rest:
+        right, holds = compared(run, operator, left, operand)
+        result = joined(np.logical_and, result, holds)
+        left = right
+    return result[()]
 
-    def compare(self, node: Compare) -> Any:
-        """Return the truth of a chain of comparisons."""
-        result: Any = True
-        left = self.value(node.first)
-        for operator, operand in node.rest:
-            right, holds = self.compared(operator, left, operand)
-            result = joined(np.logical_and, result, holds)
-            left = right
-        return result[()]
 
-    def compared(self, operator: str, left: Any, operand: Expr) -> tuple[Any, Any]:
-        """Return the right operand's value and the elementwise truth of one comparison."""
-        if operator in ("in", "not in"):
-            inside = self.member(left, operand)
-            return None, inside if operator == "in" else np.logical_not(inside)
-        right = self.value(operand)
-        return right, self.placed(operand, self.elementwise, operator, left, right)
+def compared(run: Evaluation, operator: str, left: Any, operand: Expr) -> tuple[Any, Any]:
+    """Return the right operand's value and the elementwise truth of one comparison."""
+    if operator in ("in", "not in"):
+        inside = member(run, left, operand)
+        return None, inside if operator == "in" else np.logical_not(inside)
+    right = run.value(operand)
+    return right, run.placed(operand, elementwise, run, operator, left, right)
 
-    def elementwise(self, operator: str, left: Any, right: Any) -> Any:
-        """Return the elementwise truth of a comparison.
 
-        Raises:
-            Undefined: a NaN is among the operands.
-        """
-        if not (is_numeric(left) and is_numeric(right)):
-            return opaque_comparison(operator, left, right)
-        a, b = number(left, self.precision), number(right, self.precision)
-        if contains_nan(a) or contains_nan(b):
-            raise Undefined("a comparison with NaN")
-        self.budget.spend(math.prod(arithmetic.broadcast(a, b)))
-        if operator == "approx":
-            a, b = as_array(a, self.precision), as_array(b, self.precision)
-            with np.errstate(invalid="ignore"):
-                distance = np.where(np.equal(a, b), 0.0, np.abs(np.subtract(a, b)))
-            return np.less_equal(distance, self.tolerance())
-        return COMPARISONS[operator](a, b)
+def elementwise(run: Evaluation, operator: str, left: Any, right: Any) -> Any:
+    """Return the elementwise truth of a comparison.
 
-    def tolerance(self) -> float:
-        """Return the tolerance of the claim.
+    Raises:
+        Undefined: a NaN is among the operands.
+    """
+    if not (is_numeric(left) and is_numeric(right)):
+        return opaque_comparison(operator, left, right)
+    a, b = number(left, run.precision), number(right, run.precision)
+    if contains_nan(a) or contains_nan(b):
+        raise Undefined("a comparison with NaN")
+    run.budget.spend(math.prod(arithmetic.broadcast(a, b)))
+    if operator == "approx":
+        a, b = as_array(a, run.precision), as_array(b, run.precision)
+        with np.errstate(invalid="ignore"):
+            distance = np.where(np.equal(a, b), 0.0, np.abs(np.subtract(a, b)))
+        return np.less_equal(distance, tolerance(run))
+    return COMPARISONS[operator](a, b)
 
-        Raises:
-            FormulaError: it has none.
-        """
-        if "tolerance" not in self.env or self.env["tolerance"] is None:
-            raise FormulaError("the claim compares within a tolerance, but has none")
-        return float(self.env["tolerance"])
 
-    def member(self, value: Any, domain: Expr) -> Any:
-        """Return the elementwise truth of ``value in domain``."""
-        if isinstance(domain, Interval):
-            low, high = self.value(domain.low), self.value(domain.high)
-            above = self.elementwise(">=" if domain.closed_low else ">", value, low)
-            below = self.elementwise("<=" if domain.closed_high else "<", value, high)
-            return joined(np.logical_and, above, below)
-        if isinstance(domain, Members):
-            inside: Any = False
-            for item in domain.items:
-                equal = self.elementwise("==", value, self.value(item))
-                inside = joined(np.logical_or, inside, equal)
-            return inside
-        if isinstance(domain, Call) and domain.function == "range":
-            span = self.range_of(domain)
-            return self.placed(domain, _in_range, number(value, self.precision), span)
-        items = self.value(domain)
-        if isinstance(items, str) and isinstance(value, str):
-            return value in items
-        if contains_nan(number(value)) or contains_nan(number(items)):
-            raise Undefined("a comparison with NaN")
-        return np.isin(as_array(value), as_array(items))
+def tolerance(run: Evaluation) -> float:
+    """Return the tolerance of the claim.
 
-    def logic(self, node: Logic) -> Any:
-        """Return the truth of a connective; a scalar guard decides alone."""
-        result = self.truths(node.operands[0])
-        for operand in node.operands[1:]:
-            # A scalar guard decides alone, so that what it guards against is never computed.
-            if not np.ndim(result):
-                if node.operator == "and" and not result:
-                    return False
-                if node.operator in ("or", "implies") and bool(result) == (node.operator == "or"):
-                    return True
-            other = self.truths(operand)
-            if node.operator == "implies":
-                result = np.logical_not(result)
-            result = self.placed(node, joined, CONNECTIVES[node.operator], result, other)
-        return np.asarray(result)[()]
+    Raises:
+        FormulaError: it has none.
+    """
+    if "tolerance" not in run.env or run.env["tolerance"] is None:
+        raise FormulaError("the claim compares within a tolerance, but has none")
+    return float(run.env["tolerance"])
 
-    def truths(self, node: Expr) -> Any:
-        """Return a boolean or a boolean array.
 
-        Raises:
-            FormulaError: the node is not a claim.
-        """
-        value = host(self.value(node))
-        if isinstance(value, bool | np.bool_):
-            return bool(value)
-        if isinstance(value, np.ndarray) and value.dtype.kind == "b":
-            return value
-        raise FormulaError(f"not a claim but a value: {brief(value)}", offset=node.offset)
+def member(run: Evaluation, value: Any, domain: Expr) -> Any:
+    """Return the elementwise truth of ``value in domain``."""
+    if isinstance(domain, Interval):
+        low, high = run.value(domain.low), run.value(domain.high)
+        above = elementwise(run, ">=" if domain.closed_low else ">", value, low)
+        below = elementwise(run, "<=" if domain.closed_high else "<", value, high)
+        return joined(np.logical_and, above, below)
+    if isinstance(domain, Members):
+        inside: Any = False
+        for item in domain.items:
+            equal = elementwise(run, "==", value, run.value(item))
+            inside = joined(np.logical_or, inside, equal)
+        return inside
+    if isinstance(domain, Call) and domain.function == "range":
+        span = range_of(run, domain)
+        return run.placed(domain, _in_range, number(value, run.precision), span)
+    items = run.value(domain)
+    if isinstance(items, str) and isinstance(value, str):
+        return value in items
+    if contains_nan(number(value)) or contains_nan(number(items)):
+        raise Undefined("a comparison with NaN")
+    return np.isin(as_array(value), as_array(items))
 
-    def decide(self, node: Expr) -> bool:
-        """Return one truth value; an array must agree on it."""
-        return bool(np.all(self.truths(node)))
 
-    def conditional(self, node: Conditional) -> Any:
-        """Return the branch that the condition chooses."""
-        condition = self.truths(node.condition)
-        if np.ndim(condition):
-            raise FormulaError(
-                "the condition of 'if' is an array", offset=node.offset, hint="use where(c, a, b)"
-            )
-        return self.value(node.then if condition else node.otherwise)
+def logic(run: Evaluation, node: Logic) -> Any:
+    """Return the truth of a connective; a scalar guard decides alone."""
+    result = truths(run, node.operands[0])
+    for operand in node.operands[1:]:
+        # A scalar guard decides alone, so that what it guards against is never computed.
+        if not np.ndim(result):
+            if node.operator == "and" and not result:
+                return False
+            if node.operator in ("or", "implies") and bool(result) == (node.operator == "or"):
+                return True
+        other = truths(run, operand)
+        if node.operator == "implies":
+            result = np.logical_not(result)
+        result = run.placed(node, joined, CONNECTIVES[node.operator], result, other)
+    return np.asarray(result)[()]
 
-    def quantifier(self, node: Quantifier) -> Any:
-        """Return whether all, or any, elements of the domain satisfy the body."""
-        wanted = node.kind == "exists"
-        with self.loop(node) as items:
-            for item in items:
-                with self.binding(node.variable, item):
-                    if self.decide(node.body) == wanted:
-                        return wanted
-        return not wanted
+
+def truths(run: Evaluation, node: Expr) -> Any:
+    """Return a boolean or a boolean array.
+
+    Raises:
+        FormulaError: the node is not a claim.
+    """
+    value = host(run.value(node))
+    if isinstance(value, bool | np.bool_):
+        return bool(value)
+    if isinstance(value, np.ndarray) and value.dtype.kind == "b":
+        return value
+    raise FormulaError(f"not a claim but a value: {brief(value)}", offset=node.offset)
+
+
+def decide(run: Evaluation, node: Expr) -> bool:
+    """Return one truth value; an array must agree on it."""
+    return bool(np.all(truths(run, node)))
+
+
+def conditional(run: Evaluation, node: Conditional) -> Any:
+    """Return the branch that the condition chooses."""
+    condition = truths(run, node.condition)
+    if np.ndim(condition):
+        raise FormulaError(
+            "the condition of 'if' is an array", offset=node.offset, hint="use where(c, a, b)"
+        )
+    return run.value(node.then if condition else node.otherwise)
+
+
+def quantifier(run: Evaluation, node: Quantifier) -> Any:
+    """Return whether all, or any, elements of the domain satisfy the body."""
+    wanted = node.kind == "exists"
+    with run.hoisting.inside(node):
+        for item in iterate(run, node.domain):
+            with run.binding(node.variable, item):
+                if decide(run, node.body) == wanted:
+                    return wanted
+    return not wanted
 
 
 def _in_range(value: Any, span: range) -> Any:

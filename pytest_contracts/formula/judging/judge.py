@@ -15,9 +15,15 @@ import numpy as np
 from numpy.typing import DTypeLike
 
 from pytest_contracts.errors import FormulaError
-from pytest_contracts.formula.evaluating.truths import joined
-from pytest_contracts.formula.judging.judgement import Finding, Judgement, Truth, first
-from pytest_contracts.formula.judging.measuring import Comparisons
+from pytest_contracts.formula.evaluating.evaluate import evaluation
+from pytest_contracts.formula.evaluating.evaluation import Evaluation
+from pytest_contracts.formula.evaluating.loops import iterate
+from pytest_contracts.formula.evaluating.truths import joined, truths
+from pytest_contracts.formula.judging.comparing import Comparisons, Tolerance
+from pytest_contracts.formula.judging.elements import first
+from pytest_contracts.formula.judging.judgement import Finding, Judgement, Truth
+from pytest_contracts.formula.judging.record import Record
+from pytest_contracts.formula.judging.selection import Selection
 from pytest_contracts.formula.tree import (
     Compare,
     Conditional,
@@ -33,7 +39,23 @@ from pytest_contracts.formula.writing.render import render_unicode
 from pytest_contracts.tolerance import ToleranceKind
 
 
-class _Judge(Comparisons):
+class _Judge:
+    """Decides a claim, its connectives, quantifiers and guards, down to single comparisons."""
+
+    def __init__(
+        self,
+        run: Evaluation,
+        plain: Evaluation | None,
+        comparisons: Comparisons,
+        record: Record,
+        selection: Selection,
+    ) -> None:
+        self.run = run
+        self.plain = plain
+        self.comparisons = comparisons
+        self.record = record
+        self.selection = selection
+
     def truth(self, node: Expr) -> Truth:
         if isinstance(node, Compare):
             return self.comparison(node)
@@ -71,15 +93,16 @@ class _Judge(Comparisons):
         return result
 
     def guard(self, node: Expr) -> Truth:
-        counting, finding = self.counting, self.finding
-        self.counting = False
+        record = self.record
+        counting, finding = record.counting, record.finding
+        record.counting = False
         try:
             truth = self.truth(node)
         finally:
-            self.counting = counting
+            record.counting = counting
         # An undefined guard decides the claim, so it is what the report shows.
         if truth is not None:
-            self.finding = finding
+            record.finding = finding
         return truth
 
     def conditional(self, node: Conditional) -> Truth:
@@ -91,8 +114,8 @@ class _Judge(Comparisons):
     def quantifier(self, node: Quantifier) -> Truth:
         deciding = node.kind == "exists"
         result: Truth = not deciding
-        with self.evaluator.loop(node) as items:
-            for item in items:
+        with self.run.hoisting.inside(node):
+            for item in iterate(self.run, node.domain):
                 with self.bound(node.variable, item):
                     truth = self.truth(node.body)
                 if truth is deciding:
@@ -105,7 +128,7 @@ class _Judge(Comparisons):
 
     @contextmanager
     def bound(self, variable: str, value: Any) -> Iterator[None]:
-        with self.evaluator.binding(variable, value):
+        with self.run.binding(variable, value):
             if self.plain is None:
                 yield
             else:
@@ -113,29 +136,29 @@ class _Judge(Comparisons):
                     yield
 
     def restricted(self, node: Restrict) -> Truth:
-        outer = self.mask
+        outer = self.selection.mask
         try:
-            mask = self.evaluator.truths(node.mask)
+            mask = truths(self.run, node.mask)
         except Undefined as reason:
-            return self.undefined(node.mask, reason.reason)
-        self.mask = mask if outer is None else joined(np.logical_and, outer, mask)
+            return self.record.undefined(node.mask, reason.reason)
+        self.selection.mask = mask if outer is None else joined(np.logical_and, outer, mask)
         try:
-            if not np.any(self.mask):
+            if not np.any(self.selection.mask):
                 return True
             return self.truth(node.claim)
         finally:
-            self.mask = outer
+            self.selection.mask = outer
 
     def predicate(self, node: Expr) -> Truth:
         try:
-            value = self.evaluator.truths(node)
+            value = truths(self.run, node)
         except Undefined as reason:
-            return self.undefined(node, reason.reason)
-        selected, count = self.select(np.asarray(value))
-        self.count(count)
+            return self.record.undefined(node, reason.reason)
+        selected, count = self.selection.select(np.asarray(value))
+        self.record.count(count)
         holds = bool(np.all(selected))
         index = None if holds else first(~selected)
-        self.record(Finding(holds, node, value, True, index=index))
+        self.record.keep(Finding(holds, node, value, True, index=index))
         return holds
 
     def comparison(self, node: Compare) -> Truth:
@@ -146,15 +169,15 @@ class _Judge(Comparisons):
             pair = (left_node, symbol, operand)
             try:
                 if not position:
-                    left = self.evaluator.value(left_node)
+                    left = self.run.value(left_node)
                 if symbol in ("in", "not in"):
-                    truth = self.membership(pair, left)
+                    truth = self.comparisons.membership(pair, left)
                     right = None
                 else:
-                    right = self.evaluator.value(operand)
-                    truth = self.pair(pair, left, right)
+                    right = self.run.value(operand)
+                    truth = self.comparisons.pair(pair, left, right)
             except Undefined as reason:
-                return self.undefined(node, reason.reason)
+                return self.record.undefined(node, reason.reason)
             except FormulaError as error:
                 if error.offset is None:
                     raise FormulaError(error.message, offset=node.offset, hint=error.hint) from None
@@ -198,18 +221,22 @@ def judge(
     env = {"tolerance": tolerance, **env} if tolerance is not None else env
     if baseline is not None and tolerance is not None:
         baseline = {"tolerance": tolerance, **baseline}
-    judging = _Judge(env, tolerance, tolerance_kind, floor, baseline, precision, closest)
+    run = evaluation(env)
+    plain = None if baseline is None else evaluation(baseline, precision)
+    record, selection = Record(run, closest), Selection()
+    allowed = Tolerance(tolerance, tolerance_kind, floor)
+    comparisons = Comparisons(run, plain, allowed, precision, record, selection)
     with np.errstate(all="ignore"):
         try:
-            truth = judging.truth(expr)
+            truth = _Judge(run, plain, comparisons, record, selection).truth(expr)
         except Undefined as reason:
-            truth = judging.undefined(expr, reason.reason)
+            truth = record.undefined(expr, reason.reason)
     if truth is True and not closest:
-        return Judgement(True, judging.compared, "", ill_conditioned=judging.ill_conditioned)
-    finding = judging.finding or Finding(truth, expr)
+        return Judgement(True, record.compared, "", ill_conditioned=record.ill_conditioned)
+    finding = record.finding or Finding(truth, expr)
     return Judgement(
         holds=truth is True,
-        compared=judging.compared,
+        compared=record.compared,
         comparison=finding.text,
         left=finding.left,
         right=finding.right,
@@ -218,7 +245,7 @@ def judge(
         substituted=substituted(expr, env) + _where_bound(finding.bound or {}),
         tolerance=tolerance,
         tolerance_kind=tolerance_kind,
-        ill_conditioned=judging.ill_conditioned,
+        ill_conditioned=record.ill_conditioned,
         reason=finding.reason,
     )
 

@@ -14,7 +14,7 @@ from hypothesis.extra import numpy as hnp
 
 from pytest_contracts.errors import FormulaError
 from pytest_contracts.formula import Undefined, as_function, evaluate, parse, parse_definition
-from pytest_contracts.formula.evaluating.scopes import MAX_STEPS
+from pytest_contracts.formula.evaluating.budget import MAX_STEPS
 
 RNG = np.random.default_rng(7)
 X = RNG.normal(size=6).astype(np.float32)

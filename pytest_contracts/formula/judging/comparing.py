@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import operator
 from collections.abc import Callable, Mapping
-from dataclasses import replace
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -14,17 +14,12 @@ from numpy.typing import DTypeLike
 from pytest_contracts.errors import FormulaError
 from pytest_contracts.formula import arithmetic
 from pytest_contracts.formula.distance import Closeness, closeness, noise_of
-from pytest_contracts.formula.evaluating.evaluate import Evaluator
-from pytest_contracts.formula.evaluating.truths import opaque_comparison
-from pytest_contracts.formula.judging.judgement import (
-    Finding,
-    Pair,
-    Truth,
-    at,
-    excess_of,
-    first,
-    largest,
-)
+from pytest_contracts.formula.evaluating.evaluation import Evaluation
+from pytest_contracts.formula.evaluating.truths import elementwise, member, opaque_comparison
+from pytest_contracts.formula.judging.elements import at, excess_of, first, largest
+from pytest_contracts.formula.judging.judgement import Finding, Pair, Truth
+from pytest_contracts.formula.judging.record import Record
+from pytest_contracts.formula.judging.selection import Selection
 from pytest_contracts.formula.tree import Expr
 from pytest_contracts.formula.values import as_array, is_numeric, number
 from pytest_contracts.formula.writing.render import render_unicode
@@ -50,42 +45,48 @@ def _is_plain(value: Any) -> bool:
     return isinstance(value, float) or (isinstance(value, int) and abs(value) < 1 << 53)
 
 
+@dataclass(frozen=True, slots=True)
+class Tolerance:
+    """What ``≈`` allows, in the unit of its kind; ``floor`` is what counts as zero ulp."""
+
+    value: float | None
+    kind: ToleranceKind = "absolute"
+    floor: float | None = None
+
+
 class Comparisons:
-    """Compares values under one tolerance; keeps count, and the finding to report."""
+    """Decides comparisons of values under one tolerance.
+
+    ``plain`` evaluates the same claim in the ``precision`` of the implementation, which the
+    tolerance kind ``noise`` measures against.
+    """
 
     def __init__(
         self,
-        env: Mapping[str, Any],
-        tolerance: float | None,
-        kind: ToleranceKind,
-        floor: float | None,
-        baseline: Mapping[str, Any] | None,
+        run: Evaluation,
+        plain: Evaluation | None,
+        tolerance: Tolerance,
         precision: DTypeLike,
-        closest: bool = True,
+        record: Record,
+        selection: Selection,
     ) -> None:
-        self.evaluator = Evaluator(env)
-        self.plain = None if baseline is None else Evaluator(baseline, precision)
+        self.run = run
+        self.plain = plain
         self.tolerance = tolerance
-        self.kind = kind
-        self.floor = floor
         self.precision = precision
-        self.closest = closest
-        self.compared = 0
-        self.ill_conditioned = 0
-        self.counting = True
-        self.mask: Any = None
-        self.finding: Finding | None = None
+        self.record = record
+        self.selection = selection
 
     def membership(self, pair: Pair, left: Any) -> Truth:
         """Decide ``left in domain``."""
         _, symbol, domain = pair
-        inside = np.asarray(self.evaluator.member(left, domain))
-        selected, count = self.select(inside if symbol == "in" else ~inside)
-        self.count(count)
+        inside = np.asarray(member(self.run, left, domain))
+        selected, count = self.selection.select(inside if symbol == "in" else ~inside)
+        self.record.count(count)
         truth = bool(np.all(selected))
         index = None if truth else first(~selected)
         shown = render_unicode(domain)
-        self.record(Finding(truth, pair, at(left, index), shown, index=index))
+        self.record.keep(Finding(truth, pair, at(left, index), shown, index=index))
         return truth
 
     def pair(self, pair: Pair, left: Any, right: Any) -> Truth:
@@ -93,30 +94,38 @@ class Comparisons:
         symbol = pair[1]
         if not (is_numeric(left) and is_numeric(right)):
             holds = opaque_comparison(symbol, left, right)
-            self.count(1)
-            self.record(Finding(holds, pair, left, right))
+            self.record.count(1)
+            self.record.keep(Finding(holds, pair, left, right))
             return holds
         left, right = number(left), number(right)
-        if self.mask is None and symbol in _SCALARS and not (np.ndim(left) or np.ndim(right)):
+        if (
+            self.selection.mask is None
+            and symbol in _SCALARS
+            and not (np.ndim(left) or np.ndim(right))
+        ):
             return self.scalars(pair, left, right)
-        if not self.closest and self.mask is None and self.plainly(symbol, left, right):
+        if (
+            not self.record.closest
+            and self.selection.mask is None
+            and self.plainly(symbol, left, right)
+        ):
             return True
         a, b = as_array(left), as_array(right)
         if symbol in ("==", "!=", "approx") and a.shape != b.shape and a.ndim and b.ndim:
-            self.count(max(a.size, b.size))
+            self.record.count(max(a.size, b.size))
             reason = f"shapes {list(a.shape)} and {list(b.shape)} differ"
             holds = symbol == "!="
-            self.record(Finding(holds, pair, left, right, reason=reason))
+            self.record.keep(Finding(holds, pair, left, right, reason=reason))
             return holds
         shape = arithmetic.broadcast(a, b)
-        self.evaluator.budget.spend(math.prod(shape))
+        self.run.budget.spend(math.prod(shape))
         a, b = np.broadcast_to(a, shape), np.broadcast_to(b, shape)
-        chosen = np.broadcast_to(True if self.mask is None else self.fitted_mask(shape), shape)
+        chosen = self.selection.over(shape)
         if not chosen.any():
             return True
         nan = (np.isnan(a) | np.isnan(b)) & chosen
         if nan.any():
-            self.count(int(np.count_nonzero(chosen)))
+            self.record.count(int(np.count_nonzero(chosen)))
             return self.not_a_number(pair, a, b, first(nan))
         if symbol == "approx":
             return self.approximate(pair, a, b, chosen)
@@ -129,16 +138,16 @@ class Comparisons:
         if np.ndim(a) and np.ndim(b) and a.shape != b.shape:
             return False
         if symbol == "approx":
-            if self.kind != "absolute" or self.tolerance is None:
+            if self.tolerance.kind != "absolute" or self.tolerance.value is None:
                 return False
-            holding = np.abs(np.subtract(a, b)) <= self.tolerance
+            holding = np.abs(np.subtract(a, b)) <= self.tolerance.value
         elif symbol in _ORDERED:
             holding = _SCALARS[symbol](a, b)
         else:
             return False
         if not holding.all():  # false as well where there is a NaN
             return False
-        self.count(holding.size)
+        self.record.count(holding.size)
         return True
 
     def not_a_number(self, pair: Pair, a: Any, b: Any, index: tuple[int, ...]) -> Truth:
@@ -146,19 +155,19 @@ class Comparisons:
         left, right = at(a, index), at(b, index)
         side = "left" if math.isnan(left) else "right"
         reason = f"NaN on the {side}"
-        self.record(Finding(None, pair, left, right, math.nan, index or None, reason))
+        self.record.keep(Finding(None, pair, left, right, math.nan, index or None, reason))
         return None
 
     def scalars(self, pair: Pair, a: int | float, b: int | float) -> Truth:
         """Decide a comparison of two numbers."""
-        self.count(1)
+        self.record.count(1)
         if math.isnan(a) or math.isnan(b):
             return self.not_a_number(pair, a, b, ())
         holds = _SCALARS[pair[1]](a, b)
-        if holds and not self.closest:
+        if holds and not self.record.closest:
             return True
         excess = excess_of(pair[1], 0.0 if a == b else float(a) - float(b))
-        self.record(Finding(holds, pair, a, b, float(excess)))
+        self.record.keep(Finding(holds, pair, a, b, float(excess)))
         return holds
 
     def exact(self, pair: Pair, a: Any, b: Any, chosen: Any) -> bool:
@@ -166,35 +175,36 @@ class Comparisons:
         symbol = pair[1]
         with np.errstate(invalid="ignore"):
             excess = excess_of(symbol, np.where(a == b, 0.0, np.subtract(a, b, dtype=np.float64)))
-        holding = self.evaluator.elementwise(symbol, a, b) | ~chosen
+        holding = elementwise(self.run, symbol, a, b) | ~chosen
         holds = bool(np.all(holding))
         # Where the claim fails, a difference that rounds to nothing must still be found.
         index = largest(excess, chosen if holds else ~holding)
-        self.count(int(np.count_nonzero(chosen)))
+        self.record.count(int(np.count_nonzero(chosen)))
         left, right = at(a, index), at(b, index)
-        self.record(Finding(holds, pair, left, right, float(excess[index]), index or None))
+        self.record.keep(Finding(holds, pair, left, right, float(excess[index]), index or None))
         return holds
 
     def approximate(self, pair: Pair, a: Any, b: Any, chosen: Any) -> bool:
         """Decide ``≈`` under the tolerance of the claim."""
-        if self.tolerance is None:
+        allowed, kind, floor = self.tolerance.value, self.tolerance.kind, self.tolerance.floor
+        if allowed is None:
             raise FormulaError("the claim compares with ≈, but has no tolerance")
-        noise = self.noise((pair[0], pair[2]), a.shape) if self.kind == "noise" else None
+        noise = self.noise((pair[0], pair[2]), a.shape) if kind == "noise" else None
         all_chosen = bool(chosen.all())
         left, right = (a, b) if all_chosen else (a[chosen], b[chosen])
         if noise is not None and not all_chosen:
             noise = noise[chosen]
         result: Closeness = closeness(
-            left, right, tolerance=self.tolerance, kind=self.kind, floor=self.floor, noise=noise
+            left, right, tolerance=allowed, kind=kind, floor=floor, noise=noise
         )
         index = result.index
         if index is not None and not all_chosen:
             index = tuple(int(i) for i in np.argwhere(chosen)[index[0]])
-        self.count(result.compared)
-        if self.counting:
-            self.ill_conditioned += result.ill_conditioned
+        self.record.count(result.compared, result.ill_conditioned)
         shown = (at(a, index), at(b, index))
-        self.record(Finding(result.holds, pair, *shown, result.error, index or None, result.reason))
+        self.record.keep(
+            Finding(result.holds, pair, *shown, result.error, index or None, result.reason)
+        )
         return result.holds
 
     def noise(self, nodes: tuple[Expr, Expr], shape: tuple[int, ...]) -> Any:
@@ -205,45 +215,3 @@ class Comparisons:
         arithmetic.broadcast(left, right)
         noise = noise_of(left, right, self.precision)
         return np.broadcast_to(noise, shape)
-
-    def fitted_mask(self, shape: tuple[int, ...]) -> Any:
-        """Return the mask in the shape of what it selects from."""
-        try:
-            return np.broadcast_to(self.mask, shape)
-        except ValueError:
-            if not shape:
-                raise FormulaError("'where' selects elements of a single number") from None
-            raise FormulaError(
-                f"the mask of shape {list(np.shape(self.mask))} does not fit {list(shape)}"
-            ) from None
-
-    def select(self, holding: Any) -> tuple[Any, int]:
-        """Return truth values with the unselected set true, and how many are selected."""
-        if self.mask is None:
-            return holding, holding.size
-        mask = self.fitted_mask(holding.shape)
-        return holding | ~mask, int(np.count_nonzero(mask))
-
-    def count(self, elements: int) -> None:
-        """Count compared elements, unless they belong to a guard."""
-        if self.counting:
-            self.compared += elements
-
-    def undefined(self, node: Expr, reason: str) -> Truth:
-        """Record a claim without a truth value."""
-        self.count(1)
-        self.record(Finding(None, node, reason=reason))
-        return None
-
-    def record(self, finding: Finding) -> None:
-        """Keep the last failure; while all holds, the comparison that came closest to failing."""
-        if finding.truth is True and not self.closest:
-            return
-        last = self.finding
-        if (
-            finding.truth is True
-            and last is not None
-            and (last.truth is not True or (last.error or 0.0) >= (finding.error or 0.0))
-        ):
-            return
-        self.finding = replace(finding, bound=self.evaluator.bound)
