@@ -1,4 +1,4 @@
-"""One formula, one tree, four uses: evaluate, translate to a solver, render, compare.
+"""One formula, one tree, three uses: evaluate, render, compare.
 
 A claim such as ``|Σ softmax(x) − 1| < ε`` is parsed once; ``judge`` decides it over arrays, and
 what it reports is rendered from the tree that ran. A definition such as ``softmax(x) =
@@ -8,8 +8,12 @@ definitions name the axis and may define locally::
     attention(q, k, v) = w / sum(w, axis=-1, keepdims=true) @ v
         where s = q @ kᵀ / √(shape(q)[-1]); w = exp(s − max(s, axis=-1, keepdims=true))
 
-The functions that exist are listed in ``pytest_contracts.formula.library``; nothing else
+The functions that exist are the rows of ``pytest_contracts.formula.library``; nothing else
 resolves.
+
+From below: ``tree``, ``operators`` and ``precedence`` are the language; ``reading`` makes trees of
+texts, ``writing`` texts of trees; ``library`` holds the functions, ``evaluating`` the values of
+nodes, ``judging`` the truth of claims and how far they are from failing.
 """
 
 from __future__ import annotations
@@ -25,7 +29,7 @@ from pytest_contracts.formula.reading.parser import parse, parse_definition
 from pytest_contracts.formula.tree import Call, Definition, Expr, names, walk
 from pytest_contracts.formula.values import Undefined
 from pytest_contracts.formula.writing.latex import render_latex
-from pytest_contracts.formula.writing.render import render_unicode
+from pytest_contracts.formula.writing.unicode import render_unicode
 
 __all__ = [
     "LIBRARY",

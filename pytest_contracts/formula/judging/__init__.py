@@ -1,1 +1,1 @@
-"""The verdict on a claim for one set of inputs."""
+"""The truth of a claim for one set of values, and the comparison to report of it."""

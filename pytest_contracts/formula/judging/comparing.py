@@ -22,7 +22,7 @@ from pytest_contracts.formula.judging.record import Record
 from pytest_contracts.formula.judging.selection import Selection
 from pytest_contracts.formula.tree import Expr
 from pytest_contracts.formula.values import as_array, is_numeric, number
-from pytest_contracts.formula.writing.render import render_unicode
+from pytest_contracts.formula.writing.unicode import render_unicode
 from pytest_contracts.tolerance import ToleranceKind
 
 _SCALARS: Mapping[str, Callable[[Any, Any], bool]] = {

@@ -1,4 +1,4 @@
-"""The verdict on a claim for one set of values: what was compared, how far off, and where.
+"""The truth of a claim for one set of values: what was compared, how far off, and where.
 
 A claim is true, false, or undefined, when NaN enters a comparison; it holds only if true, so NaN
 never passes, not even under ``not``. What stands left of ``implies`` or right of ``when`` and
@@ -35,7 +35,7 @@ from pytest_contracts.formula.tree import (
     names,
 )
 from pytest_contracts.formula.values import Undefined, brief
-from pytest_contracts.formula.writing.render import render_unicode
+from pytest_contracts.formula.writing.unicode import render_unicode
 from pytest_contracts.tolerance import ToleranceKind
 
 

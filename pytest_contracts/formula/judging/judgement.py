@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 from pytest_contracts.formula.tree import Comparator, Compare, Expr
-from pytest_contracts.formula.writing.render import render_unicode
+from pytest_contracts.formula.writing.unicode import render_unicode
 from pytest_contracts.tolerance import ToleranceKind
 
 Truth: TypeAlias = "bool | None"

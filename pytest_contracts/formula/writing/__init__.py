@@ -1,1 +1,1 @@
-"""Trees back to text: Unicode that parses again, and LaTeX."""
+"""Syntax tree to text: Unicode that parses back, and LaTeX."""
