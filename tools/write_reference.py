@@ -14,12 +14,20 @@ from pathlib import Path
 
 from pytest_contracts.contract.obligation_keys import KEYS
 from pytest_contracts.contract.obligation_types import TYPES, Judge
+from pytest_contracts.formula import LIBRARY
 from pytest_contracts.items.obligations import TEMPLATES
 
 DOCS = Path(__file__).parents[1] / "docs"
 _PLACE = re.compile(r"(<!-- table: ([\w ]+) -->\n).*?(<!-- end of table -->)", re.DOTALL)
 
 Rows = Iterator[tuple[str, ...]]
+
+
+def library_functions() -> Rows:
+    """Yield the header and a row for each function of the formula language."""
+    yield "function", "arguments", "axis", "value"
+    for row in LIBRARY.values():
+        yield f"`{row.name}`", row.arguments, "axis" if row.keywords else "", row.meaning
 
 
 def obligation_keys() -> Rows:
@@ -47,6 +55,7 @@ def templates_beside() -> Rows:
 
 
 TABLES: Mapping[str, Callable[[], Rows]] = {
+    "library functions": library_functions,
     "obligation keys": obligation_keys,
     "obligation types": obligation_types,
     "templates beside a formula": templates_beside,

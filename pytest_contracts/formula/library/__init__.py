@@ -1,7 +1,7 @@
 """The fixed function library; nothing else can be called, except the contract's own equations.
 
-A function is one row, at the end of the module that evaluates it; the reference page shows them
-all. Whoever adds one adds its row, and nothing elsewhere.
+A function is one row, at the end of the module that evaluates it. Whoever adds one adds its row,
+and ``python tools/write_reference.py`` writes the reference page.
 """
 
 from __future__ import annotations

@@ -46,10 +46,3 @@ class Function:
             return f"{self.minimum}+"
         one = self.minimum == self.maximum
         return f"{self.minimum}" if one else f"{self.minimum}–{self.maximum}"
-
-    @property
-    def documentation(self) -> str:
-        """The line of the reference page's table."""
-        axis = "axis" if self.keywords else ""
-        cells = (f"`{self.name}`", self.arguments, axis, self.meaning)
-        return "|" + "|".join(f" {cell} " if cell else " " for cell in cells) + "|"

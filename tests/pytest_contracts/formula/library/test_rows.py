@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from itertools import product
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -24,8 +23,6 @@ from pytest_contracts.formula.library import bits, elementwise, reductions, shap
 from pytest_contracts.formula.library.function import Function
 from pytest_contracts.formula.shapes import Shape
 
-ROOT = Path(__file__).parents[4]
-REFERENCE = ROOT / "docs" / "reference" / "formula-language.md"
 KNOWN: dict[str, Known] = {"a": (2, 2), "v": (2,), "s": ()}
 VALUES = {"a": np.array([[1, 2], [3, 4]]), "v": np.array([2, 2]), "s": 2}
 
@@ -64,7 +61,7 @@ def test_a_row_says_how_it_is_called_and_what_it_means(row: Function) -> None:
     assert row.keywords or not row.reduces
     assert row.reduces or not row.spreads
     assert row.meaning
-    assert not set("|\n") & set(row.meaning)
+    assert "\n" not in row.meaning
 
 
 @every_row
@@ -105,14 +102,6 @@ def test_a_row_takes_keywords_and_loops_only_where_it_says_so(row: Function) -> 
             else:
                 refused = False
             assert refused is not allowed, text
-
-
-def test_the_reference_shows_every_row_in_order() -> None:
-    lines = REFERENCE.read_text(encoding="utf-8").splitlines()
-    start = lines.index("| function | arguments | axis | value |") + 2
-    documented = lines[start : lines.index("", start)]
-    # python tools/write_formula_reference.py writes them.
-    assert documented == [row.documentation for row in LIBRARY.values()]
 
 
 MISFITS = [
