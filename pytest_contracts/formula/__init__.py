@@ -25,7 +25,7 @@ from pytest_contracts.formula.evaluating.evaluate import as_function, evaluate
 from pytest_contracts.formula.judging.judge import judge, substituted
 from pytest_contracts.formula.judging.judgement import Judgement
 from pytest_contracts.formula.library import LIBRARY
-from pytest_contracts.formula.reading.parser import parse, parse_definition
+from pytest_contracts.formula.reading.strict import parse, parse_definition
 from pytest_contracts.formula.tree import Call, Definition, Expr, names, walk
 from pytest_contracts.formula.values import Undefined
 from pytest_contracts.formula.writing.latex import render_latex

@@ -2,12 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
-from pytest_contracts.formula.reading.lexer import Lexer
 from pytest_contracts.formula.tree import (
     Call,
-    Definition,
     Dots,
     Expr,
     Index,
@@ -56,22 +52,3 @@ def length_of(base: Expr, axis: int) -> Expr:
     number: Expr = Number(abs(axis))
     place = number if axis > 0 else Unary("-", number)
     return Index(Call("shape", (base,), offset=base.offset), (place,), offset=base.offset)
-
-
-def check_local_definitions(lexer: Lexer, main: Definition, local: Sequence[Definition]) -> None:
-    """Refuse repeated, shadowing and circular local definitions."""
-    uses: dict[str, frozenset[str]] = {}
-    for definition in local:
-        taken = definition.name in uses or definition.name in (main.name, *main.parameters)
-        if taken:
-            raise lexer.error(f"'{definition.name}' is defined twice", definition.offset)
-        uses[definition.name] = names(definition)
-    pending = dict(uses)
-    while pending:
-        ready = [name for name, used in pending.items() if not (used & pending.keys())]
-        if not ready:
-            name = next(iter(pending))
-            offset = next(d.offset for d in local if d.name == name)
-            raise lexer.error(f"'{name}' is defined through itself", offset)
-        for name in ready:
-            del pending[name]

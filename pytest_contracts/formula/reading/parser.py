@@ -1,4 +1,4 @@
-"""Text to syntax tree: a precedence-climbing parser for the grammar of the contract language.
+"""Claims and expressions: a precedence-climbing parser for the grammar of the contract language.
 
 From loosest to tightest: guards (``when``, ``where``, ``for all``), ``iff``, ``implies``,
 ``if``/``else``, ``or``, ``and``, ``not``, comparisons, ``|``, ``&``, shifts, sums, products, sign,
@@ -7,10 +7,8 @@ power, and what follows an operand (call, index, ``²``, ``ᵀ``). Ranges ``a..b
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Literal, TypeVar
+from typing import Literal
 
-from pytest_contracts.errors import FormulaError
 from pytest_contracts.formula.operators import ARITHMETIC, COMPARISONS
 from pytest_contracts.formula.precedence import (
     AND,
@@ -26,7 +24,6 @@ from pytest_contracts.formula.precedence import (
 )
 from pytest_contracts.formula.reading.binders import (
     bind_subscripts,
-    check_local_definitions,
     implied_domain,
 )
 from pytest_contracts.formula.reading.lexer import Token
@@ -35,9 +32,7 @@ from pytest_contracts.formula.tree import (
     Binary,
     Compare,
     Conditional,
-    Definition,
     Expr,
-    Local,
     Logic,
     Quantifier,
     Restrict,
@@ -47,11 +42,9 @@ from pytest_contracts.formula.tree import (
 
 _LEFT_ASSOCIATIVE = {row.symbol: row.strength for row in ARITHMETIC.values() if row.symbol != "**"}
 
-_Parsed = TypeVar("_Parsed", bound=Expr)
-
 
 class Parser(Operands):
-    """Parses claims, definitions and expressions of the strict notation."""
+    """Parses claims and expressions of the strict notation."""
 
     def claim(self) -> Expr:
         """Parse a claim with its guards."""
@@ -207,51 +200,6 @@ class Parser(Operands):
             return
         raise self.error(f"unexpected {self.found()} after the formula")
 
-    def definition(self) -> Definition:
-        """Parse ``name(x, …) = body``."""
-        name = self.identifier("the name that is defined")
-        parameters: list[str] = []
-        if self.accept("("):
-            while not self.at(")"):
-                parameter = self.identifier("a parameter")
-                if parameter.text in parameters:
-                    raise self.error(f"parameter '{parameter.text}' appears twice", parameter)
-                parameters.append(parameter.text)
-                if not self.accept(","):
-                    break
-            self.expect(")")
-        if not self.accept("=="):
-            raise self.error(
-                f"expected '=' of a definition, found {self.found()}",
-                None,
-                "a definition is written name(x, y) = expression",
-            )
-        body = self.expression()
-        if (
-            isinstance(body, Compare)
-            and body is not self.grouped
-            and any(operator == "==" for operator, _ in body.rest)
-        ):
-            raise self.error(
-                "a definition has one '='",
-                name,
-                "put a comparison that is part of the definition in parentheses",
-            )
-        return Definition(name.text, tuple(parameters), body, offset=name.offset)
-
-    def whole_definition(self) -> Definition:
-        """Parse a definition and its local ones."""
-        main = self.definition()
-        if not self.at_word("where"):
-            return main
-        offset = self.advance().offset
-        local = [self.definition()]
-        while self.accept(";") or self.accept(","):
-            local.append(self.definition())
-        check_local_definitions(self.lexer, main, local)
-        body = Local(main.body, tuple(local), offset=offset)
-        return Definition(main.name, main.parameters, body, offset=main.offset)
-
 
 def _is_one_group(text: str) -> bool:
     depth = 0
@@ -260,34 +208,3 @@ def _is_one_group(text: str) -> bool:
         if depth == 0:
             return position == len(text) - 1
     return False
-
-
-def _parsed(text: str, rule: Callable[[Parser], _Parsed]) -> _Parsed:
-    parser = Parser(text)
-    try:
-        node = rule(parser)
-        parser.finish()
-    except FormulaError as error:
-        if error.offset is not None:
-            raise
-        # A limit of the tree itself knows no place.
-        raise FormulaError(error.message, text=text, offset=0, hint=error.hint) from None
-    return node
-
-
-def parse(text: str) -> Expr:
-    """Return the tree of a claim or of an expression.
-
-    Raises:
-        FormulaError: the text is not a formula; ``offset`` is the place.
-    """
-    return _parsed(text, Parser.claim)
-
-
-def parse_definition(text: str) -> Definition:
-    """Return the tree of ``name(x, …) = body``, with local definitions after ``where``.
-
-    Raises:
-        FormulaError: the text is not a definition; ``offset`` is the place.
-    """
-    return _parsed(text, Parser.whole_definition)
