@@ -91,7 +91,7 @@ FLOORS = {
     ),
     "pytest_contracts": (
         ("",),  # the version: pytest_contracts/__init__.py
-        ("where", "files", "suggesting"),
+        ("where", "files", "suggesting", "tolerance"),
         ("errors",),
         ("binding", "formula"),
         ("contract",),
