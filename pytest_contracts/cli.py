@@ -249,6 +249,8 @@ def _described(contract: Contract, latex: bool) -> list[str]:
     render = render_latex if latex else render_unicode
     lines = [f"{contract.name} {contract.metadata.version} ({contract.metadata.status})"]
     lines += [f"  {contract.metadata.description}", ""]
+    if contract.dialect == "wild" and contract.dialect_shown is not None:
+        lines[1:1] = [f"  wild dialect: {contract.dialect_shown.message}"]
     for equation in contract.equations:
         if equation.formula is not None:
             lines.append(f"  {render(parse_definition(equation.formula))}")

@@ -7,11 +7,13 @@ ContractError                  base; has .message and .where
   VacuousError                 nothing was compared, or no input met the precondition
 Falsified (AssertionError)     the promise was broken; carries both sides of the failing comparison
 Unavailable                    what the claim needs is not on this machine; says how to get it
+ContractWarning (UserWarning)  something that a reader should know and that stops nothing
 """
 
 from __future__ import annotations
 
 import re
+import warnings
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -89,6 +91,18 @@ class FormulaError(ContractError):
 
 class VacuousError(ContractError):
     """The claim compared nothing, so it says nothing."""
+
+
+class ContractWarning(UserWarning):
+    """Something in a contract that is probably not meant, but stops nothing; ``where`` is it."""
+
+    def __init__(self, message: str, where: Where) -> None:
+        super().__init__(showable(message))
+        self.where = where
+
+    def issue(self) -> None:
+        """Warn, with the place in the contract's file as the place of the warning."""
+        warnings.warn_explicit(self, None, str(self.where.path), self.where.line)
 
 
 class Unavailable(Exception):

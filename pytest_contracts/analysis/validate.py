@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from pytest_contracts.contract import (
     Contract,
@@ -19,11 +19,17 @@ from pytest_contracts.contract import (
     find_contracts,
     load,
 )
+from pytest_contracts.contract.loading import refuse_silence
 from pytest_contracts.contract.model import Claim
-from pytest_contracts.contract.wild.binding_file import is_registry, load_bindings
+from pytest_contracts.contract.wild.binding_file import is_binding_file, load_bindings
 from pytest_contracts.domains.regressions import accepted, check_names
 from pytest_contracts.domains.strategies import Domain, ordered, parse_domain
-from pytest_contracts.errors import ContractBindingError, ContractError, FormulaError
+from pytest_contracts.errors import (
+    ContractBindingError,
+    ContractError,
+    ContractWarning,
+    FormulaError,
+)
 from pytest_contracts.formula import check, free_names, parse, parse_definition
 from pytest_contracts.formula.check import Known
 from pytest_contracts.formula.shapes import Length
@@ -38,9 +44,10 @@ class Note:
 
     message: str
     where: Where
+    kind: Literal["note", "warning"] = "note"
 
     def __str__(self) -> str:
-        return f"{self.where}: note: {self.message}"
+        return f"{self.where}: {self.kind}: {self.message}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,13 +79,17 @@ def validate(paths: Iterable[Path], bindings: Iterable[Path] = ()) -> list[Repor
     contracts = [report.contract for report in reports if report.contract is not None]
     complete = any(path.is_dir() for path in paths) and len(contracts) == len(reports)
     try:
-        check_dependencies(contracts, complete=complete)
+        warnings = check_dependencies(contracts, complete=complete)
     except ContractError as error:
         at_fault = None if error.where is None else error.where.path
-        reports = [
-            replace(r, errors=(*r.errors, error)) if r.path == at_fault else r for r in reports
-        ]
-    return reports
+        return [replace(r, errors=(*r.errors, error)) if r.path == at_fault else r for r in reports]
+    return [_warned(report, warnings) for report in reports]
+
+
+def _warned(report: Report, warnings: Iterable[ContractWarning]) -> Report:
+    mine = [warning for warning in warnings if warning.where.path == report.path]
+    notes = (Note(str(warning), warning.where, "warning") for warning in mine)
+    return replace(report, notes=(*report.notes, *notes)) if mine else report
 
 
 def _files(path: Path) -> Iterator[Path]:
@@ -90,10 +101,11 @@ def _files(path: Path) -> Iterator[Path]:
 
 def _report(path: Path, bindings: list[Path]) -> Report:
     try:
-        if is_registry(path):
+        if is_binding_file(path):
             load_bindings(path)
             return Report(path, None, ())
         contract = load(path, bindings)
+        refuse_silence(contract)
     except ContractError as error:
         return Report(path, None, (error,))
     errors = (*formula_errors(contract), *input_errors(contract))

@@ -10,15 +10,17 @@ from __future__ import annotations
 import hashlib
 import os
 import stat
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 from pytest_contracts.contract.building import build
 from pytest_contracts.contract.model import Contract
 from pytest_contracts.contract.schema import suggestion, validate
-from pytest_contracts.contract.wild.dialect import REGISTRY, is_wild
-from pytest_contracts.contract.yaml_tree import Source, compose
-from pytest_contracts.errors import ContractSyntaxError
+from pytest_contracts.contract.wild import BINDING_FILE
+from pytest_contracts.contract.wild.dialect import dialect_of
+from pytest_contracts.contract.yaml_tree import Source, Table, compose
+from pytest_contracts.errors import ContractSyntaxError, ContractWarning
 from pytest_contracts.where import Where
 
 MAX_BYTES = 4 * 1024 * 1024
@@ -68,19 +70,21 @@ def load_bytes(
     source = Source(text, path)
     root = compose(source)
     digest = hashlib.sha256(data).hexdigest()
-    if is_wild(root):
+    dialect, shown = dialect_of(root)
+    if dialect == "wild":
         from pytest_contracts.contract.wild.adapter import adapt
 
-        return _bound(adapt(root, source, digest), bindings)
+        assert isinstance(root, Table)  # anything else is refused as a strict contract
+        return _bound(replace(adapt(root, source, digest), dialect_shown=shown), bindings)
     validate(root, source)
-    return build(root, source, digest)
+    return replace(build(root, source, digest), dialect_shown=shown)
 
 
 def _bound(contract: Contract, bindings: Iterable[str | os.PathLike[str]]) -> Contract:
     from pytest_contracts.contract.wild.binding_file import load_bindings
     from pytest_contracts.contract.wild.bound import bind
 
-    beside = contract.path.with_name(REGISTRY)
+    beside = contract.path.with_name(BINDING_FILE)
     files = dict.fromkeys([*map(Path, bindings), *([beside] if beside.is_file() else [])])
     return bind(contract, [entry for file in files for entry in load_bindings(file)])
 
@@ -90,25 +94,31 @@ def find_contracts(directory: str | os.PathLike[str]) -> Iterator[Path]:
     for root, folders, files in os.walk(directory):
         folders[:] = sorted(name for name in folders if not name.startswith((".", "__")))
         for name in sorted(files):
-            if name.endswith(SUFFIX) and name != REGISTRY and not name.startswith("."):
+            if name.endswith(SUFFIX) and name != BINDING_FILE and not name.startswith("."):
                 yield Path(root, name)
 
 
 def load_directory(directory: str | os.PathLike[str]) -> list[Contract]:
     """Return every contract below a directory, their dependencies checked.
 
+    Warns where a wild one depends on one that is absent.
+
     Raises:
         ContractSyntaxError: one of them is at fault.
     """
     contracts = [load(path) for path in find_contracts(directory)]
-    check_dependencies(contracts)
+    for warning in check_dependencies(contracts):
+        warning.issue()
     return contracts
 
 
-def check_dependencies(contracts: Iterable[Contract], *, complete: bool = True) -> None:
+def check_dependencies(
+    contracts: Iterable[Contract], *, complete: bool = True
+) -> list[ContractWarning]:
     """Check that contracts have distinct names, and depend on known ones without a cycle.
 
     ``complete`` tells whether all contracts are given; otherwise unknown ones are let pass.
+    Returns a warning for each unknown one that a wild contract names.
 
     Raises:
         ContractSyntaxError: they do not.
@@ -122,15 +132,51 @@ def check_dependencies(contracts: Iterable[Contract], *, complete: bool = True) 
                 where=contract.where,
                 hint=f"the other one is {earlier.path}",
             )
+    warnings: list[ContractWarning] = []
     for contract in by_name.values():
-        for name in contract.metadata.depends_on:
-            if name not in by_name and complete:
-                raise ContractSyntaxError(
-                    f"depends on '{name}', which is no contract here",
-                    where=contract.dependency_where(name),
-                    hint=suggestion(name, by_name),
-                )
+        if complete:
+            warnings += absent_dependencies(contract, by_name)
+        elif contract.dialect == "wild":
+            warnings += absent_dependencies(contract, {*by_name, *_beside(contract)})
     _refuse_cycles(by_name)
+    return warnings
+
+
+def absent_dependencies(contract: Contract, known: Collection[str]) -> Iterator[ContractWarning]:
+    """Yield a warning for each contract that a wild one depends on and that is not known.
+
+    Such files travel without what they depend on, and nothing in them needs it to run.
+
+    Raises:
+        ContractSyntaxError: the contract is a strict one.
+    """
+    for name in contract.metadata.depends_on:
+        if name in known:
+            continue
+        message = f"depends on '{name}', which is no contract here"
+        where = contract.dependency_where(name)
+        if contract.dialect == "strict":
+            raise ContractSyntaxError(message, where=where, hint=suggestion(name, known))
+        yield ContractWarning(message, where)
+
+
+def _beside(contract: Contract) -> Iterator[str]:
+    for name in contract.metadata.depends_on:
+        if contract.path.with_name(f"{name}{SUFFIX}").is_file():
+            yield name
+
+
+def refuse_silence(contract: Contract) -> None:
+    """Refuse a contract that claims nothing, unless it is retired or wild.
+
+    Schemas and registries of the other tool-chain are contracts without claims.
+
+    Raises:
+        ContractSyntaxError: it claims nothing.
+    """
+    silent = contract.metadata.status == "RETIRED" or contract.dialect == "wild"
+    if not (contract.claims or silent):
+        raise ContractSyntaxError("the contract claims nothing", where=contract.where)
 
 
 def _refuse_cycles(by_name: dict[str, Contract]) -> None:

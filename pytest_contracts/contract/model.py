@@ -17,6 +17,7 @@ from pytest_contracts.where import Where
 
 ClaimKind = Literal["obligation", "falsification", "harness", "gate"]
 Status = Literal["PROPOSED", "ACTIVE", "VIOLATED", "BLOCKED", "RETIRED"]
+Dialect = Literal["strict", "wild"]
 
 EMPTY: Mapping[str, Any] = MappingProxyType({})
 
@@ -194,7 +195,9 @@ class Contract:
     falsification_tests: tuple[FalsificationTest, ...]
     harnesses: tuple[Harness, ...]
     qa_gate: QaGate | None
-    dialect: Literal["strict", "wild"] = "strict"
+    dialect: Dialect = "strict"
+    dialect_shown: Remark | None = None
+    """What in the file shows its dialect, or that nothing does."""
     remarks: tuple[Remark, ...] = ()
     extra: Mapping[str, Any] = field(default_factory=_empty)
 

@@ -10,8 +10,9 @@ import pytest
 from _pytest._code.code import ExceptionInfo, TerminalRepr
 
 from pytest_contracts.contract import Where, load
+from pytest_contracts.contract.loading import refuse_silence
 from pytest_contracts.contract.model import Claim, Contract
-from pytest_contracts.errors import ContractError, ContractSyntaxError, Unavailable
+from pytest_contracts.errors import ContractError, ContractSyntaxError, ContractWarning, Unavailable
 from pytest_contracts.items.case import Case, implementations_under_test, item_name
 from pytest_contracts.items.claim_item import ContractItem, effective_status
 from pytest_contracts.items.completeness import CompletenessItem, over
@@ -57,14 +58,13 @@ class ContractFile(pytest.Module):
         try:
             contract = load(self.path, self.registry.bindings)
             self.registry.check_dependencies(contract)
+            refuse_silence(contract)
         except ContractError as error:
             raise self.CollectError(error) from None
+        except ContractWarning as warning:  # a run that makes errors of warnings
+            raised = ContractSyntaxError(str(warning), where=warning.where)
+            raise self.CollectError(raised) from None
         items = list(self._items(contract))
-        silent = contract.metadata.status == "RETIRED" or contract.dialect == "wild"
-        if not (items or contract.claims or silent):
-            raise self.CollectError(
-                ContractSyntaxError("the contract claims nothing", where=contract.where)
-            )
         self._refuse_duplicates(items)
         yield from items
 

@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 
 from pytest_contracts.contract import Contract, Where, find_contracts, load
+from pytest_contracts.contract.loading import absent_dependencies
 from pytest_contracts.contract.model import Variable
-from pytest_contracts.contract.schema import suggestion
 from pytest_contracts.domains.strategies import Domain, parse_domain
 from pytest_contracts.errors import ContractBindingError, ContractError, ContractSyntaxError
 from pytest_contracts.ledger.evidence import EvidenceError, EvidenceStore
@@ -93,7 +93,8 @@ class Registry:
     def check_dependencies(self, contract: Contract) -> None:
         """Check that a contract depends on existing ones; other files are read only if need be.
 
-        A cycle is reported once, by its contract whose name comes first.
+        A cycle is reported once, by its contract whose name comes first. A wild contract may
+        depend on an absent one; that is a warning.
 
         Raises:
             ContractSyntaxError: a dependency is missing, or leads back to the contract.
@@ -105,13 +106,8 @@ class Registry:
                 if name not in known and (found := self.contract(name)) is not None:
                     known[name] = found
                     waiting.append(found)
-        for name in contract.metadata.depends_on:
-            if name not in self._contract_files and name not in known:
-                raise ContractSyntaxError(
-                    f"depends on '{name}', which is no contract here",
-                    where=contract.dependency_where(name),
-                    hint=suggestion(name, self._contract_files),
-                )
+        for warning in absent_dependencies(contract, {**self._contract_files, **known}):
+            warning.issue()
         cycle = _cycle(contract.name, known)
         if cycle and min(cycle) == contract.name:
             raise ContractSyntaxError(

@@ -49,11 +49,11 @@ def test_valid_contracts_exit_with_zero(tmp_path: Path) -> None:
 
 def test_invalid_contracts_exit_with_one_and_say_where(tmp_path: Path) -> None:
     write(tmp_path, "a.yaml", GOOD)
-    path = write(tmp_path, "b.yaml", HEADER + "proof_obligation: []\n")
+    path = write(tmp_path, "b.yaml", GOOD + "proof_obligation: []\n")
     result = pv("validate", tmp_path)
     assert result.exit_code == 1
-    assert f"{path}:2:1: unknown section 'proof_obligation'" in result.output
-    assert "  > 2 | proof_obligation: []" in result.output
+    assert f"{path}:12:1: unknown section 'proof_obligation'" in result.output
+    assert "  > 12 | proof_obligation: []" in result.output
     assert "Did you mean 'proof_obligations'?" in result.output
     assert result.output.endswith("1 valid, 1 invalid\n")
 
@@ -97,13 +97,13 @@ def test_json_names_every_contract_and_error(tmp_path: Path) -> None:
 
 
 def test_dependencies_are_checked_where_all_are_given(tmp_path: Path) -> None:
-    header = HEADER.replace("}", ", depends_on: [b]}")
-    path = write(tmp_path, "a.yaml", header)
+    text = GOOD.replace("A thing}", "A thing, depends_on: [b]}")
+    path = write(tmp_path, "a.yaml", text)
     assert pv("validate", path).exit_code == 0
     result = pv("validate", tmp_path)
     assert result.exit_code == 1
     assert "depends on 'b', which is no contract here" in result.output
-    write(tmp_path, "b.yaml", header.replace("[b]", "[a]"))
+    write(tmp_path, "b.yaml", text.replace("[b]", "[a]"))
     result = pv("validate", path, tmp_path / "b.yaml")
     assert result.exit_code == 1
     assert "cyclic depends_on: a → b → a" in result.output
@@ -171,4 +171,14 @@ def test_engines_that_are_not_built_are_noted(tmp_path: Path) -> None:
 def test_directory_means_yaml_and_a_file_may_have_any_name(tmp_path: Path) -> None:
     path = write(tmp_path, "a.yml", GOOD)
     assert pv("validate", tmp_path).exit_code == 2
+    assert pv("validate", path).exit_code == 0
+
+
+def test_a_contract_that_claims_nothing_is_refused_as_pytest_does(tmp_path: Path) -> None:
+    path = write(tmp_path, "a.yaml", GOOD[: GOOD.index("proof_obligations")])
+    result = pv("validate", path)
+    assert result.exit_code == 1
+    assert f"{path}:1:1: the contract claims nothing" in result.output
+    retired = GOOD.replace("A thing}", "A thing, status: RETIRED}")
+    write(tmp_path, "a.yaml", retired[: retired.index("proof_obligations")])
     assert pv("validate", path).exit_code == 0

@@ -13,7 +13,9 @@ from pytest_contracts.cli import app
 
 from .conftest import Project
 
-SOFTMAX = Path(__file__).parents[1] / "corpus" / "softmax-kernel-v1.yaml"
+CORPUS = Path(__file__).parents[1] / "corpus"
+SOFTMAX = CORPUS / "softmax-kernel-v1.yaml"
+PIPELINE = CORPUS / "pipeline"
 BINDING = """
 bindings:
   - contract: softmax-kernel-v1.yaml
@@ -179,3 +181,64 @@ def test_a_binding_speaks_for_the_equation_although_code_is_decorated(project: P
     )
     project.run()
     assert project.ledger()["SM-INV-001[cpu]"]["ran"] == {"softmax": "engine:softmax"}
+
+
+def test_prose_of_the_second_style_is_prose_and_never_fails(project: Project) -> None:
+    folder = project.pytester.path / "contracts"
+    shutil.copytree(PIPELINE, folder)
+    result = project.run()
+    assert result.ret == 0
+    verdicts = [record["verdict"] for record in json.loads(ledger_text(project))["items"]]
+    assert verdicts == ["PROSE"] * 30
+    checked = pv("validate", folder)
+    assert checked.exit_code == 0
+    assert checked.output.count("wild dialect: 0 executable, 6 prose") == 5
+
+
+def ledger_text(project: Project) -> str:
+    return (project.pytester.path / ".contracts" / "ledger.json").read_text("utf-8")
+
+
+def test_an_absent_dependency_is_a_warning_shown_once(project: Project) -> None:
+    folder = project.pytester.path / "contracts"
+    folder.mkdir()
+    path = Path(shutil.copy(PIPELINE / "gpu-output-norm.yaml", folder))
+    result = project.run()
+    assert result.ret == 0
+    result.assert_outcomes(skipped=6, warnings=1)
+    warning = "ContractWarning: depends on 'wgsl-gemm-tiled-v1', which is no contract here"
+    assert result.stdout.str().count(warning) == 1
+    result.stdout.fnmatch_lines([f"*gpu-output-norm.yaml:13: {warning}"])
+    refused = project.run("-W", "error::pytest_contracts.errors.ContractWarning")
+    refused.assert_outcomes(errors=1)
+    refused.stdout.fnmatch_lines(["contracts/gpu-output-norm.yaml:13: depends on 'wgsl-gemm-*"])
+    for where in (folder, path):
+        assert pv("validate", where).exit_code == 0
+        assert pv("validate", where).output.splitlines()[1] == (
+            f"  {path}:13:7: warning: depends on 'wgsl-gemm-tiled-v1', which is no contract here"
+        )
+    (folder / "wgsl-gemm-tiled-v1.yaml").write_text(
+        "metadata: {version: 1.0.0, description: D, dialect: wild}\n", "utf-8"
+    )
+    project.run().assert_outcomes(skipped=6, warnings=0)
+    for where in (folder, path):
+        assert "warning: " not in pv("validate", where).output
+
+
+def test_show_says_that_a_file_is_wild_and_why(tmp_path: Path) -> None:
+    lines = pv("show", placed(tmp_path)).output.splitlines()
+    assert lines[1].startswith("  wild dialect: nothing in the file shows the strict one, such as")
+    said = tmp_path / "said-v1.yaml"
+    said.write_text("metadata: {version: 1.0.0, description: D, dialect: wild}\n", "utf-8")
+    assert pv("show", said).output.splitlines()[1] == "  wild dialect: metadata.dialect says so"
+
+
+def test_a_schema_without_claims_is_valid_for_both(project: Project) -> None:
+    path = project.contract(
+        "surface: work\nverification_summary: {total_obligations: 47}\n",
+        head="metadata: {kind: schema, version: 1.0.0, description: D}",
+    )
+    assert project.run().ret == 5  # nothing to run, and no error
+    result = pv("validate", path)
+    assert result.exit_code == 0
+    assert "valid, 0 claims, wild dialect" in result.output

@@ -16,11 +16,21 @@ from pytest_contracts.contract.building import RESERVED, build, id_prefix
 from pytest_contracts.contract.model import Claim, Contract, Harness, Remark
 from pytest_contracts.contract.obligation_types import TYPES
 from pytest_contracts.contract.schema import problems_of, validate
-from pytest_contracts.contract.wild.dialect import CLAIMS, OURS, tables
+from pytest_contracts.contract.wild.dialect import CLAIMS
 from pytest_contracts.contract.yaml_tree import Entry, Node, Scalar, Sequence, Source, Table, plain
 from pytest_contracts.where import Where
 
 _EQUATION_KEYS = frozenset({"formula", "codomain", "domain", "invariants"})
+_SET_ASIDE = {
+    "metadata": frozenset({"dialect", "status"}),
+    "claims": frozenset(
+        (
+            *("run", "parametrize", "requires", "variables", "equation", "examples"),
+            *("tolerance_kind", "floor", "status", "because", "slow", "inverse", "measure"),
+        )
+    ),
+}
+"""Keys that would make something of a claim which its own tool-chain does not mean by them."""
 
 
 def adapt(root: Table, source: Source, digest: str) -> Contract:
@@ -85,24 +95,12 @@ class _Adapter:
     def metadata(self) -> Node:
         node = self.root.get("metadata")
         assert isinstance(node, Table)
-        table = self.fitting(node, "metadata", drop=OURS["metadata"] | {"dialect"})
-        depends = table.get("depends_on")
-        if not isinstance(depends, Sequence):
-            return table
-        # Files travel without what they depend on; only what is here can be checked.
-        here: list[Node] = []
-        away: list[Node] = []
-        for item in depends.items:
-            beside = self.source.path.with_name(f"{getattr(item, 'text', '')}.yaml")
-            (here if beside.is_file() else away).append(item)
-        for item in away:
-            self.aside(f"depends_on {getattr(item, 'text', '')}, which is not here", item)
-        return _replaced(table, "depends_on", Sequence(tuple(here), depends.where, depends.size))
+        return self.fitting(node, "metadata", drop=_SET_ASIDE["metadata"])
 
     def equations(self) -> Node | None:
         node = self.root.get("equations")
         if not isinstance(node, Table):
-            return None
+            return _unless_empty(node)
         entries = []
         for entry in node.entries:
             faults = problems_of("name", Scalar(entry.key.text, entry.key.text, entry.key.where))
@@ -120,12 +118,16 @@ class _Adapter:
 
     def claims(self, section: str, definition: str) -> Node | None:
         node = self.root.get(section)
-        if not isinstance(node, Sequence):
+        if node is None:
             return None
+        node = _listed(node)
         counted: Counter[str] = Counter()
         items: list[Node] = []
-        for item in tables(node):
-            table = self.fitting(item, definition, drop=OURS["claims"])
+        for item in node.items:
+            if not isinstance(item, Table):
+                items.append(item)  # refused by the schema, at its place
+                continue
+            table = self.fitting(item, definition, drop=_SET_ASIDE["claims"])
             added: dict[str, str] = {}
             if definition == "obligation":
                 kind = table.get("type")
@@ -135,7 +137,8 @@ class _Adapter:
                 name = kind.text if isinstance(kind, Scalar) else "invariant"
                 counted[name] += 1
                 added["id"] = TYPES[name].ident(self.prefix, counted[name])
-                added["property"] = _first(table, "formal") or added["id"]
+                spoken = _first(item, "statement") or _first(item, "description")
+                added["property"] = spoken or _first(table, "formal") or added["id"]
             else:
                 added["rule"] = _first(table, "prediction") or "unnamed"
             items.append(_completed(table, added))
@@ -144,7 +147,10 @@ class _Adapter:
     def harnesses(self, contract: Contract) -> Iterator[Harness]:
         obligations = {claim.id for claim in contract.obligations}
         seen: dict[str, Claim] = {claim.id: claim for claim in contract.claims}
-        for node in tables(self.root.get("kani_harnesses")):
+        section = self.root.get("kani_harnesses")
+        for node in _listed(section).items if section is not None else ():
+            if not isinstance(node, Table):
+                raise self.source.error("kani_harnesses: an entry must be a mapping", node.where)
             data = plain(node)
             ident = node.get("id")
             if not isinstance(ident, Scalar) or problems_of("id", ident):
@@ -171,7 +177,7 @@ class _Adapter:
 
     # -- what our schema has no place for -------------------------------------------------------
 
-    def fitting(self, node: Table, definition: str, drop: frozenset[str] | set[str]) -> Table:
+    def fitting(self, node: Table, definition: str, drop: frozenset[str]) -> Table:
         """Return what of a mapping fits our schema; the rest is kept aside."""
         faulty = {key for key in problems_of(definition, node) if key is not None} | drop
         entries = tuple(entry for entry in node.entries if entry.key.text not in faulty)
@@ -194,6 +200,28 @@ class _Adapter:
             yield Remark(f"not used: {what}{times}", places[0])
 
 
+def _unless_empty(node: Node | None) -> Node | None:
+    """Return a section of the wrong shape, which the schema refuses; an empty one is none."""
+    return None if isinstance(node, Scalar) and node.value is None else node
+
+
+def _listed(node: Node) -> Sequence:
+    """Return a section of claims as a list; those given by name have their names as ids."""
+    if isinstance(node, Sequence):
+        return node
+    if not isinstance(node, Table):
+        empty = _unless_empty(node) is None
+        return Sequence(() if empty else (node,), node.where, node.size)
+    return Sequence(tuple(_named(entry) for entry in node.entries), node.where, node.size)
+
+
+def _named(entry: Entry) -> Node:
+    if not isinstance(entry.value, Table) or entry.value.get("id") is not None:
+        return entry.value
+    where = entry.key.where
+    return Table((Entry(Scalar("id", "id", where), entry.key), *entry.value.entries), where, 1)
+
+
 def _first(table: Table, key: str) -> str | None:
     node = table.get(key)
     return node.text if isinstance(node, Scalar) and node.text else None
@@ -207,10 +235,3 @@ def _completed(table: Table, added: Mapping[str, str]) -> Table:
         if table.get(key) is None
     )
     return Table((*table.entries, *new), table.where, table.size)
-
-
-def _replaced(table: Table, key: str, value: Node) -> Table:
-    entries = tuple(
-        Entry(entry.key, value) if entry.key.text == key else entry for entry in table.entries
-    )
-    return Table(entries, table.where, table.size)

@@ -17,7 +17,7 @@ from types import MappingProxyType
 from pytest_contracts.binding import sibling
 from pytest_contracts.contract.model import Variable
 from pytest_contracts.contract.schema import suggestion
-from pytest_contracts.contract.wild.dialect import REGISTRY
+from pytest_contracts.contract.wild import BINDING_FILE
 from pytest_contracts.contract.yaml_tree import (
     Node,
     Scalar,
@@ -58,9 +58,9 @@ class Entry:
     """The claims for which this is said; all of them where none is named."""
 
 
-def is_registry(path: Path) -> bool:
+def is_binding_file(path: Path) -> bool:
     """Tell whether a file is a binding file, which is no contract."""
-    return path.name == REGISTRY
+    return path.name == BINDING_FILE
 
 
 def load_bindings(path: str | os.PathLike[str]) -> tuple[Entry, ...]:

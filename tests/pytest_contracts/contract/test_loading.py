@@ -241,7 +241,7 @@ def test_a_contract_may_consist_of_its_header() -> None:
 
 def test_a_harness_inherits_the_equation_of_its_obligation() -> None:
     text = """\
-metadata: {version: 1.0.0, description: d}
+metadata: {version: 1.0.0, description: d, dialect: strict}
 equations: {f: {}, g: {}}
 proof_obligations: [{id: A, type: safety, property: p, equation: g}]
 kani_harnesses: [{id: K, obligation: A}, {id: L, obligation: A, equation: f}]
@@ -383,7 +383,8 @@ def test_a_contract_is_a_mapping(text: str) -> None:
 @pytest.mark.parametrize("section", ["metadata", "equations", "proof_obligations", "qa_gate"])
 @pytest.mark.parametrize("content", ["null", "3", "[3]", "{a: 3}", "'text'", "[[]]", "[{}]"])
 def test_sections_of_the_wrong_shape_are_refused(section: str, content: str) -> None:
-    header = "" if section == "metadata" else "metadata: {version: 1.0.0, description: d}\n"
+    header = "metadata: {version: 1.0.0, description: d, dialect: strict}\n"
+    header = "" if section == "metadata" else header
     error = refused(f"{header}{section}: {content}\n")
     assert error.where is not None
 
@@ -403,7 +404,8 @@ def named(folder: Path, name: str, *depends_on: str) -> Path:
     return write(
         folder,
         f"{name}.yaml",
-        f"metadata:\n  version: 1.0.0\n  description: d\n  depends_on: [{listed}]\n",
+        "metadata:\n  version: 1.0.0\n  description: d\n"
+        f"  depends_on: [{listed}]\n  dialect: strict\n",
     )
 
 

@@ -157,7 +157,7 @@ def test_no_formula_fills_the_memory() -> None:
     assert int(done.stdout) < 2048 + before
 
 
-HEAD = "metadata: {version: 1.0.0, description: d}\nequations:\n"
+HEAD = "metadata: {version: 1.0.0, dialect: strict, description: d}\nequations:\n"
 
 
 def chain(links: int, body: str) -> dict[str, Any]:

@@ -243,7 +243,8 @@ def test_first_failure_stops_with_x(project):
 
 def depends(project, name: str, *needs: str):
     """Write a contract that depends on others."""
-    head = f"metadata: {{version: 1.0.0, description: D, depends_on: [{', '.join(needs)}]}}"
+    listed = ", ".join(needs)
+    head = f"metadata: {{version: 1.0.0, dialect: strict, description: D, depends_on: [{listed}]}}"
     return project.contract("proof_obligations:\n  - {id: A, property: P, type: safety}",
                             name, head=head)  # fmt: skip
 
