@@ -243,8 +243,9 @@ def _record(report: Report) -> dict[str, Any]:
 
 
 def _described(contract: Contract, latex: bool) -> list[str]:
+    from pytest_contracts.contract.meaning import expression
     from pytest_contracts.errors import FormulaError
-    from pytest_contracts.formula import parse, parse_definition, render_latex, render_unicode
+    from pytest_contracts.formula import parse_definition, render_latex, render_unicode
 
     render = render_latex if latex else render_unicode
     lines = [f"{contract.name} {contract.metadata.version} ({contract.metadata.status})"]
@@ -258,11 +259,11 @@ def _described(contract: Contract, latex: bool) -> list[str]:
             lines.append(f"      {name}: {target}")
     for claim in contract.claims:
         lines.append(f"  {claim.id}  {claim.statement}")
-        if claim.formal is not None:
-            try:
-                lines.append(f"      {render(parse(claim.formal))}")
-            except FormulaError as error:
-                lines.append(f"      prose: {error.message}")
+        try:
+            tree = expression(claim)
+            lines += [] if tree is None else [f"      {render(tree)}"]
+        except FormulaError as error:
+            lines.append(f"      prose: {error.message}")
         if claim.prose is not None:
             reading = claim.extra.get("wild", {}).get("reading")
             lines += [f"      read as: {reading}"] if reading else []

@@ -20,6 +20,7 @@ from pytest_contracts.contract import (
     load,
 )
 from pytest_contracts.contract.loading import refuse_silence
+from pytest_contracts.contract.meaning import expression, written
 from pytest_contracts.contract.model import Claim
 from pytest_contracts.contract.wild.binding_file import is_binding_file, load_bindings
 from pytest_contracts.domains.regressions import accepted, check_names
@@ -30,7 +31,7 @@ from pytest_contracts.errors import (
     ContractWarning,
     FormulaError,
 )
-from pytest_contracts.formula import check, free_names, parse, parse_definition
+from pytest_contracts.formula import check, free_names, parse_definition
 from pytest_contracts.formula.check import Known
 from pytest_contracts.formula.shapes import Length
 from pytest_contracts.items.equations import concerned, variables_of
@@ -146,15 +147,17 @@ def formula_errors(contract: Contract) -> Iterator[FormulaError]:
         except FormulaError as error:
             yield located(error, equation.formula or "", equation.formula_where)
     for claim in contract.claims:
-        if claim.formal is None or claim.formal_where is None:
+        if claim.formal_where is None:
             continue
         try:
-            tree = parse(claim.formal)
+            tree = expression(claim)
+            if tree is None:
+                continue
             variables = variables_of(contract, claim, concerned(contract, claim, free_names(tree)))
             known = {**common, **_shapes(variables.values()), **dict.fromkeys(claim.parametrize)}
             check(tree, {"tolerance": (), "definition": None, **known})
         except FormulaError as error:
-            yield located(error, claim.formal, claim.formal_where)
+            yield located(error, written(claim), claim.formal_where)
 
 
 def input_errors(contract: Contract) -> Iterator[ContractError]:
@@ -166,7 +169,8 @@ def input_errors(contract: Contract) -> Iterator[ContractError]:
     for claim in contract.claims:
         mentioned: frozenset[str] = frozenset()
         with suppress(FormulaError):  # reported as such
-            mentioned = free_names(parse(claim.formal)) if claim.formal else mentioned
+            tree = expression(claim)
+            mentioned = mentioned if tree is None else free_names(tree)
             equations = concerned(contract, claim, mentioned)
             variables = variables_of(contract, claim, equations)
             domains: dict[str, Domain] = {}

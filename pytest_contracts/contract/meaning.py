@@ -10,11 +10,27 @@ from typing import Any
 
 from pytest_contracts.contract.model import Claim, Contract, Equation, Harness, Variable
 from pytest_contracts.errors import FormulaError
-from pytest_contracts.formula import parse, parse_definition
+from pytest_contracts.formula import Expr, parse, parse_definition
 from pytest_contracts.formula.compare import canonical
 
 _SPEECH = {"because", "lean", "notes", "slow", "blocked_by"}
 """Keys of a claim that only speak of it."""
+
+
+def expression(claim: Claim) -> Expr | None:
+    """Return the tree of a claim's formula, None where it has none.
+
+    Raises:
+        FormulaError: it does not parse; ``offset`` is a place in what ``written`` returns.
+    """
+    if claim.read is not None:
+        return claim.read.tree
+    return None if claim.formal is None else parse(claim.formal)
+
+
+def written(claim: Claim) -> str:
+    """Return the formula as its author wrote it, '' where there is none."""
+    return claim.read.written if claim.read is not None else claim.formal or ""
 
 
 def claim_digest(contract: Contract, claim: Claim, implementation: str | None) -> str:
@@ -27,7 +43,7 @@ def claim_digest(contract: Contract, claim: Claim, implementation: str | None) -
         "kind": claim.kind,
         "type": getattr(claim, "type", None),
         "equation": claim.equation,
-        "formal": None if claim.formal is None else _meaning(claim.formal),
+        "formal": _formal(claim),
         "run": claim.run,
         "variables": _domains(claim.variables),
         "tolerance": [claim.tolerance, claim.tolerance_kind, claim.floor],
@@ -40,6 +56,12 @@ def claim_digest(contract: Contract, claim: Claim, implementation: str | None) -
         said["harness"] = [claim.obligation, claim.bound, claim.strategy, claim.solver]
     text = json.dumps(said, sort_keys=True, default=_plain)
     return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
+
+
+def _formal(claim: Claim) -> str | None:
+    if claim.read is not None:
+        return repr(canonical(claim.read.tree))
+    return None if claim.formal is None else _meaning(claim.formal)
 
 
 def _equation(equation: Equation, implementation: str | None) -> list[Any]:

@@ -10,10 +10,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from pytest_contracts.tolerance import ToleranceKind
 from pytest_contracts.where import Where
+
+if TYPE_CHECKING:
+    from pytest_contracts.formula.tree import Expr
 
 ClaimKind = Literal["obligation", "falsification", "harness", "gate"]
 Status = Literal["PROPOSED", "ACTIVE", "VIOLATED", "BLOCKED", "RETIRED"]
@@ -62,6 +65,15 @@ class Equation:
     extra: Mapping[str, Any] = field(default_factory=_empty)
 
 
+@dataclass(frozen=True, slots=True)
+class ReadFormula:
+    """A formula that was read together with its file, from a notation other than the strict one."""
+
+    tree: Expr
+    written: str
+    """The text in which the offsets of the tree are places."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Claim:
     """What obligations, falsification tests and harnesses have in common."""
@@ -72,6 +84,8 @@ class Claim:
     equation: str | None = None
     formal: str | None = None
     formal_where: Where | None = None
+    read: ReadFormula | None = None
+    """The formula itself, where its dialect has read it; ``formal`` is its rendering then."""
     variables: tuple[Variable, ...] = ()
     tolerance: float | None = None
     tolerance_kind: ToleranceKind = "absolute"

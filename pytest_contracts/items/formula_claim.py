@@ -13,9 +13,7 @@ from pytest_contracts.items.formulas import Formula, FormulaCheck, check_names, 
 
 def formal_of(claim: Claim) -> Formula | None:
     """Return a claim's parsed formula; FormulaError where it does not parse."""
-    if claim.formal is None:
-        return None
-    return Formula.of(claim.formal, claim.formal_where or claim.where)
+    return Formula.of_claim(claim)
 
 
 def formula_test(

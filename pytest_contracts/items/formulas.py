@@ -32,6 +32,8 @@ class Formula:
     names: frozenset[str]
     """The names that the environment must provide."""
     where: Where
+    written: str | None = None
+    """The text in which the tree's offsets are places, where that is another one."""
 
     @classmethod
     def of(cls, text: str, where: Where) -> Formula:
@@ -40,6 +42,21 @@ class Formula:
             return cls(text, *_read(text), where)
         except FormulaError as error:
             raise located(error, text, where) from None
+
+    @classmethod
+    def of_claim(cls, claim: Claim) -> Formula | None:
+        """Return the formula of a claim, None where it has none.
+
+        Raises:
+            FormulaError: it does not parse.
+        """
+        if claim.formal is None:
+            return None
+        where = claim.formal_where or claim.where
+        if claim.read is None:
+            return cls.of(claim.formal, where)
+        tree = claim.read.tree
+        return cls(claim.formal, tree, free_names(tree), where, claim.read.written)
 
 
 @lru_cache(maxsize=4096)
@@ -179,7 +196,7 @@ class FormulaCheck:
                 closest=False,
             )
         except FormulaError as error:
-            raise located(error, formula.text, formula.where) from None
+            raise located(error, formula.written or formula.text, formula.where) from None
         self.observation.compared(judgement.compared)
         self.observation.ill_conditioned += judgement.ill_conditioned
         if not judgement.holds:

@@ -14,6 +14,7 @@ from pytest_contracts.contract.model import (
     Equation,
     FalsificationTest,
     ProofObligation,
+    ReadFormula,
     Variable,
 )
 from pytest_contracts.contract.schema import suggestion
@@ -47,7 +48,8 @@ class _Binder:
         self.entries = entries
         self.check_equations()
         self.foreign: dict[str, str] = {}
-        self.parsed: dict[str, Definition] = {}
+        self.definitions: dict[str, Definition] = {}
+        self.conditions: dict[str, Expr] = {}
         self.equations = {e.name: self.equation(e) for e in contract.equations}
         for entry in entries:
             for name, target in entry.functions.items():
@@ -176,9 +178,9 @@ class _Binder:
     def definition(self, head: str, meaning: str, entry: Entry) -> Definition:
         text = f"{head} = ({meaning})"
         try:
-            if text not in self.parsed:
-                self.parsed[text] = parse_definition(text)
-            return self.parsed[text]
+            if text not in self.definitions:
+                self.definitions[text] = parse_definition(text)
+            return self.definitions[text]
         except FormulaError as error:
             raise ContractBindingError(
                 f"names: '{head}: {meaning}' is no definition: {error.message}",
@@ -187,7 +189,9 @@ class _Binder:
 
     def formula(self, text: str, entry: Entry) -> Expr:
         try:
-            return parse(text)
+            if text not in self.conditions:
+                self.conditions[text] = parse(text)
+            return self.conditions[text]
         except FormulaError as error:
             raise ContractBindingError(
                 f"conditions: '{text}' is no formula: {error.message}", where=entry.where
@@ -209,23 +213,21 @@ class _Binder:
         return self.claim(replace(claim, formal_where=where), text, claim.statement)
 
     def claim(self, claim: _Claim, text: str, spoken: str) -> _Claim:
-        """Return a claim with the strict formula of what it says, or with the reason for none."""
+        """Return a claim with the formula of what it says, or with the reason for none."""
         kept = {**claim.extra.get("wild", {}), "written": text}
         try:
             reading = read(text)
             kept["reading"] = render_unicode(reading.tree)
             applies = self.applies_to(claim)
             tree, tolerance, kind = self.resolved(claim, reading, spoken)
-            written = render_unicode(tree)
-            if parse(written) != tree:
-                raise Unresolved("it cannot be written in the strict notation")
         except FormulaError as error:
             return self.prose(claim, f"not a formula: {error.message}", kept)
         except Unresolved as error:
             return self.prose(claim, str(error), kept)
         return replace(
             claim,
-            formal=written,
+            formal=render_unicode(tree),
+            read=ReadFormula(tree, text),
             variables=self.variables_for(claim, tree),
             tolerance=tolerance,
             tolerance_kind=kind,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from pytest_contracts.formula import LIBRARY
@@ -94,7 +94,8 @@ class _Resolver:
 
     def node(self, node: Expr, bound: frozenset[str]) -> Expr:
         if isinstance(node, Words):
-            return self.scope.conditions.get(node.text, node)
+            meant = self.scope.conditions.get(node.text)
+            return node if meant is None else _placed(meant, node.offset)
         if isinstance(node, Name):
             return self.name(node, bound)
         scope = binder(node)
@@ -117,7 +118,7 @@ class _Resolver:
             return node
         alias = self.scope.aliases.get(node.id)
         if alias is not None and not alias.parameters:
-            return self.inlined(alias, {}, bound)
+            return self.inlined(alias, {}, bound, node.offset)
         if node.id in ("eps", "epsilon") and self.tolerance:
             return Name("tolerance", offset=node.offset)
         return node
@@ -131,12 +132,14 @@ class _Resolver:
         given = dict(zip(alias.parameters, node.arguments, strict=False)) | dict(node.keywords)
         if tuple(given) != alias.parameters or len(node.arguments) > len(alias.parameters):
             raise Unresolved(f"{node.function} is bound as {alias.name}{alias.parameters}")
-        return self.inlined(alias, given, bound)
+        return self.inlined(alias, given, bound, node.offset)
 
-    def inlined(self, alias: Definition, given: Mapping[str, Expr], bound: frozenset[str]) -> Expr:
+    def inlined(
+        self, alias: Definition, given: Mapping[str, Expr], bound: frozenset[str], offset: int
+    ) -> Expr:
         if (names(alias.body) - given.keys()) & bound:
             raise Unresolved(f"{alias.name} would take a bound variable for its own")
-        return _substituted(alias.body, given)
+        return _substituted(_placed(alias.body, offset), given)
 
     def magnitude(self, node: Call) -> Expr:
         """Read ``|x|`` as an absolute value where x is a number."""
@@ -171,6 +174,11 @@ class _Resolver:
         if over is None:
             return node
         return Quantifier(node.kind, node.variable, over, node.body, offset=node.offset)
+
+
+def _placed(node: Expr, offset: int) -> Expr:
+    """Return what a binding says as if it stood where the name stands that it explains."""
+    return replace(rebuild(node, lambda child: _placed(child, offset)), offset=offset)
 
 
 def _substituted(node: Expr, given: Mapping[str, Expr]) -> Expr:

@@ -9,8 +9,13 @@ import pytest
 
 from pytest_contracts.binding import resolve
 from pytest_contracts.contract import Contract, load
+from pytest_contracts.contract.meaning import claim_digest, expression, written
 from pytest_contracts.errors import ContractBindingError, ContractSyntaxError
+from pytest_contracts.formula import Expr, parse, render_unicode
+from pytest_contracts.formula.tree import Binary, Call, Logic, walk
+from pytest_contracts.items.formulas import Formula
 
+CORPUS = Path(__file__).parents[3] / "corpus"
 WILD = """
 metadata: {version: "1.0.0", description: A contract of another tool-chain}
 equations:
@@ -204,3 +209,71 @@ def test_a_bad_binding_file_is_an_error_with_its_place(
         bound(tmp_path, binding)
     assert message in str(caught.value)
     assert "binding.yaml:" in str(caught.value)
+
+
+def test_a_formula_is_read_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    contract = bound(
+        tmp_path,
+        """
+        bindings:
+          - contract: scale-v1
+            equation: scale
+            implementations: {cpu: "math:prod"}
+            arguments: [x, a]
+            names: {y: 2·x}
+            conditions: {after warm-up: a > 0}
+        """,
+    )
+
+    def refused(text: str) -> Expr:
+        pytest.fail(f"parsed again: {text}")
+
+    monkeypatch.setattr("pytest_contracts.contract.meaning.parse", refused)
+    monkeypatch.setattr("pytest_contracts.items.formulas.parse", refused)
+    claims = [claim for claim in contract.claims if claim.formal is not None]
+    assert len(claims) == 7
+    for claim in claims:
+        formula = Formula.of_claim(claim)
+        assert claim.read is not None
+        assert formula is not None
+        assert formula.tree is claim.read.tree is expression(claim)
+        assert formula.text == claim.formal == render_unicode(claim.read.tree)
+        assert formula.written == claim.read.written == written(claim)
+        assert len(claim_digest(contract, claim, "cpu")) == 64
+
+
+def test_places_are_those_of_the_text_in_the_file(tmp_path: Path) -> None:
+    contract = bound(
+        tmp_path,
+        """
+        bindings:
+          - contract: scale-v1
+            equation: scale
+            implementations: {cpu: "math:prod"}
+            arguments: [x, a]
+            names: {y: 2·x}
+            conditions: {after warm-up: a > 0}
+        """,
+    )
+    read = {claim.statement: claim.read for claim in contract.claims}
+    element, warm = read["Element"], read["Warm"]
+    assert element is not None
+    assert warm is not None
+    assert element.written == "y_i = S(x, a)_i"
+    calls = {node.function: node.offset for node in walk(element.tree) if isinstance(node, Call)}
+    assert calls["scale"] == 6
+    # What a binding says of a name stands where the name stands.
+    products = [node.offset for node in walk(element.tree) if isinstance(node, Binary)]
+    assert set(products) == {0}
+    assert isinstance(warm.tree, Logic)
+    guard = warm.tree.operands[0]
+    assert {node.offset for node in walk(guard)} == {warm.written.index("after")}
+
+
+def test_what_is_shown_of_the_corpus_is_what_runs() -> None:
+    files = [path for path in CORPUS.rglob("*.yaml") if path.name != "binding.yaml"]
+    claims = [claim for path in files for claim in load(path).claims if claim.read is not None]
+    assert len(claims) == 89
+    for claim in claims:
+        assert claim.read is not None
+        assert parse(str(claim.formal)) == claim.read.tree
