@@ -86,7 +86,7 @@ def _bound(contract: Contract, bindings: Iterable[str | os.PathLike[str]]) -> Co
 
     beside = contract.path.with_name(BINDING_FILE)
     files = dict.fromkeys([*map(Path, bindings), *([beside] if beside.is_file() else [])])
-    return bind(contract, [entry for file in files for entry in load_bindings(file)])
+    return bind(contract, [binding for file in files for binding in load_bindings(file)])
 
 
 def find_contracts(directory: str | os.PathLike[str]) -> Iterator[Path]:

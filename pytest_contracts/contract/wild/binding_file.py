@@ -1,14 +1,14 @@
 """Binding files: which function stands behind an equation of a wild contract, and on what inputs.
 
-The format is the other tool-chain's registry (``bindings:``, a list of ``contract``, ``equation``,
-``module_path``, ``function``, ``signature``, ``status``), with more keys of ours. What it says of
-status is never believed.
+The format is the other tool-chain's (``bindings:``, a list of ``contract``, ``equation``,
+``module_path``, ``function``, ``signature``, ``status``), which calls the file a registry; more keys
+are ours. What it says of status is never believed.
 """
 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
@@ -39,7 +39,7 @@ _KEYS = (*sorted(_TEXTS), *sorted(_TABLES), "arguments", "claims", "notes")
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
+class Binding:
     """One binding: of an equation to functions, and of its contract's words to formulas."""
 
     contract: str
@@ -63,7 +63,7 @@ def is_binding_file(path: Path) -> bool:
     return path.name == BINDING_FILE
 
 
-def load_bindings(path: str | os.PathLike[str]) -> tuple[Entry, ...]:
+def load_bindings(path: str | os.PathLike[str]) -> tuple[Binding, ...]:
     """Return the bindings of a file.
 
     Raises:
@@ -82,13 +82,13 @@ def load_bindings(path: str | os.PathLike[str]) -> tuple[Entry, ...]:
 
 
 @lru_cache(maxsize=64)
-def _loaded(path: Path, modified: int, size: int) -> tuple[Entry, ...] | ContractError:
+def _loaded(path: Path, modified: int, size: int) -> tuple[Binding, ...] | ContractError:
     """Read a file once for all its contracts; the error is returned, since every one shows it."""
     if size > MAX_BYTES:
         return ContractSyntaxError(f"larger than {MAX_BYTES} bytes", where=Where(path, 1))
     try:
         source = Source(path.read_text(encoding="utf-8-sig"), path)
-        return tuple(_Reader(source).entries())
+        return tuple(_Reader(source).bindings())
     except ContractError as error:
         return error
     except (OSError, UnicodeDecodeError) as error:
@@ -100,16 +100,16 @@ class _Reader:
         self.source = source
         self.root = compose(source)
 
-    def entries(self) -> Iterator[Entry]:
-        bindings = self.root.get("bindings") if isinstance(self.root, Table) else None
-        if not isinstance(bindings, Sequence):
+    def bindings(self) -> Iterator[Binding]:
+        listed = self.root.get("bindings") if isinstance(self.root, Table) else None
+        if not isinstance(listed, Sequence):
             raise self.source.error("a binding file has a list 'bindings'", self.root.where)
-        for item in bindings.items:
+        for item in listed.items:
             if not isinstance(item, Table):
                 raise self.source.error("a binding is a mapping", item.where)
-            yield self.entry(item)
+            yield self.binding(item)
 
-    def entry(self, node: Table) -> Entry:
+    def binding(self, node: Table) -> Binding:
         for entry in node.entries:
             if entry.key.text not in _KEYS:
                 hint = suggestion(entry.key.text, _KEYS)
@@ -127,7 +127,7 @@ class _Reader:
             else:
                 foreign = function if function.startswith(module) else f"{module}::{function}"
         targets = {name: self.target(target, node) for name, target in targets.items()}
-        return Entry(
+        return Binding(
             contract=contract.removesuffix(".yaml"),
             equation=self.text(node, "equation"),
             where=node.where,
@@ -206,8 +206,3 @@ class _Reader:
 
 def _is_python(dotted: str) -> bool:
     return all(part.isidentifier() for part in dotted.split("."))
-
-
-def entries_for(contract: str, entries: Iterable[Entry]) -> list[Entry]:
-    """Return the bindings of one contract."""
-    return [entry for entry in entries if entry.contract == contract]

@@ -18,7 +18,7 @@ from pytest_contracts.contract.model import (
     Variable,
 )
 from pytest_contracts.contract.schema import suggestion
-from pytest_contracts.contract.wild.binding_file import Entry, entries_for
+from pytest_contracts.contract.wild.binding_file import Binding
 from pytest_contracts.contract.wild.domains import read_domain
 from pytest_contracts.contract.wild.resolving import Scope, Unresolved, broadcast, loosened, resolve
 from pytest_contracts.errors import ContractBindingError, FormulaError
@@ -32,37 +32,38 @@ _Claim = TypeVar("_Claim", ProofObligation, FalsificationTest)
 _HEAD = re.compile(r"\s*(?P<name>[^\W\d]\w*)\((?P<arguments>[^()]*)\)")
 
 
-def bind(contract: Contract, entries: Iterable[Entry]) -> Contract:
+def bind(contract: Contract, bindings: Iterable[Binding]) -> Contract:
     """Return the contract with every claim either executable or prose with its reason.
 
     Raises:
         ContractBindingError: a binding names an equation that the contract does not have, or says
             something of its words that is no formula.
     """
-    return _Binder(contract, entries_for(contract.name, entries)).bound()
+    mine = [binding for binding in bindings if binding.contract == contract.name]
+    return _Binder(contract, mine).bound()
 
 
 class _Binder:
-    def __init__(self, contract: Contract, entries: Sequence[Entry]) -> None:
+    def __init__(self, contract: Contract, bindings: Sequence[Binding]) -> None:
         self.contract = contract
-        self.entries = entries
+        self.bindings = bindings
         self.check_equations()
         self.foreign: dict[str, str] = {}
         self.definitions: dict[str, Definition] = {}
         self.conditions: dict[str, Expr] = {}
         self.equations = {e.name: self.equation(e) for e in contract.equations}
-        for entry in entries:
-            for name, target in entry.functions.items():
-                self.equations[name] = self.function(name, target, entry)
+        for binding in bindings:
+            for name, target in binding.functions.items():
+                self.equations[name] = self.function(name, target, binding)
 
     def bound(self) -> Contract:
         known = {claim.id for claim in self.contract.claims}
-        for entry in self.entries:
-            for name in entry.claims:
+        for binding in self.bindings:
+            for name in binding.claims:
                 if name not in known:
                     message = f"{self.contract.name} has no claim '{name}'"
                     hint = suggestion(name, known)
-                    raise ContractBindingError(message, where=entry.where, hint=hint)
+                    raise ContractBindingError(message, where=binding.where, hint=hint)
         obligations = tuple(self.obligation(claim) for claim in self.contract.obligations)
         tests = tuple(self.test(claim) for claim in self.contract.falsification_tests)
         return replace(
@@ -76,39 +77,43 @@ class _Binder:
 
     def check_equations(self) -> None:
         known = [equation.name for equation in self.contract.equations]
-        for entry in self.entries:
-            if entry.equation is not None and entry.equation not in known and not entry.foreign:
+        for binding in self.bindings:
+            if (
+                binding.equation is not None
+                and binding.equation not in known
+                and not binding.foreign
+            ):
                 raise ContractBindingError(
-                    f"{self.contract.name} has no equation '{entry.equation}'",
-                    where=entry.where,
-                    hint=f"{suggestion(entry.equation, known)} Functions that the contract only "
+                    f"{self.contract.name} has no equation '{binding.equation}'",
+                    where=binding.where,
+                    hint=f"{suggestion(binding.equation, known)} Functions that the contract only "
                     "names go under functions:.",
                 )
 
     def equation(self, equation: Equation) -> Equation:
-        mine = [entry for entry in self.entries if entry.equation == equation.name]
+        mine = [binding for binding in self.bindings if binding.equation == equation.name]
         targets: dict[str, str] = {}
         places: dict[str, Where] = {}
-        for entry in mine:
-            if entry.foreign is not None:
-                self.foreign[equation.name] = entry.foreign
+        for binding in mine:
+            if binding.foreign is not None:
+                self.foreign[equation.name] = binding.foreign
                 continue
-            targets |= entry.implementations
-            places |= dict.fromkeys(entry.implementations, entry.where)
-        arguments = next((entry.arguments for entry in mine if entry.arguments), ())
+            targets |= binding.implementations
+            places |= dict.fromkeys(binding.implementations, binding.where)
+        arguments = next((binding.arguments for binding in mine if binding.arguments), ())
         written = equation.extra.get("wild", {})
         domain = written.get("domain")
-        drawn = {v.name: v for entry in mine if not entry.claims for v in entry.variables}
+        drawn = {v.name: v for binding in mine if not binding.claims for v in binding.variables}
         if isinstance(domain, str):
             # What a binding says of a name counts, wherever in the file it says it.
-            said = {v.name for entry in self.entries for v in entry.variables}
-            said |= {head.partition("(")[0] for entry in self.entries for head in entry.names}
+            said = {v.name for binding in self.bindings for v in binding.variables}
+            said |= {head.partition("(")[0] for binding in self.bindings for head in binding.names}
             for variable in read_domain(domain, equation.where):
                 if variable.name not in said:
                     drawn.setdefault(variable.name, variable)
         parameters = arguments or tuple(name for name in _head(equation)[1] if name in drawn)
-        for entry in self.entries:
-            for variable in () if entry.claims else entry.variables:
+        for binding in self.bindings:
+            for variable in () if binding.claims else binding.variables:
                 if variable.name in parameters:
                     drawn.setdefault(variable.name, variable)
         return replace(
@@ -119,52 +124,52 @@ class _Binder:
             parameters=parameters,
         )
 
-    def function(self, name: str, target: Mapping[str, str] | str, entry: Entry) -> Equation:
+    def function(self, name: str, target: Mapping[str, str] | str, binding: Binding) -> Equation:
         """Return a function that the contract only names, as an equation of its own."""
         if name in self.equations and self.equations[name].implementations:
             raise ContractBindingError(
-                f"{self.contract.name} has an equation '{name}' already", where=entry.where
+                f"{self.contract.name} has an equation '{name}' already", where=binding.where
             )
         if isinstance(target, str):
-            known = sorted({i for e in self.entries for i in e.implementations})
+            known = sorted({i for e in self.bindings for i in e.implementations})
             if len(known) != 1:
                 raise ContractBindingError(
                     f"functions: {name} needs a target for each of {', '.join(known) or 'none'}",
-                    where=entry.where,
+                    where=binding.where,
                 )
             target = {known[0]: target}
         return Equation(
             name=name,
-            where=entry.where,
+            where=binding.where,
             formula=None,
-            formula_where=entry.where,
+            formula_where=binding.where,
             variables=(),
             codomain=None,
             implementations=MappingProxyType(dict(target)),
-            implementation_where=MappingProxyType(dict.fromkeys(target, entry.where)),
+            implementation_where=MappingProxyType(dict.fromkeys(target, binding.where)),
         )
 
-    def about(self, claim: Claim) -> list[Entry]:
+    def about(self, claim: Claim) -> list[Binding]:
         """Return what is said of a claim, what is said of it alone first."""
-        mine = [entry for entry in self.entries if claim.id in entry.claims]
-        return [*mine, *(entry for entry in self.entries if not entry.claims)]
+        mine = [binding for binding in self.bindings if claim.id in binding.claims]
+        return [*mine, *(binding for binding in self.bindings if not binding.claims)]
 
-    def declared(self, entries: Iterable[Entry]) -> dict[str, Variable]:
+    def declared(self, bindings: Iterable[Binding]) -> dict[str, Variable]:
         found: dict[str, Variable] = {}
-        for entry in entries:
-            for variable in entry.variables:
+        for binding in bindings:
+            for variable in binding.variables:
                 found.setdefault(variable.name, variable)
         for equation in self.equations.values():
             for variable in equation.variables:
                 found.setdefault(variable.name, variable)
         return found
 
-    def named(self, entries: Iterable[Entry], variables: Iterable[str]) -> dict[str, Definition]:
+    def named(self, bindings: Iterable[Binding], variables: Iterable[str]) -> dict[str, Definition]:
         """Return what names stand for: the bindings' words first, then the equations' heads."""
         found: dict[str, Definition] = {}
-        for entry in entries:
-            for head, meaning in entry.names.items():
-                definition = self.definition(head, meaning, entry)
+        for binding in bindings:
+            for head, meaning in binding.names.items():
+                definition = self.definition(head, meaning, binding)
                 found.setdefault(definition.name, definition)
         taken = {*self.equations, *variables, *LIBRARY, *found}
         for equation in self.contract.equations:
@@ -175,7 +180,7 @@ class _Binder:
                     self.foreign.setdefault(name, self.foreign[equation.name])
         return found
 
-    def definition(self, head: str, meaning: str, entry: Entry) -> Definition:
+    def definition(self, head: str, meaning: str, binding: Binding) -> Definition:
         text = f"{head} = ({meaning})"
         try:
             if text not in self.definitions:
@@ -184,17 +189,17 @@ class _Binder:
         except FormulaError as error:
             raise ContractBindingError(
                 f"names: '{head}: {meaning}' is no definition: {error.message}",
-                where=entry.where,
+                where=binding.where,
             ) from None
 
-    def formula(self, text: str, entry: Entry) -> Expr:
+    def formula(self, text: str, binding: Binding) -> Expr:
         try:
             if text not in self.conditions:
                 self.conditions[text] = parse(text)
             return self.conditions[text]
         except FormulaError as error:
             raise ContractBindingError(
-                f"conditions: '{text}' is no formula: {error.message}", where=entry.where
+                f"conditions: '{text}' is no formula: {error.message}", where=binding.where
             ) from None
 
     # -- claims ---------------------------------------------------------------------------------
@@ -244,16 +249,16 @@ class _Binder:
     ) -> tuple[Expr, float | None, ToleranceKind]:
         tolerance = claim.tolerance if claim.tolerance is not None else reading.tolerance
         bound = {name for name, e in self.equations.items() if e.implementations}
-        entries = self.about(claim)
-        variables = self.declared(entries)
+        bindings = self.about(claim)
+        variables = self.declared(bindings)
         conditions: dict[str, Expr] = {}
-        for entry in entries:
-            for text, meaning in entry.conditions.items():
-                conditions.setdefault(text, self.formula(meaning, entry))
+        for binding in bindings:
+            for text, meaning in binding.conditions.items():
+                conditions.setdefault(text, self.formula(meaning, binding))
         scope = Scope(
             variables={name: variable.spec for name, variable in variables.items()},
             callables=frozenset(bound),
-            aliases=self.named(entries, variables),
+            aliases=self.named(bindings, variables),
             conditions=conditions,
             foreign=self.foreign,
         )
@@ -270,9 +275,9 @@ class _Binder:
     def variables_for(self, claim: Claim, tree: Expr) -> tuple[Variable, ...]:
         """Return the claim's own variables, those of the equations it calls, then all others."""
         found: dict[str, Variable] = {}
-        for entry in self.entries:
-            if claim.id in entry.claims:
-                found |= {variable.name: variable for variable in entry.variables}
+        for binding in self.bindings:
+            if claim.id in binding.claims:
+                found |= {variable.name: variable for variable in binding.variables}
         called = names(tree)
         for equation in self.equations.values():
             if equation.name in called:
@@ -290,7 +295,9 @@ class _Binder:
         known = {name for equation in self.equations.values() for name in equation.implementations}
         if word == "all" or word in known:
             return claim.applies_to
-        simd = next((entry.simd["simd"] for entry in self.entries if "simd" in entry.simd), None)
+        simd = next(
+            (binding.simd["simd"] for binding in self.bindings if "simd" in binding.simd), None
+        )
         if word == "simd" and simd is not None:
             return (simd,)
         # These files name an equation here, too.
@@ -300,7 +307,9 @@ class _Binder:
 
     def equivalence(self, claim: ProofObligation) -> ProofObligation:
         """Return "SIMD matches scalar" as the template of its type, between two implementations."""
-        pairs = [entry for entry in self.entries if entry.simd and entry.equation is not None]
+        pairs = [
+            binding for binding in self.bindings if binding.simd and binding.equation is not None
+        ]
         if not pairs:
             cannot = next(iter(self.foreign.values()), None)
             reason = "it has no formal, and no binding says what simd and scalar are"
