@@ -1,8 +1,8 @@
 """Binding files: which function stands behind an equation of a wild contract, and on what inputs.
 
 The format is the other tool-chain's (``bindings:``, a list of ``contract``, ``equation``,
-``module_path``, ``function``, ``signature``, ``status``), which calls the file a registry; more keys
-are ours. What it says of status is never believed.
+``module_path``, ``function``, ``signature``, ``status``), which calls the file a registry; more
+keys are ours. What it says of status is never believed.
 """
 
 from __future__ import annotations
