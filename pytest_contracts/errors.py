@@ -13,7 +13,6 @@ ContractWarning (UserWarning)  something that a reader should know and that stop
 from __future__ import annotations
 
 import re
-import warnings
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -94,15 +93,10 @@ class VacuousError(ContractError):
 
 
 class ContractWarning(UserWarning):
-    """Something in a contract that is probably not meant, but stops nothing; ``where`` is it."""
+    """Something in a contract that is probably not meant, but stops nothing.
 
-    def __init__(self, message: str, where: Where) -> None:
-        super().__init__(showable(message))
-        self.where = where
-
-    def issue(self) -> None:
-        """Warn, with the place in the contract's file as the place of the warning."""
-        warnings.warn_explicit(self, None, str(self.where.path), self.where.line)
+    The place of the warning is the place in the contract's file.
+    """
 
 
 class Unavailable(Exception):

@@ -21,14 +21,13 @@ from pytest_contracts.contract import (
 )
 from pytest_contracts.contract.loading import refuse_silence
 from pytest_contracts.contract.meaning import expression, written
-from pytest_contracts.contract.model import Claim
+from pytest_contracts.contract.model import Claim, Remark
 from pytest_contracts.contract.wild.binding_file import is_binding_file, load_bindings
 from pytest_contracts.domains.regressions import accepted, check_names
 from pytest_contracts.domains.strategies import Domain, ordered, parse_domain
 from pytest_contracts.errors import (
     ContractBindingError,
     ContractError,
-    ContractWarning,
     FormulaError,
 )
 from pytest_contracts.formula import check, free_names, parse_definition
@@ -80,16 +79,16 @@ def validate(paths: Iterable[Path], bindings: Iterable[Path] = ()) -> list[Repor
     contracts = [report.contract for report in reports if report.contract is not None]
     complete = any(path.is_dir() for path in paths) and len(contracts) == len(reports)
     try:
-        warnings = check_dependencies(contracts, complete=complete)
+        remarks = check_dependencies(contracts, complete=complete)
     except ContractError as error:
         at_fault = None if error.where is None else error.where.path
         return [replace(r, errors=(*r.errors, error)) if r.path == at_fault else r for r in reports]
-    return [_warned(report, warnings) for report in reports]
+    return [_warned(report, remarks) for report in reports]
 
 
-def _warned(report: Report, warnings: Iterable[ContractWarning]) -> Report:
-    mine = [warning for warning in warnings if warning.where.path == report.path]
-    notes = (Note(str(warning), warning.where, "warning") for warning in mine)
+def _warned(report: Report, remarks: Iterable[Remark]) -> Report:
+    mine = [remark for remark in remarks if remark.where.path == report.path]
+    notes = (Note(remark.message, remark.where, "warning") for remark in mine)
     return replace(report, notes=(*report.notes, *notes)) if mine else report
 
 

@@ -10,17 +10,18 @@ from __future__ import annotations
 import hashlib
 import os
 import stat
+import warnings
 from collections.abc import Collection, Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
 from pytest_contracts.contract.building import build
-from pytest_contracts.contract.model import Contract
+from pytest_contracts.contract.model import Contract, Remark
 from pytest_contracts.contract.schema import suggestion, validate
 from pytest_contracts.contract.wild import BINDING_FILE
 from pytest_contracts.contract.wild.dialect import dialect_of
 from pytest_contracts.contract.yaml_tree import Source, Table, compose
-from pytest_contracts.errors import ContractSyntaxError, ContractWarning
+from pytest_contracts.errors import ContractSyntaxError, ContractWarning, showable
 from pytest_contracts.where import Where
 
 MAX_BYTES = 4 * 1024 * 1024
@@ -107,18 +108,22 @@ def load_directory(directory: str | os.PathLike[str]) -> list[Contract]:
         ContractSyntaxError: one of them is at fault.
     """
     contracts = [load(path) for path in find_contracts(directory)]
-    for warning in check_dependencies(contracts):
-        warning.issue()
+    for remark in check_dependencies(contracts):
+        warn(remark)
     return contracts
 
 
-def check_dependencies(
-    contracts: Iterable[Contract], *, complete: bool = True
-) -> list[ContractWarning]:
+def warn(remark: Remark) -> None:
+    """Issue a remark as a ``ContractWarning``; its place is that in the contract's file."""
+    warning = ContractWarning(showable(remark.message))
+    warnings.warn_explicit(warning, None, str(remark.where.path), remark.where.line)
+
+
+def check_dependencies(contracts: Iterable[Contract], *, complete: bool = True) -> list[Remark]:
     """Check that contracts have distinct names, and depend on known ones without a cycle.
 
     ``complete`` tells whether all contracts are given; otherwise unknown ones are let pass.
-    Returns a warning for each unknown one that a wild contract names.
+    Returns a remark on each unknown one that a wild contract names.
 
     Raises:
         ContractSyntaxError: they do not.
@@ -132,18 +137,18 @@ def check_dependencies(
                 where=contract.where,
                 hint=f"the other one is {earlier.path}",
             )
-    warnings: list[ContractWarning] = []
+    remarks: list[Remark] = []
     for contract in by_name.values():
         if complete:
-            warnings += absent_dependencies(contract, by_name)
+            remarks += absent_dependencies(contract, by_name)
         elif contract.dialect == "wild":
-            warnings += absent_dependencies(contract, {*by_name, *_beside(contract)})
+            remarks += absent_dependencies(contract, {*by_name, *_beside(contract)})
     _refuse_cycles(by_name)
-    return warnings
+    return remarks
 
 
-def absent_dependencies(contract: Contract, known: Collection[str]) -> Iterator[ContractWarning]:
-    """Yield a warning for each contract that a wild one depends on and that is not known.
+def absent_dependencies(contract: Contract, known: Collection[str]) -> Iterator[Remark]:
+    """Yield a remark on each contract that a wild one depends on and that is not known.
 
     Such files travel without what they depend on, and nothing in them needs it to run.
 
@@ -157,7 +162,7 @@ def absent_dependencies(contract: Contract, known: Collection[str]) -> Iterator[
         where = contract.dependency_where(name)
         if contract.dialect == "strict":
             raise ContractSyntaxError(message, where=where, hint=suggestion(name, known))
-        yield ContractWarning(message, where)
+        yield Remark(message, where)
 
 
 def _beside(contract: Contract) -> Iterator[str]:

@@ -10,8 +10,8 @@ import pytest
 from _pytest._code.code import ExceptionInfo, TerminalRepr
 
 from pytest_contracts.contract import Where, load
-from pytest_contracts.contract.loading import refuse_silence
-from pytest_contracts.contract.model import Claim, Contract
+from pytest_contracts.contract.loading import refuse_silence, warn
+from pytest_contracts.contract.model import Claim, Contract, Remark
 from pytest_contracts.errors import ContractError, ContractSyntaxError, ContractWarning, Unavailable
 from pytest_contracts.items.case import Case, implementations_under_test, item_name
 from pytest_contracts.items.claim_item import ContractItem, effective_status
@@ -57,13 +57,11 @@ class ContractFile(pytest.Module):
         """
         try:
             contract = load(self.path, self.registry.bindings)
-            self.registry.check_dependencies(contract)
+            for remark in self.registry.check_dependencies(contract):
+                _warn(remark)
             refuse_silence(contract)
         except ContractError as error:
             raise self.CollectError(error) from None
-        except ContractWarning as warning:  # a run that makes errors of warnings
-            raised = ContractSyntaxError(str(warning), where=warning.where)
-            raise self.CollectError(raised) from None
         items = list(self._items(contract))
         self._refuse_duplicates(items)
         yield from items
@@ -175,6 +173,13 @@ class ContractFile(pytest.Module):
                         where=_where(item),
                     )
                 )
+
+
+def _warn(remark: Remark) -> None:
+    try:
+        warn(remark)
+    except ContractWarning:  # the run makes errors of warnings
+        raise ContractSyntaxError(remark.message, where=remark.where) from None
 
 
 def _where(item: ContractItem | DecidedLast) -> Where:

@@ -12,7 +12,7 @@ import pytest
 
 from pytest_contracts.contract import Contract, Where, find_contracts, load
 from pytest_contracts.contract.loading import absent_dependencies
-from pytest_contracts.contract.model import Variable
+from pytest_contracts.contract.model import Remark, Variable
 from pytest_contracts.domains.strategies import Domain, parse_domain
 from pytest_contracts.errors import ContractBindingError, ContractError, ContractSyntaxError
 from pytest_contracts.ledger.evidence import EvidenceError, EvidenceStore
@@ -90,11 +90,11 @@ class Registry:
             raise unknown("resource", name, self.resources, where, "pytest_contracts_resources")
         return self.resources[name]
 
-    def check_dependencies(self, contract: Contract) -> None:
+    def check_dependencies(self, contract: Contract) -> list[Remark]:
         """Check that a contract depends on existing ones; other files are read only if need be.
 
         A cycle is reported once, by its contract whose name comes first. A wild contract may
-        depend on an absent one; that is a warning.
+        depend on absent ones; they are returned.
 
         Raises:
             ContractSyntaxError: a dependency is missing, or leads back to the contract.
@@ -106,14 +106,14 @@ class Registry:
                 if name not in known and (found := self.contract(name)) is not None:
                     known[name] = found
                     waiting.append(found)
-        for warning in absent_dependencies(contract, {**self._contract_files, **known}):
-            warning.issue()
+        remarks = list(absent_dependencies(contract, {**self._contract_files, **known}))
         cycle = _cycle(contract.name, known)
         if cycle and min(cycle) == contract.name:
             raise ContractSyntaxError(
                 f"cyclic depends_on: {' → '.join(cycle)}",
                 where=contract.dependency_where(cycle[1]),
             )
+        return remarks
 
     @cached_property
     def _contract_files(self) -> Mapping[str, Path]:
