@@ -53,8 +53,8 @@ def read(text: str) -> Reading:
             raise
         raise FormulaError(error.message, text=text, offset=0, hint=error.hint) from None
     stated = re.fullmatch(r"tolerance (\d+(?:\.\d+)?(?:e-\d+)?)", parser.remark)
-    tolerance = parser.tolerance if stated is None else float(stated.group(1))
-    return Reading(tree, parser.remark, tolerance, parser.in_ulp)
+    tolerance = parser.guards.tolerance if stated is None else float(stated.group(1))
+    return Reading(tree, parser.remark, tolerance, parser.guards.in_ulp)
 
 
 def _sentence(text: str) -> str:

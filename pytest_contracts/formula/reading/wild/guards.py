@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from pytest_contracts.formula.reading.wild.checks import is_claim
 from pytest_contracts.formula.reading.wild.indices import Bound, occurs, quantified
 from pytest_contracts.formula.reading.wild.operators import WildOperators
+from pytest_contracts.formula.reading.wild.words import CONDITIONS, guard_word
 from pytest_contracts.formula.tree import (
     Call,
     Compare,
@@ -22,8 +23,6 @@ from pytest_contracts.formula.tree import (
     Words,
 )
 
-_CONDITIONS = frozenset({"when", "if", "for", "where", "with", "given"})
-_PLACES = frozenset({"at", "after", "under", "during", "in"})
 _EACH = re.compile(r"(?:for\s+(?:all|any|each|every)|per|at\s+(?:every|each))\s+")
 _WORDS = re.compile(r"[^\W_][\w\-'/+. ]*")
 _STOP = re.compile(r"\s(?=(?:when|if|where|with|within|per|for all|at every)\s)|\s*$")
@@ -44,7 +43,7 @@ _WITHIN = re.compile(r"within\s+(?:tolerance|(?:(\d{1,6})\s+)?(ULP)s?)\s*$")
 
 
 @dataclass
-class _Guards:
+class _Found:
     """What follows a claim: conditions and binders, each as far out as it was written."""
 
     conditions: list[tuple[str, Expr]] = field(default_factory=list)
@@ -52,76 +51,64 @@ class _Guards:
     """Each with the number of conditions that stand before it."""
 
 
-class WildGuards(WildOperators):
-    """Parses the guards that follow a claim."""
+class Guards:
+    """Reads the guards behind a claim from where its parser stands."""
 
-    tolerance: float | None = None
-    in_ulp = False
-    listed = False
+    def __init__(self, parser: WildOperators) -> None:
+        self.parser = parser
+        self.tolerance: float | None = None
+        self.in_ulp = False
+        self._listed = False
+        """Whether a condition before this one is a list of conditions."""
+        self._begin = 0
+        """Where the guards begin: an implication left of it was written as one."""
 
-    def claim(self) -> Expr:
-        """Parse a claim with its guards; at the top, commas join several."""
-        node = self.joined()
-        return self.guarded(node)
-
-    def guarded(self, node: Expr) -> Expr:
-        """Parse the guards that follow a claim."""
-        guards = _Guards()
-        self.bound_from = self.current.offset
-        while (word := self._guard_word()) is not None:
-            if self.listed and word in ("for", "when", "if") and not self._names_all():
-                raise self.error("a condition after several conditions is ambiguous")
+    def behind(self, node: Expr) -> Expr:
+        """Return a claim with the guards that follow it."""
+        guards = _Found()
+        self._begin = self.parser.current.offset
+        while (word := guard_word(self.parser)) is not None:
+            if self._listed and word in ("for", "when", "if") and not self._names_all():
+                raise self.parser.error("a condition after several conditions is ambiguous")
             if word == "within":
                 node = self._within(node)
             elif not self._each(node, guards):
                 self._condition(word, guards)
         return self._assembled(node, guards)
 
-    def _guard_word(self) -> str | None:
-        token = self.current
-        text = self.text[token.offset : token.end]
-        if token.kind == "operator" and token.text == "forall":
-            return "for"
-        if self.at("(") and token.spaced and self.lists:
-            inside = re.match(r"\(\s*(for|with|when|if|where|within)\s", self.text[token.offset :])
-            if inside is not None and self.text.rstrip().endswith(")"):
-                return "("
-        known = text in _CONDITIONS or text in _PLACES or text in ("per", "within")
-        return text if known and token.kind in ("name", "operator") else None
-
     def _names_all(self) -> bool:
-        return _EACH.match(self.text, self.current.offset) is not None
+        return _EACH.match(self.parser.text, self.parser.current.offset) is not None
 
     def _within(self, node: Expr) -> Expr:
         """Read ``a = b within tolerance`` as ``a ≈ b``."""
-        match = _WITHIN.match(self.text, self.current.offset)
+        match = _WITHIN.match(self.parser.text, self.parser.current.offset)
         if match is None or not isinstance(node, Compare) or len(node.rest) != 1:
-            raise self.error("what lies within what is not clear")
+            raise self.parser.error("what lies within what is not clear")
         if node.rest[0][0] != "==":
-            raise self.error("only an equality holds within a tolerance")
+            raise self.parser.error("only an equality holds within a tolerance")
         self.tolerance = None if match.group(1) is None else float(match.group(1))
         self.in_ulp = match.group(2) is not None
-        self._jump(match.end())
+        self.parser.jump(match.end())
         return Compare(node.first, (("approx", node.rest[0][1]),), offset=node.offset)
 
-    def _each(self, claim: Expr, guards: _Guards) -> bool:
+    def _each(self, claim: Expr, guards: _Found) -> bool:
         """Parse ``for all i``, ``per channel c``; False where it is a condition in words."""
-        start = self._save()
-        sign = self.at("forall")
+        start = self.parser.save()
+        sign = self.parser.at("forall")
         if sign:
-            self.advance()
+            self.parser.advance()
         else:
-            match = _EACH.match(self.text, self.current.offset)
+            match = _EACH.match(self.parser.text, self.parser.current.offset)
             if match is None:
                 return False
-            self._jump(match.end())
+            self.parser.jump(match.end())
         mentioned = [claim, *(condition for _, condition in guards.conditions)]
-        found = self.attempt(lambda: self._variables(mentioned))
-        found = found or self.attempt(lambda: self._noun_variable(mentioned))
+        found = self.parser.attempt(lambda: self._variables(mentioned))
+        found = found or self.parser.attempt(lambda: self._noun_variable(mentioned))
         if found is None:
             if sign:
-                raise self.error("what this holds for is not clear")
-            self._restore(start)
+                raise self.parser.error("what this holds for is not clear")
+            self.parser.restore(start)
             return False
         variables, conditions = found
         guards.binders += [(bound, len(guards.conditions)) for bound in variables]
@@ -134,24 +121,26 @@ class WildGuards(WildOperators):
         conditions: list[tuple[str, Expr]] = []
         group: list[str] = []
         while True:
-            token = self.identifier("a variable")
+            token = self.parser.identifier("a variable")
             if not (_letter(token.text) or any(occurs(token.text, node) for node in mentioned)):
-                raise self.error(f"'{token.text}' does not occur in the claim", token)
+                raise self.parser.error(f"'{token.text}' does not occur in the claim", token)
             group.append(token.text)
-            if self.accept("in"):
-                over = self.membership()
+            if self.parser.accept("in"):
+                over = self.parser.membership()
                 # "x, p in [0, 1)" says nothing of x, by the custom of these files.
                 variables += [(name, None, "") for name in group[:-1]]
                 variables.append(self._over(group[-1], over, conditions))
                 group = []
-            elif self.at("<", "<=", ">", ">=", "!="):
+            elif self.parser.at("<", "<=", ">", ">=", "!="):
                 if len(group) > 1:
-                    raise self.error("whether this bounds every variable is not clear")
-                conditions.append(("when", self.comparison(Name(token.text, offset=token.offset))))
-            if not self.accept(","):
+                    raise self.parser.error("whether this bounds every variable is not clear")
+                conditions.append(
+                    ("when", self.parser.comparison(Name(token.text, offset=token.offset)))
+                )
+            if not self.parser.accept(","):
                 break
         variables += [(name, None, "") for name in group]
-        self._expect_boundary()
+        self.parser.expect_boundary()
         return variables, conditions
 
     def _over(self, name: str, over: Expr, conditions: list[tuple[str, Expr]]) -> Bound:
@@ -164,82 +153,89 @@ class WildGuards(WildOperators):
 
     def _noun_variable(self, mentioned: list[Expr]) -> tuple[list[Bound], list[tuple[str, Expr]]]:
         """Parse ``boosting round m``: words that say what the variable is."""
-        match = _NOUN_VARIABLE.match(self.text, self.current.offset)
+        match = _NOUN_VARIABLE.match(self.parser.text, self.parser.current.offset)
         while match is not None:
             nouns, variable = match.group(1).strip(), match.group(2)
             words = set(nouns.split())
             plain = not any(occurs(word, node) for word in words for node in mentioned)
             if plain and any(occurs(variable, node) for node in mentioned):
-                self._jump(match.end())
-                self._expect_boundary()
+                self.parser.jump(match.end())
+                self.parser.expect_boundary()
                 return [(variable, None, nouns)], []
-            match = _NOUN_VARIABLE.match(self.text, self.current.offset, match.start(2))
-        raise self.error("no variable of the claim")
+            match = _NOUN_VARIABLE.match(
+                self.parser.text, self.parser.current.offset, match.start(2)
+            )
+        raise self.parser.error("no variable of the claim")
 
-    def _condition(self, word: str, guards: _Guards) -> None:
+    def _condition(self, word: str, guards: _Found) -> None:
         """Parse a condition: a formula where it is one, else its words."""
         if word == "(":
-            self.advance()
-            inner = self._guard_word()
+            self.parser.advance()
+            inner = guard_word(self.parser)
             assert inner is not None
-            self.lists = False
+            self.parser.lists = False
             if inner == "within" or self._each(Words(), guards):
-                raise self.error("a guard in parentheses that is not clear")
+                raise self.parser.error("a guard in parentheses that is not clear")
             self._condition(inner, guards)
-            self.lists = True
-            self.expect(")")
+            self.parser.lists = True
+            self.parser.expect(")")
             return
-        start = self._save()
-        if word in _CONDITIONS:
-            self.advance()
-            condition = self.attempt(lambda: self._formula_condition(word))
+        start = self.parser.save()
+        if word in CONDITIONS:
+            self.parser.advance()
+            condition = self.parser.attempt(lambda: self._formula_condition(word))
             if condition is not None:
                 guards.conditions.append((word, condition))
                 return
-            self._restore(start)
+            self.parser.restore(start)
         guards.conditions.append(("when", self._words()))
 
     def _formula_condition(self, word: str) -> Expr:
-        finite = re.compile(r"finite\s+(\w+)").match(self.text, self.current.offset)
+        finite = re.compile(r"finite\s+(\w+)").match(self.parser.text, self.parser.current.offset)
         if finite is not None:
-            self._jump(finite.start(1))
-            condition: Expr = Call("finite", (self.operand(),))
+            self.parser.jump(finite.start(1))
+            condition: Expr = Call("finite", (self.parser.operand(),))
         else:
-            with_lists, self.lists = self.lists, self.lists and word in ("for", "with")
-            condition = self.joined()
-            self.lists = with_lists
+            with_lists, self.parser.lists = (
+                self.parser.lists,
+                self.parser.lists and word in ("for", "with"),
+            )
+            condition = self.parser.joined()
+            self.parser.lists = with_lists
             # "P for x > 1 and Q for x < 0" would take Q for a condition of P.
-            self.listed = isinstance(condition, Logic) and condition is not self.grouped
-        self._expect_boundary()
+            self._listed = isinstance(condition, Logic) and condition is not self.parser.grouped
+        self.parser.expect_boundary()
         if not is_claim(condition):
-            raise self.error("a value is no condition")
+            raise self.parser.error("a value is no condition")
         return condition
 
     def _words(self) -> Expr:
         """Parse a condition in words: no sign of a formula is among them."""
-        start = self.current.offset
-        stop = _STOP.search(self.text, self.lexer.token(self.current.end).offset)
+        start = self.parser.current.offset
+        stop = _STOP.search(
+            self.parser.text, self.parser.lexer.token(self.parser.current.end).offset
+        )
         assert stop is not None
         end = stop.start()
-        closing = self.text.find(")", start, end)
+        closing = self.parser.text.find(")", start, end)
         end = closing if closing >= 0 else end
-        words = self.text[start:end].strip()
+        words = self.parser.text[start:end].strip()
         plain = re.findall(r"[^\W\d_]{2,}", words)
         said = [word for word in plain if word not in _GRAMMAR]
         if _WORDS.fullmatch(words) is None or len(plain) < 2 or not said:
-            raise self.error("this is neither a condition nor words")
+            raise self.parser.error("this is neither a condition nor words")
         if len(plain) > _MAX_WORDS:
-            raise self.error("this is neither a condition nor words")
+            raise self.parser.error("this is neither a condition nor words")
         if words.split()[0] == "in" and len(plain) < 3:
-            raise self.error("what is in what is not clear")
+            raise self.parser.error("what is in what is not clear")
         if words.startswith("with ") and "probability" in plain:
-            raise self.error("what holds with a probability does not hold always")
+            raise self.parser.error("what holds with a probability does not hold always")
         if vague := next((word for word in plain if word.lower() in _VAGUE), None):
-            raise self.error(f"'{vague}' makes the condition something else")
-        self._jump(end)
+            raise self.parser.error(f"'{vague}' makes the condition something else")
+        self.parser.jump(end)
         return Words(" ".join(words.split()), offset=start)
 
-    def _assembled(self, claim: Expr, guards: _Guards) -> Expr:
+    def _assembled(self, claim: Expr, guards: _Found) -> Expr:
         """Return the claim below its conditions below its quantifiers."""
         outer = [bound for bound, _ in guards.binders]
         whole = claim
@@ -248,7 +244,9 @@ class WildGuards(WildOperators):
             later = [bound for bound, before in guards.binders if before == number]
             own = [b for b in later if occurs(b[0], condition) and not occurs(b[0], whole)]
             if any(occurs(b[0], condition) for b in later if b not in own):
-                raise self.error("whether this quantifies the claim or its condition is not clear")
+                raise self.parser.error(
+                    "whether this quantifies the claim or its condition is not clear"
+                )
             outer = [bound for bound in outer if bound not in own]
             for variable, over, nouns in reversed(own):
                 condition = quantified("forall", variable, over, nouns, condition)
@@ -270,8 +268,8 @@ class WildGuards(WildOperators):
             if claim.operator == "iff" and second and not first:
                 right = quantified("forall", variable, over, nouns, right)
                 return Logic("iff", (left, right), offset=claim.offset)
-            if first and not second and plain and claim.offset < self.bound_from:
-                raise self.error("whether this quantifies the whole claim is not clear")
+            if first and not second and plain and claim.offset < self._begin:
+                raise self.parser.error("whether this quantifies the whole claim is not clear")
         return quantified("forall", variable, over, nouns, claim)
 
 

@@ -14,6 +14,7 @@ from pytest_contracts.formula.precedence import BIT_OR, COMPARISON, OR, POWER, P
 from pytest_contracts.formula.reading.lexer import Token
 from pytest_contracts.formula.reading.wild.checks import is_claim
 from pytest_contracts.formula.reading.wild.operands import WildOperands
+from pytest_contracts.formula.reading.wild.words import guard_word
 from pytest_contracts.formula.tree import (
     Binary,
     Call,
@@ -51,9 +52,6 @@ class WildOperators(WildOperands):
         if not all(is_claim(part) for part in parts):
             raise self.error("a list of values claims nothing")
         return Logic("and", tuple(parts), offset=offset)
-
-    bound_from = 0
-    """Where the guards begin: an implication left of it was written as one."""
 
     def infix(self, left: Expr, minimum: int) -> Expr | None:
         """Extend ``left`` by one operator, those of existing files included."""
@@ -110,7 +108,7 @@ class WildOperators(WildOperands):
         """Read what stands beside an operand without an operator, where it has one meaning."""
         if token.text == "finite" and isinstance(left, Name) and minimum <= COMPARISON:
             self.advance()
-            self._expect_boundary("and", "or", "implies", "iff")
+            self.expect_boundary("and", "or", "implies", "iff")
             return Call("finite", (left,), offset=left.offset)
         factor = self.text[token.offset - 1 : token.offset].isdigit() and not token.spaced
         if factor and minimum <= PRODUCT:
@@ -158,31 +156,31 @@ class WildOperators(WildOperands):
 
     def attempt(self, rule: Callable[[], _T]) -> _T | None:
         """Return what a rule parses, None (and nothing read) where it does not fit."""
-        state = self._save()
+        state = self.save()
         try:
             return rule()
         except FormulaError:
-            self._restore(state)
+            self.restore(state)
             return None
 
-    def _save(self) -> tuple[object, ...]:
+    def save(self) -> tuple[object, ...]:
+        """Return the place in the text, for ``restore``."""
         return self.current, self.nesting, self.in_bars, self.grouped, self.lists
 
-    def _restore(self, state: tuple[object, ...]) -> None:
+    def restore(self, state: tuple[object, ...]) -> None:
+        """Go back to a place."""
         self.current, self.nesting, self.in_bars, self.grouped, self.lists = state  # type: ignore[assignment]
 
-    def _jump(self, position: int) -> None:
+    def jump(self, position: int) -> None:
+        """Go on at a position of the text."""
         self.current = self.lexer.token(position)
 
-    def _expect_boundary(self, *also: str) -> None:
+    def expect_boundary(self, *also: str) -> None:
+        """Expect the end of a part: of the text, of a group, or the beginning of a guard."""
         token = self.current
         done = token.kind == "end" or self.at(")", ":", ",", "—", *also)
-        if not done and self._guard_word() is None and not self.at("("):
+        if not done and guard_word(self) is None and not self.at("("):
             raise self.error(f"unexpected {self.found()}")
-
-    def _guard_word(self) -> str | None:
-        """Return the word that begins a guard here, None where there is none."""
-        raise NotImplementedError
 
 
 def _is_word(node: Expr) -> bool:
