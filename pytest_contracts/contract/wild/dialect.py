@@ -4,9 +4,9 @@ Strict is a file that shows what only a strict one can have, since nothing of th
 says it: *implementations* of an equation (names with ``module:function``), *variables* with
 domains, a procedure to ``run`` or values to ``parametrize``, the contracts that a claim of
 completeness is ``over``, a gate's defects with a ``target`` and who kills them, or
-``dialect: strict`` in its metadata. Every other file is wild: what both may
-write (``formal``, ``kind``, ``status``, ``equation``, ``constants``) shows nothing, and neither
-does a foreign key, which may be noise in a strict file.
+``dialect: strict`` in its metadata. Every other file is wild: what both may write (``formal``,
+``kind``, ``status``, ``equation``, ``constants``) shows nothing, and neither does a foreign key,
+which may be noise in a strict file.
 
 One piece of evidence outweighs any noise, so that a typo never turns a strict file's claims into
 prose. The evidence must survive the typo itself: a key with one slip counts where its value has the
@@ -18,6 +18,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator, Mapping
+from functools import lru_cache
 from typing import TypeGuard
 
 from pytest_contracts.contract.model import Dialect, Remark
@@ -29,6 +30,8 @@ IN_DOUBT = (
     "run, or metadata.dialect"
 )
 
+LONGEST = 500
+"""How long a target, a domain or a name is at most, in characters; a longer text is prose."""
 _TARGET = re.compile(r"(?!.*\.(?:rs|c|cc|cpp|cu|h|wgsl):)[A-Za-z_][\w.]*:[A-Za-z_][\w.]*")
 """``module:function``, and not a function in a file of another language."""
 _BOUND = r"[\w.+\-−*·/%()\s]+"
@@ -144,7 +147,7 @@ def _any_value(node: Node, has_shape: Callable[[Node], bool]) -> bool:
 
 
 def _is_text(node: Node) -> TypeGuard[Scalar]:
-    return isinstance(node, Scalar) and isinstance(node.value, str)
+    return isinstance(node, Scalar) and isinstance(node.value, str) and len(node.text) <= LONGEST
 
 
 def _is_null(node: Node) -> bool:
@@ -152,9 +155,10 @@ def _is_null(node: Node) -> bool:
 
 
 def _means(key: Scalar, word: str) -> bool:
-    return key.text == word or slipped(key.text, word)
+    return abs(len(key.text) - len(word)) <= 1 and (key.text == word or slipped(key.text, word))
 
 
+@lru_cache(maxsize=1024)
 def slipped(written: str, meant: str) -> bool:
     """Tell whether a word has one slip: a letter too few, too many, wrong, or two swapped."""
     same = next((i for i, (a, b) in enumerate(zip(written, meant, strict=False)) if a != b), None)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import functools
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -273,3 +274,14 @@ def test_without_evidence_a_file_is_wild_and_says_why() -> None:
     assert strict.dialect_shown is not None
     assert strict.dialect_shown.message == "'run' is the strict dialect's"
     assert strict.dialect_shown.where.line == 3
+
+
+@pytest.mark.parametrize("value", ["a..b" * 16000 + ";", "a " * 30000 + "..b", "x" * 60000])
+def test_a_long_text_is_no_evidence_and_takes_no_time(value: str) -> None:
+    document: Document = {
+        "metadata": {"version": "1.0.0", "description": "D"},
+        "equations": {"f": {"variables": {"n": value}, "implementations": {"cpu": value}}},
+    }
+    start = time.perf_counter()
+    assert dialect(document) == "wild"
+    assert time.perf_counter() - start < 5
