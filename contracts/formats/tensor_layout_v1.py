@@ -32,7 +32,8 @@ from inference.formats.validate import (
     ValidatedWeight,
 )
 from inference.kernels import qmatmul
-from inference.quant import GGMLType, dequantize
+from inference.kernels.qmatmul import fused
+from inference.quant import GGMLType, dequantize, formats
 from inference.surgery.importing import import_model
 
 Compared = Callable[..., object]
@@ -343,14 +344,15 @@ def defaults_of(module: ModuleType, names: set[str]) -> list[str]:
 def dispatch_has_no_default(compared: Compared) -> None:
     """The tables' source, their content, and what happens to a type that is in none."""
     tables = {
-        (qmatmul, "FUSED_KERNELS"): qmatmul.FUSED_KERNELS,
-        (quant, "DECODERS"): quant.DECODERS,
+        (fused, "FUSED", qmatmul, "FUSED_KERNELS"): qmatmul.FUSED_KERNELS,
+        (formats, "FORMATS", quant, "DECODERS"): quant.DECODERS,
     }
-    for (module, name), table in tables.items():
-        assert literal_table(module, name) == {dtype.name for dtype in table}
+    for (rows, row_table, module, name), table in tables.items():
+        assert literal_table(rows, row_table) == {dtype.name for dtype in table}
         assert REGISTRY.keys() <= {dtype.name for dtype in table}
         assert len(set(table.values())) == len(table), f"{name}: two types share a function"
-        assert not defaults_of(module, {name, "table"})
+        for place in (rows, module):
+            assert not defaults_of(place, {row_table, name, "table"})
         compared(len(table), what="entries")
     for dtype in set(GGMLType) - set(qmatmul.FUSED_KERNELS):
         with pytest.raises(UnsupportedTypeError, match=dtype.name):

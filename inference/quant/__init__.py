@@ -15,7 +15,8 @@ from numpy.typing import NDArray
 
 from inference import threads
 from inference.errors import UnsupportedTypeError
-from inference.quant import absmax, i_quants, k_quants, k_search, legacy, small_floats
+from inference.quant import absmax, legacy
+from inference.quant.formats import FORMATS
 from inference.quant.types import (
     AprType,
     GGMLType,
@@ -29,60 +30,11 @@ from inference.quant.types import (
 __all__ = ["DECODERS", "ENCODERS", "WRITABLE", "GGMLType", "dequantize", "quantize"]
 
 DECODERS: Mapping[TensorType, Callable[[legacy.Bytes, legacy.Floats], None]] = MappingProxyType(
-    {
-        GGMLType.F32: legacy.decode_f32,
-        GGMLType.F16: legacy.decode_f16,
-        GGMLType.BF16: legacy.decode_bf16,
-        GGMLType.Q4_0: legacy.decode_q4_0,
-        GGMLType.Q4_1: legacy.decode_q4_1,
-        GGMLType.Q5_0: legacy.decode_q5_0,
-        GGMLType.Q5_1: legacy.decode_q5_1,
-        GGMLType.Q8_0: legacy.decode_q8_0,
-        GGMLType.Q2_K: k_quants.decode_q2_k,
-        GGMLType.Q3_K: k_quants.decode_q3_k,
-        GGMLType.Q4_K: k_quants.decode_q4_k,
-        GGMLType.Q5_K: k_quants.decode_q5_k,
-        GGMLType.Q6_K: k_quants.decode_q6_k,
-        GGMLType.Q8_K: small_floats.decode_q8_k,
-        GGMLType.IQ1_S: i_quants.decode_iq1_s,
-        GGMLType.IQ1_M: i_quants.decode_iq1_m,
-        GGMLType.IQ2_XXS: i_quants.decode_iq2_xxs,
-        GGMLType.IQ2_XS: i_quants.decode_iq2_xs,
-        GGMLType.IQ2_S: i_quants.decode_iq2_s,
-        GGMLType.IQ3_XXS: i_quants.decode_iq3_xxs,
-        GGMLType.IQ3_S: i_quants.decode_iq3_s,
-        GGMLType.IQ4_NL: i_quants.decode_iq4_nl,
-        GGMLType.IQ4_XS: i_quants.decode_iq4_xs,
-        GGMLType.Q1_0: small_floats.decode_q1_0,
-        GGMLType.TQ1_0: small_floats.decode_tq1_0,
-        GGMLType.TQ2_0: small_floats.decode_tq2_0,
-        GGMLType.MXFP4: small_floats.decode_mxfp4,
-        GGMLType.NVFP4: small_floats.decode_nvfp4,
-        GGMLType.F64: legacy.decoder_of("<f8"),
-        GGMLType.I8: legacy.decoder_of("<i1"),
-        GGMLType.I16: legacy.decoder_of("<i2"),
-        GGMLType.I32: legacy.decoder_of("<i4"),
-        GGMLType.I64: legacy.decoder_of("<i8"),
-        AprType.APR_Q4: absmax.decode_apr_q4,
-        AprType.APR_Q8: legacy.decoder_of("<i1"),
-    }
+    {dtype: row.decode for dtype, row in FORMATS.items()}
 )
 
 ENCODERS: Mapping[TensorType, Callable[[legacy.Floats], legacy.Bytes]] = MappingProxyType(
-    {
-        GGMLType.F32: legacy.encode_f32,
-        GGMLType.F16: legacy.encode_f16,
-        GGMLType.BF16: legacy.encode_bf16,
-        GGMLType.Q4_0: legacy.encode_q4_0,
-        GGMLType.Q4_1: legacy.encode_q4_1,
-        GGMLType.Q5_0: legacy.encode_q5_0,
-        GGMLType.Q5_1: legacy.encode_q5_1,
-        GGMLType.Q8_0: legacy.encode_q8_0,
-        GGMLType.Q4_K: k_search.encode_q4_k,
-        GGMLType.Q5_K: k_search.encode_q5_k,
-        GGMLType.Q6_K: k_search.encode_q6_k,
-        AprType.APR_Q4: absmax.encode_apr_q4,
-    }
+    {dtype: row.encode for dtype, row in FORMATS.items() if row.encode is not None}
 )
 
 WRITABLE = frozenset({*ENCODERS, AprType.APR_Q8})

@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -24,8 +23,8 @@ from inference.kernels.qmatmul.cpu import (
     activation_sums,
     quantize_activations,
 )
+from inference.kernels.qmatmul.fused import FUSED
 from inference.kernels.qmatmul.lanes import ROWS
-from inference.kernels.qmatmul.layouts import LAYOUTS
 from inference.kernels.qmatmul.packing import interleave, packed_bytes
 from inference.kernels.qmatmul.regions import Memory, Reserved
 from inference.quant.types import GGMLType, block_size, padded_row_bytes
@@ -45,18 +44,7 @@ __all__ = [
     "quantize_activations",
 ]
 
-FUSED_KERNELS: Mapping[GGMLType, Callable[..., None]] = MappingProxyType(
-    {
-        GGMLType.Q4_0: cpu.q4_0,
-        GGMLType.Q4_1: cpu.q4_1,
-        GGMLType.Q5_0: cpu.q5_0,
-        GGMLType.Q5_1: cpu.q5_1,
-        GGMLType.Q8_0: cpu.q8_0,
-        GGMLType.Q4_K: cpu.q4_k,
-        GGMLType.Q5_K: cpu.q5_k,
-        GGMLType.Q6_K: cpu.q6_k,
-    }
-)
+FUSED_KERNELS: Mapping[GGMLType, Callable[..., None]] = cpu.KERNELS
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,7 +98,7 @@ def pack(
             f" got {raw.size} values of {raw.dtype}"
         )
     launch = Launch(kernel_name(kernel), dtype, rows, cols)
-    unit = 32 * LAYOUTS[dtype].blocks
+    unit = 32 * FUSED[dtype].layout.blocks
     data = interleave(np.ascontiguousarray(raw).reshape(-1), dtype, rows, cols, memory)
     return PackedWeight(dtype, rows, cols, data, -(-cols // unit) * unit, kernel, launch)
 

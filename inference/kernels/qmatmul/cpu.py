@@ -1,8 +1,9 @@
 """Quantized weights times int8 activations on the CPU: the compiled functions.
 
-Every kernel has the same arguments. Int8 products are summed in int32 per block of 32, and only
-block sums meet the float scales. The constant part of a weight (Q4_0's −8, Q4_K's min, …) is paid
-once per block, through the activations' sums: these are the corrections.
+There is one kernel for every row of ``fused``, and all have the same arguments. Int8 products are
+summed in int32 per block of 32, and only block sums meet the float scales. The constant part of a
+weight (Q4_0's −8, Q4_K's min, …) is paid once per block, through the activations' sums: these are
+the corrections.
 
 Arguments of the kernels, all int64; memory is given by address:
     packed: [groups · bytes per group] uint8, 16 rows interleaved, see ``layouts``
@@ -15,8 +16,10 @@ Arguments of the kernels, all int64; memory is given by address:
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from types import SimpleNamespace
+from types import MappingProxyType
+from typing import Any
 
 import numpy as np
 from numba import njit
@@ -24,7 +27,7 @@ from numpy.typing import NDArray
 
 from inference.kernels.cpu.memory import address_of, row_of_floats
 from inference.kernels.cpu.sources import source_digest
-from inference.kernels.qmatmul.layouts import LAYOUTS
+from inference.kernels.qmatmul.fused import FUSED
 from inference.kernels.qmatmul.product import (
     LEVEL_BYTES,
     SCALE_BYTES,
@@ -68,24 +71,14 @@ def scratch_bytes(blocks: int) -> int:
     return blocks * (LEVEL_BYTES + SCALE_BYTES)
 
 
-_q4_0 = product(GGMLType.Q4_0)
-_q4_1 = product(GGMLType.Q4_1)
-_q5_0 = product(GGMLType.Q5_0)
-_q5_1 = product(GGMLType.Q5_1)
-_q8_0 = product(GGMLType.Q8_0)
-_q4_k = product(GGMLType.Q4_K)
-_q5_k = product(GGMLType.Q5_K)
-_q6_k = product(GGMLType.Q6_K)
-
-
 def _version() -> int:
     """Digest the sources of the generated code, which Numba's cache does not look at."""
-    names = ("lanes", "layouts", "product", "rounding", "target", "unpacking")
+    names = ("fused", "lanes", "layouts", "product", "rounding", "target", "unpacking")
     return source_digest(*(Path(__file__).with_name(f"{name}.py") for name in names))
 
 
-def _kernels(version: int) -> SimpleNamespace:
-    """Define the kernels. ``version`` is in their closure, and so in the key of Numba's cache."""
+def _rounding(version: int) -> Any:
+    """Define the rounding. ``version`` is in its closure, and so in the key of Numba's cache."""
 
     @njit(cache=True, nogil=True)
     def quantize_blocks(x, q, scales, count):  # type: ignore[no-untyped-def]  # pragma: no cover
@@ -95,77 +88,58 @@ def _kernels(version: int) -> SimpleNamespace:
             values[block] = round_block(x + 128 * block, q + 32 * block)
         return version
 
-    @njit(cache=True, nogil=True)
-    def q4_0(  # type: ignore[no-untyped-def]
+    return quantize_blocks
+
+
+def _kernel(dtype: GGMLType, version: int) -> Any:
+    """Define the kernel of a type: a function of its own name, by which Numba's cache knows it.
+
+    The type's number and ``version`` are in its closure, and so in the key of the cache.
+    """
+    number = int(dtype)
+
+    def kernel(  # type: ignore[no-untyped-def]
         packed, blocks, q, scales, corrections, out, width, scratch, tokens, first, last
     ):  # pragma: no cover
-        """``d·(q − 8)``."""
-        _q4_0(packed, blocks, q, scales, corrections, out, width, scratch, tokens, first, last)
+        product(
+            number, packed, blocks, q, scales, corrections, out, width, scratch, tokens, first, last
+        )
         return version
 
-    @njit(cache=True, nogil=True)
-    def q4_1(  # type: ignore[no-untyped-def]
-        packed, blocks, q, scales, corrections, out, width, scratch, tokens, first, last
-    ):  # pragma: no cover
-        """``d·q + m``."""
-        _q4_1(packed, blocks, q, scales, corrections, out, width, scratch, tokens, first, last)
-        return version
-
-    @njit(cache=True, nogil=True)
-    def q5_0(  # type: ignore[no-untyped-def]
-        packed, blocks, q, scales, corrections, out, width, scratch, tokens, first, last
-    ):  # pragma: no cover
-        """``d·(q − 16)``."""
-        _q5_0(packed, blocks, q, scales, corrections, out, width, scratch, tokens, first, last)
-        return version
-
-    @njit(cache=True, nogil=True)
-    def q5_1(  # type: ignore[no-untyped-def]
-        packed, blocks, q, scales, corrections, out, width, scratch, tokens, first, last
-    ):  # pragma: no cover
-        """``d·q + m``."""
-        _q5_1(packed, blocks, q, scales, corrections, out, width, scratch, tokens, first, last)
-        return version
-
-    @njit(cache=True, nogil=True)
-    def q8_0(  # type: ignore[no-untyped-def]
-        packed, blocks, q, scales, corrections, out, width, scratch, tokens, first, last
-    ):  # pragma: no cover
-        """``d·q``."""
-        _q8_0(packed, blocks, q, scales, corrections, out, width, scratch, tokens, first, last)
-        return version
-
-    @njit(cache=True, nogil=True)
-    def q4_k(  # type: ignore[no-untyped-def]
-        packed, blocks, q, scales, corrections, out, width, scratch, tokens, first, last
-    ):  # pragma: no cover
-        """``d·scale·q − dmin·min``."""
-        _q4_k(packed, blocks, q, scales, corrections, out, width, scratch, tokens, first, last)
-        return version
-
-    @njit(cache=True, nogil=True)
-    def q5_k(  # type: ignore[no-untyped-def]
-        packed, blocks, q, scales, corrections, out, width, scratch, tokens, first, last
-    ):  # pragma: no cover
-        """``d·scale·q − dmin·min``."""
-        _q5_k(packed, blocks, q, scales, corrections, out, width, scratch, tokens, first, last)
-        return version
-
-    @njit(cache=True, nogil=True)
-    def q6_k(  # type: ignore[no-untyped-def]
-        packed, blocks, q, scales, corrections, out, width, scratch, tokens, first, last
-    ):  # pragma: no cover
-        """``d·scale·(q − 32)``."""
-        _q6_k(packed, blocks, q, scales, corrections, out, width, scratch, tokens, first, last)
-        return version
-
-    return SimpleNamespace(**{name: value for name, value in locals().items() if name != "version"})
+    kernel.__name__ = kernel.__qualname__ = dtype.name.lower()
+    kernel.__doc__ = f"Multiply with weights ``{FUSED[dtype].weights}``."
+    return njit(cache=True, nogil=True)(kernel)
 
 
-_compiled = _kernels(_version())
-q4_0, q4_1, q5_0, q5_1 = _compiled.q4_0, _compiled.q4_1, _compiled.q5_0, _compiled.q5_1
-quantize_blocks = _compiled.quantize_blocks
-q8_0, q4_k, q5_k, q6_k = _compiled.q8_0, _compiled.q4_k, _compiled.q5_k, _compiled.q6_k
+_ARGUMENTS = "packed, blocks, q, scales, corrections, out, width, scratch, tokens, first, last"
+
+
+def _dispatch(kernels: Mapping[GGMLType, Any]) -> Any:
+    """Write the function that runs the kernel of a number: one branch per kernel, called directly.
+
+    Nested functions would do as well, but each is compiled with all the products that it reaches.
+    """
+    lines = [f"def run_kernel(wanted, {_ARGUMENTS}):", "    ran = -1"]
+    for dtype in kernels:
+        lines += [
+            f"    if wanted == {int(dtype)}:",
+            f"        {dtype.name}({_ARGUMENTS})",
+            f"        ran = {int(dtype)}",
+        ]
+    names = {dtype.name: kernel for dtype, kernel in kernels.items()}
+    exec("\n".join([*lines, "    return ran"]), names)
+    return njit(nogil=True, inline="always")(names["run_kernel"])
+
+
+quantize_blocks = _rounding(_version())
+
+KERNELS: Mapping[GGMLType, Callable[..., None]] = MappingProxyType(
+    {dtype: _kernel(dtype, _version()) for dtype in FUSED}
+)
+"""The compiled product of every fused type, a function with its name in lower case."""
+
+run_kernel = _dispatch(KERNELS)
+"""For compiled callers: run the kernel of a type's number; return the number that ran, or −1."""
 
 
 def quantize_activations(
@@ -211,5 +185,5 @@ def activation_corrections(
 
 def correction_of(dtype: GGMLType) -> tuple[int, int, int]:
     """Return form and factor for ``fill_corrections``, and how many corrections a block has."""
-    form = ("offset", "minimum", "halves").index(LAYOUTS[dtype].form)
+    form = ("offset", "minimum", "halves").index(FUSED[dtype].layout.form)
     return form, correction_factor(dtype), 2 if form == 2 else 1

@@ -1,4 +1,4 @@
-"""How 16 rows of a weight lie interleaved in memory, type by type.
+"""How 16 rows of a weight lie interleaved in memory: what the rows of ``fused`` are written in.
 
 A row is cut into units; a unit of 16 rows is one contiguous piece: the scales first, then the
 levels in the order in which the kernel reads them. A 64-byte vector of levels holds four
@@ -16,8 +16,6 @@ from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
-
-from inference.quant.types import GGMLType
 
 HALF_LANES, BYTE_LANES, WORD_LANES = 32, 16, 64
 
@@ -52,23 +50,27 @@ class Layout:
     signed: bool = False
 
 
-def _table(*parts: list[tuple[int, int, int, int]]) -> NDArray[np.int64]:
+def table(*parts: list[tuple[int, int, int, int]]) -> NDArray[np.int64]:
+    """Put moves together, as ``Layout`` wants them."""
     table = np.array([move for part in parts for move in part], dtype=np.int64)
     table.flags.writeable = False
     return table
 
 
-def _words(
+def words(
     count: int, source: int, target: int, step: int = 0, apart: int = WORD_LANES
 ) -> list[tuple[int, int, int, int]]:
+    """Move neighbouring words, each of four levels or eight, to vectors ``apart`` bytes apart."""
     return [(Move.WORD, source + 4 * i, target + apart * i, step) for i in range(count)]
 
 
-def _half(source: int, target: int, step: int = 0) -> list[tuple[int, int, int, int]]:
+def half(source: int, target: int, step: int = 0) -> list[tuple[int, int, int, int]]:
+    """Move a float16."""
     return [(Move.HALF, source, target, step)]
 
 
-def _scales_and_minima() -> list[tuple[int, int, int, int]]:
+def scales_and_minima() -> list[tuple[int, int, int, int]]:
+    """Unpack the eight scales and eight minima of 6 bits that Q4_K and Q5_K have after d, dmin."""
     return [
         (kind, 4 + j, first + BYTE_LANES * j, 0)
         for kind, first in ((Move.SCALE, 64), (Move.MINIMUM, 192))
@@ -76,66 +78,12 @@ def _scales_and_minima() -> list[tuple[int, int, int, int]]:
     ]
 
 
-def _q6_k_levels() -> list[tuple[int, int, int, int]]:
+def q6_k_levels() -> list[tuple[int, int, int, int]]:
     """Two words of low nibbles, then the word with the high bits of both."""
     parts = []
     for half in range(2):
         to = 320 + 1536 * half
-        parts += _words(8, 64 * half, to, apart=192)
-        parts += _words(8, 64 * half + 32, to + 64, apart=192)
-        parts += _words(8, 128 + 32 * half, to + 128, apart=192)
+        parts += words(8, 64 * half, to, apart=192)
+        parts += words(8, 64 * half + 32, to + 64, apart=192)
+        parts += words(8, 128 + 32 * half, to + 128, apart=192)
     return parts
-
-
-LAYOUTS: dict[GGMLType, Layout] = {
-    GGMLType.Q4_0: Layout(
-        2, 576, _table(_half(0, 0, HALF_LANES), _words(4, 2, 64, 256)), "offset", 8
-    ),
-    GGMLType.Q4_1: Layout(1, 320, _table(_half(0, 0), _half(2, 32), _words(4, 4, 64)), "minimum"),
-    GGMLType.Q5_0: Layout(
-        2,
-        704,
-        _table(_half(0, 0, HALF_LANES), [(Move.FIFTHS, 2, 320, 320)], _words(4, 6, 64, 320)),
-        "offset",
-        16,
-    ),
-    GGMLType.Q5_1: Layout(
-        1,
-        384,
-        _table(_half(0, 0), _half(2, 32), [(Move.FIFTHS, 4, 320, 0)], _words(4, 8, 64)),
-        "minimum",
-    ),
-    GGMLType.Q8_0: Layout(
-        2,
-        1088,
-        _table(_half(0, 0, HALF_LANES), _words(8, 2, 64, 512)),
-        "offset",
-        signed=True,
-    ),
-    GGMLType.Q4_K: Layout(
-        8,
-        2368,
-        _table(_half(0, 0), _half(2, 32), _scales_and_minima(), _words(32, 16, 320)),
-        "minimum",
-    ),
-    GGMLType.Q5_K: Layout(
-        8,
-        2880,
-        _table(
-            _half(0, 0), _half(2, 32), _scales_and_minima(), _words(8, 16, 320), _words(32, 48, 832)
-        ),
-        "minimum",
-    ),
-    GGMLType.Q6_K: Layout(
-        8,
-        3392,
-        _table(
-            _half(208, 0),
-            [(Move.BYTE, 192 + j, 32 + BYTE_LANES * j, 0) for j in range(16)],
-            # Bytes 288 … 319 are padding.
-            _q6_k_levels(),
-        ),
-        "halves",
-        32,
-    ),
-}

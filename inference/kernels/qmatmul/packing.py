@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 
 from inference import threads as pool
 from inference.kernels.cpu.memory import address_of
+from inference.kernels.qmatmul.fused import FUSED
 from inference.kernels.qmatmul.lanes import I8, I16, I32, ROWS
-from inference.kernels.qmatmul.layouts import LAYOUTS
 from inference.kernels.qmatmul.regions import Memory, Shared
 from inference.quant.types import GGMLType, block_size, padded_row_bytes, type_size
 
@@ -26,11 +26,11 @@ _POPULATE_READ = 22  # MADV_POPULATE_READ of Linux 5.14, which Python does not n
 def packed_bytes(dtype: GGMLType, rows: int, cols: int) -> int:
     """Return the size of a weight laid out for its kernel."""
     blocks, per_unit = -(-cols // block_size(dtype)), _blocks_per_unit(dtype)
-    return -(-rows // ROWS) * -(-blocks // per_unit) * LAYOUTS[dtype].size
+    return -(-rows // ROWS) * -(-blocks // per_unit) * FUSED[dtype].layout.size
 
 
 def _blocks_per_unit(dtype: GGMLType) -> int:
-    return 32 * LAYOUTS[dtype].blocks // block_size(dtype)
+    return 32 * FUSED[dtype].layout.blocks // block_size(dtype)
 
 
 def interleave(
@@ -42,7 +42,7 @@ def interleave(
         raw: [rows · row bytes], contiguous
         returns: [row groups · bytes per group], read-only
     """
-    layout = LAYOUTS[dtype]
+    layout = FUSED[dtype].layout
     row_bytes, blocks = padded_row_bytes(dtype, cols), -(-cols // block_size(dtype))
     per_unit = _blocks_per_unit(dtype)
     group = -(-blocks // per_unit) * layout.size

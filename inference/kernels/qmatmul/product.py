@@ -15,10 +15,11 @@ from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
+from inference.kernels.qmatmul.fused import FUSED
 from inference.kernels.qmatmul.lanes import BYTES, F32, FLOATS, I32, I64, WORDS, Lanes, every
-from inference.kernels.qmatmul.layouts import LAYOUTS, Layout
+from inference.kernels.qmatmul.layouts import Layout
 from inference.kernels.qmatmul.target import TARGET
-from inference.kernels.qmatmul.unpacking import UNPACKERS, Block
+from inference.kernels.qmatmul.unpacking import Block
 from inference.quant.types import GGMLType
 
 TILE = 8
@@ -37,7 +38,7 @@ def unsigned_levels(layout: Layout) -> bool:
 
 def correction_factor(dtype: GGMLType) -> int:
     """Return what a sum of activations is multiplied with to correct for the levels' offset."""
-    layout = LAYOUTS[dtype]
+    layout = FUSED[dtype].layout
     if layout.signed:
         return -128 if TARGET.unsigned else 0
     return -layout.offset
@@ -49,8 +50,8 @@ class _Product:
     def __init__(self, builder: Any, dtype: GGMLType, **values: Any) -> None:
         self.lanes = Lanes(builder, TARGET)
         self.builder = builder
-        self.layout = LAYOUTS[dtype]
-        self.step, self.unpack = UNPACKERS[dtype]
+        row = FUSED[dtype]
+        self.layout, self.step, self.unpack = row.layout, row.step, row.unpack
         self.packed, self.blocks = values["packed"], values["blocks"]
         self.q, self.scales = values["q"], values["scales"]
         self.corrections, self.out = values["corrections"], values["out"]
@@ -167,40 +168,40 @@ class _Product:
         )
 
 
-def product(dtype: GGMLType) -> Any:
-    """Make the product for a type, callable from compiled code.
+@intrinsic(prefer_literal=True)
+def product(  # type: ignore[no-untyped-def]
+    typing_context, number, packed, blocks, q, scales, corrections, out, width, scratch, tokens,
+    first, last,
+):  # fmt: skip
+    """Make the product of the type of this number, a constant where the call is compiled.
 
-    Arguments are those of ``cpu``, int64. The scratch memory has LEVEL_BYTES + SCALE_BYTES per
-    block; it is not used for fewer than ``TILE`` tokens.
+    The other arguments are those of ``cpu``, int64. The scratch memory has LEVEL_BYTES and
+    SCALE_BYTES per block; it is not used for fewer than ``TILE`` tokens.
     """
+    dtype = GGMLType(number.literal_value)
     names = ("packed", "blocks", "q", "scales", "corrections", "out", "width", "scratch")
 
-    def run(  # type: ignore[no-untyped-def]
-        context, packed, blocks, q, scales, corrections, out, width, scratch, tokens, first, last
-    ):
-        def generate(context, builder, signature, values):  # type: ignore[no-untyped-def]
-            tokens, first, last = values[8:]
-            code = _Product(builder, dtype, **dict(zip(names, values[:8], strict=True)))
-            many = builder.icmp_signed(">=", tokens, ir.Constant(I64, TILE))
-            groups = builder.sub(last, first)
-            with cgutils.for_range(builder, groups) as rows:
-                group = builder.add(first, rows.index)
-                with builder.if_else(many) as (if_many, if_few):
-                    with if_many:
-                        code.expand(group)
-                        tiles = builder.udiv(
-                            builder.add(tokens, ir.Constant(I64, TILE - 1)),
-                            ir.Constant(I64, TILE),
-                        )
-                        latest = builder.sub(tokens, ir.Constant(I64, TILE))
-                        with cgutils.for_range(builder, tiles) as loop:
-                            token = builder.mul(loop.index, ir.Constant(I64, TILE))
-                            past = builder.icmp_signed(">", token, latest)
-                            code.tile(group, builder.select(past, latest, token))
-                    with if_few, cgutils.for_range(builder, tokens) as loop:
-                        code.decode(group, loop.index)
-            return context.get_dummy_value()
+    def generate(context, builder, signature, values):  # type: ignore[no-untyped-def]
+        tokens, first, last = values[9:]
+        code = _Product(builder, dtype, **dict(zip(names, values[1:9], strict=True)))
+        many = builder.icmp_signed(">=", tokens, ir.Constant(I64, TILE))
+        groups = builder.sub(last, first)
+        with cgutils.for_range(builder, groups) as rows:
+            group = builder.add(first, rows.index)
+            with builder.if_else(many) as (if_many, if_few):
+                with if_many:
+                    code.expand(group)
+                    tiles = builder.udiv(
+                        builder.add(tokens, ir.Constant(I64, TILE - 1)),
+                        ir.Constant(I64, TILE),
+                    )
+                    latest = builder.sub(tokens, ir.Constant(I64, TILE))
+                    with cgutils.for_range(builder, tiles) as loop:
+                        token = builder.mul(loop.index, ir.Constant(I64, TILE))
+                        past = builder.icmp_signed(">", token, latest)
+                        code.tile(group, builder.select(past, latest, token))
+                with if_few, cgutils.for_range(builder, tokens) as loop:
+                    code.decode(group, loop.index)
+        return context.get_dummy_value()
 
-        return types.void(*[types.int64] * 11), generate
-
-    return intrinsic(run)
+    return types.void(number, *[types.int64] * 11), generate

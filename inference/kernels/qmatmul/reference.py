@@ -16,20 +16,12 @@ from collections.abc import Callable, Mapping, Sequence
 from types import MappingProxyType
 
 from inference.errors import UnsupportedTypeError
-from inference.quant import reference as blocks
-from inference.quant.types import GGMLType, block_size, type_size
+from inference.quant.formats import FORMATS
+from inference.quant.reference import Block
+from inference.quant.types import GGMLType, TensorType, block_size, type_size
 
-PARSERS: Mapping[GGMLType, Callable[[Sequence[int]], blocks.Block]] = MappingProxyType(
-    {
-        GGMLType.Q4_0: blocks.parse_q4_0,
-        GGMLType.Q4_1: blocks.parse_q4_1,
-        GGMLType.Q5_0: blocks.parse_q5_0,
-        GGMLType.Q5_1: blocks.parse_q5_1,
-        GGMLType.Q8_0: blocks.parse_q8_0,
-        GGMLType.Q4_K: blocks.parse_q4_k,
-        GGMLType.Q5_K: blocks.parse_q5_k,
-        GGMLType.Q6_K: blocks.parse_q6_k,
-    }
+PARSERS: Mapping[TensorType, Callable[[Sequence[int]], Block]] = MappingProxyType(
+    {dtype: row.parse for dtype, row in FORMATS.items() if row.parse is not None}
 )
 
 _SMALLEST_SCALE = 2.0**-126

@@ -1,13 +1,15 @@
-"""From the packed bytes of 16 rows to levels and scales in registers, type by type."""
+"""From the packed bytes of 16 rows to levels and scales in registers, for the rows of ``fused``.
+
+An ``Unpacker`` gets the lanes, the address of a unit, and which part of the unit is wanted.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 from inference.kernels.qmatmul.lanes import BYTES, Lanes
-from inference.quant.types import GGMLType
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,46 +23,46 @@ class Block:
     scales: tuple[Any, ...]
 
 
-def _nibbles(v: Lanes, address: Any) -> list[Any]:
+Levels = Callable[[Lanes, Any], list[Any]]
+Unpacker = Callable[[Lanes, Any, Any], list[Block]]
+
+
+def octets(v: Lanes, address: Any) -> list[Any]:
+    """Load levels of a byte each."""
+    return [v.load(BYTES, v.at(address, 64 * i)) for i in range(8)]
+
+
+def nibbles(v: Lanes, address: Any) -> list[Any]:
+    """Unpack levels of 4 bits, the low nibbles first."""
     words = [v.load(BYTES, v.at(address, 64 * i)) for i in range(4)]
     return [v.bits(word, -shift, 0x0F) for shift in (0, 4) for word in words]
 
 
-def _fives(v: Lanes, address: Any) -> list[Any]:
-    low, fifths = _nibbles(v, address), v.load(BYTES, v.at(address, 256))
+def fives(v: Lanes, address: Any) -> list[Any]:
+    """Unpack levels of 5 bits: nibbles, and after them a plane of fifth bits."""
+    low, fifths = nibbles(v, address), v.load(BYTES, v.at(address, 256))
     return [v.builder.or_(low[i], v.bits(fifths, 4 - i, 0x10)) for i in range(8)]
 
 
-def _offset_pair(
-    v: Lanes, unit: Any, size: int, levels: Callable[[Lanes, Any], list[Any]]
-) -> list[Block]:
-    return [
-        Block(levels(v, v.at(unit, 64 + size * j)), (v.halves(v.at(unit, 32 * j)),))
-        for j in range(2)
-    ]
+def pair(size: int, levels: Levels) -> Unpacker:
+    """Unpack two blocks that have a scale each, their levels in ``size`` bytes."""
+
+    def unpack(v: Lanes, unit: Any, part: Any) -> list[Block]:
+        return [
+            Block(levels(v, v.at(unit, 64 + size * j)), (v.halves(v.at(unit, 32 * j)),))
+            for j in range(2)
+        ]
+
+    return unpack
 
 
-def _q4_0(v: Lanes, unit: Any, part: Any) -> list[Block]:
-    return _offset_pair(v, unit, 256, _nibbles)
+def with_minimum(levels: Levels) -> Unpacker:
+    """Unpack one block that has a scale and a minimum."""
 
+    def unpack(v: Lanes, unit: Any, part: Any) -> list[Block]:
+        return [Block(levels(v, v.at(unit, 64)), (v.halves(unit), v.halves(v.at(unit, 32))))]
 
-def _q5_0(v: Lanes, unit: Any, part: Any) -> list[Block]:
-    return _offset_pair(v, unit, 320, _fives)
-
-
-def _q8_0(v: Lanes, unit: Any, part: Any) -> list[Block]:
-    def levels(v: Lanes, address: Any) -> list[Any]:
-        return [v.load(BYTES, v.at(address, 64 * i)) for i in range(8)]
-
-    return _offset_pair(v, unit, 512, levels)
-
-
-def _q4_1(v: Lanes, unit: Any, part: Any) -> list[Block]:
-    return [Block(_nibbles(v, v.at(unit, 64)), (v.halves(unit), v.halves(v.at(unit, 32))))]
-
-
-def _q5_1(v: Lanes, unit: Any, part: Any) -> list[Block]:
-    return [Block(_fives(v, v.at(unit, 64)), (v.halves(unit), v.halves(v.at(unit, 32))))]
+    return unpack
 
 
 def _scale_and_minimum(v: Lanes, unit: Any, part: Any, j: int) -> tuple[Any, Any]:
@@ -71,7 +73,8 @@ def _scale_and_minimum(v: Lanes, unit: Any, part: Any, j: int) -> tuple[Any, Any
     return scale, b.fneg(minimum)
 
 
-def _q4_k(v: Lanes, unit: Any, part: Any) -> list[Block]:
+def q4_k(v: Lanes, unit: Any, part: Any) -> list[Block]:
+    """Unpack two sub-blocks of 32: the low nibbles of 32 bytes, and the high ones."""
     data = v.at(unit, 320, v.times(part, 512))
     words = [v.load(BYTES, v.at(data, 64 * i)) for i in range(8)]
     return [
@@ -80,7 +83,8 @@ def _q4_k(v: Lanes, unit: Any, part: Any) -> list[Block]:
     ]
 
 
-def _q5_k(v: Lanes, unit: Any, part: Any) -> list[Block]:
+def q5_k(v: Lanes, unit: Any, part: Any) -> list[Block]:
+    """Unpack two sub-blocks of 32, whose fifth bits are two planes of the unit's."""
     data = v.at(unit, 832, v.times(part, 512))
     blocks = []
     for j in range(2):
@@ -94,7 +98,8 @@ def _q5_k(v: Lanes, unit: Any, part: Any) -> list[Block]:
     return blocks
 
 
-def _q6_k(v: Lanes, unit: Any, part: Any) -> list[Block]:
+def q6_k(v: Lanes, unit: Any, part: Any) -> list[Block]:
+    """Unpack four sub-blocks of 32: nibbles, and two bits from the word that both share."""
     b, data = v.builder, v.at(unit, 320, v.times(part, 1536))
     levels: list[list[Any]] = [[], [], [], []]
     for i in range(8):
@@ -114,16 +119,3 @@ def _q6_k(v: Lanes, unit: Any, part: Any) -> list[Block]:
         )
         for j in range(4)
     ]
-
-
-UNPACKERS: Mapping[GGMLType, tuple[int, Callable[[Lanes, Any, Any], list[Block]]]] = {
-    GGMLType.Q4_0: (2, _q4_0),
-    GGMLType.Q4_1: (1, _q4_1),
-    GGMLType.Q5_0: (2, _q5_0),
-    GGMLType.Q5_1: (1, _q5_1),
-    GGMLType.Q8_0: (2, _q8_0),
-    GGMLType.Q4_K: (2, _q4_k),
-    GGMLType.Q5_K: (2, _q5_k),
-    GGMLType.Q6_K: (4, _q6_k),
-}
-"""How many blocks of 32 one call unpacks, and the call: lanes, address of the unit, which part."""

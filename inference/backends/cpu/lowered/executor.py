@@ -23,26 +23,17 @@ from inference.kernels.cpu.sources import source_digest
 from inference.kernels.geglu.cpu import geglu_values
 from inference.kernels.gqa.blocked import attend_head, remember_head, score_heads
 from inference.kernels.qmatmul.cpu import (
+    KERNELS,
     fill_corrections,
-    q4_0,
-    q4_1,
-    q4_k,
-    q5_0,
-    q5_1,
-    q5_k,
-    q6_k,
-    q8_0,
     quantize_blocks,
+    run_kernel,
     sum_groups,
 )
 from inference.kernels.rmsnorm.cpu import rmsnorm_rows
 from inference.kernels.rope.cpu import rotate
 from inference.kernels.swiglu.cpu import swiglu_values
-from inference.quant.types import GGMLType
 
-_Q4_0, _Q4_1, _Q5_0, _Q5_1 = (int(GGMLType[name]) for name in ("Q4_0", "Q4_1", "Q5_0", "Q5_1"))
-_Q8_0, _Q4_K, _Q5_K, _Q6_K = (int(GGMLType[name]) for name in ("Q8_0", "Q4_K", "Q5_K", "Q6_K"))
-TALLIES = 32
+TALLIES = 1 + max(map(int, KERNELS))
 """Counters per shape of a matrix, one for each kernel by the number of its type."""
 
 
@@ -57,34 +48,11 @@ def _multiply(  # type: ignore[no-untyped-def]
     row, tally, q, scales, fixes, out, width, scratch, tokens, first, last
 ):  # pragma: no cover
     """Run the kernel of a t.LINEAR row; whoever runs the first group says which kernel it was."""
-    kernel, packed, blocks = row[t.KERNEL], row[t.PACKED], row[t.BLOCKS]
-    if kernel == _Q4_0:
-        q4_0(packed, blocks, q, scales, fixes, out, width, scratch, tokens, first, last)
-        ran = _Q4_0
-    elif kernel == _Q4_1:
-        q4_1(packed, blocks, q, scales, fixes, out, width, scratch, tokens, first, last)
-        ran = _Q4_1
-    elif kernel == _Q5_0:
-        q5_0(packed, blocks, q, scales, fixes, out, width, scratch, tokens, first, last)
-        ran = _Q5_0
-    elif kernel == _Q5_1:
-        q5_1(packed, blocks, q, scales, fixes, out, width, scratch, tokens, first, last)
-        ran = _Q5_1
-    elif kernel == _Q8_0:
-        q8_0(packed, blocks, q, scales, fixes, out, width, scratch, tokens, first, last)
-        ran = _Q8_0
-    elif kernel == _Q4_K:
-        q4_k(packed, blocks, q, scales, fixes, out, width, scratch, tokens, first, last)
-        ran = _Q4_K
-    elif kernel == _Q5_K:
-        q5_k(packed, blocks, q, scales, fixes, out, width, scratch, tokens, first, last)
-        ran = _Q5_K
-    elif kernel == _Q6_K:
-        q6_k(packed, blocks, q, scales, fixes, out, width, scratch, tokens, first, last)
-        ran = _Q6_K
-    else:
-        return
-    if first == 0:
+    ran = run_kernel(
+        row[t.KERNEL], row[t.PACKED], row[t.BLOCKS], q, scales, fixes, out, width, scratch,
+        tokens, first, last,
+    )  # fmt: skip
+    if ran >= 0 and first == 0:
         _count(tally + 8 * (TALLIES * row[t.SHAPE] + ran))
 
 

@@ -18,6 +18,8 @@ from inference.kernels.qmatmul import (
     product,
     quantize_activations,
 )
+from inference.kernels.qmatmul.fused import FUSED
+from inference.kernels.qmatmul.layouts import Move
 from inference.kernels.qmatmul.target import TARGET, Target
 from inference.quant.types import GGMLType, block_size, type_size
 
@@ -105,9 +107,9 @@ def extreme_weights(dtype: GGMLType) -> NDArray[np.uint8]:
     shape = ROWS, COLS // block_size(dtype), type_size(dtype)
     raw = rng.integers(0, 256, shape, dtype=np.uint8)
     raw[0], raw[1], raw[2] = 255, 127, 128
-    places = {"Q4_1": (0, 2), "Q5_1": (0, 2), "Q4_K": (0, 2), "Q5_K": (0, 2), "Q6_K": (208,)}
-    for at in places.get(dtype.name, (0,)):
-        raw[:, :, at : at + 2] = np.array([0.03], "<f2").view(np.uint8)
+    for kind, at, _, _ in FUSED[dtype].layout.moves.tolist():
+        if kind == Move.HALF:
+            raw[:, :, at : at + 2] = np.array([0.03], "<f2").view(np.uint8)
     return raw.reshape(-1)
 
 

@@ -24,12 +24,18 @@ from inference.kernels.qmatmul import (
     quantize_activations,
     reference,
 )
+from inference.kernels.qmatmul.fused import FUSED
+from inference.kernels.qmatmul.layouts import Move
 from inference.quant import GGMLType, dequantize
 from inference.quant.types import block_size, type_size
 
 TYPES = [pytest.param(dtype, id=dtype.name) for dtype in FUSED_KERNELS]
 ROWS, COLS = 5, 512
-FIELDS = {"Q4_K": (0, 2), "Q5_K": (0, 2), "Q6_K": (208,), "Q4_1": (0, 2), "Q5_1": (0, 2)}
+
+
+def half_fields(dtype: GGMLType) -> list[int]:
+    """Where a block has float16 numbers."""
+    return [at for kind, at, _, _ in FUSED[dtype].layout.moves.tolist() if kind == Move.HALF]
 
 
 def weights(
@@ -38,7 +44,7 @@ def weights(
     """Random levels under scales of ordinary size and both signs."""
     rng = np.random.default_rng(seed)
     raw = rng.integers(0, 256, (rows, cols // block_size(dtype), type_size(dtype)), dtype=np.uint8)
-    for at in FIELDS.get(dtype.name, (0,)):
+    for at in half_fields(dtype):
         scale = (rng.uniform(0.01, 0.1, raw.shape[:2]) * rng.choice([-1, 1], raw.shape[:2])).astype(
             "<f2"
         )
@@ -85,7 +91,7 @@ def test_scalar_reference_agrees(dtype: GGMLType) -> None:
 @pytest.mark.parametrize("sign", [-1, 1])
 def test_extreme_levels_do_not_overflow(dtype: GGMLType, byte: int, sign: int) -> None:
     raw = weights(dtype)
-    keep = {at + i for at in FIELDS.get(dtype.name, (0,)) for i in (0, 1)}
+    keep = {at + i for at in half_fields(dtype) for i in (0, 1)}
     for at in set(range(type_size(dtype))) - keep:
         raw.reshape(-1, type_size(dtype))[:, at] = byte
     x = np.full((1, COLS), sign * 1.5, dtype=np.float32)
@@ -99,7 +105,7 @@ def test_extreme_levels_do_not_overflow(dtype: GGMLType, byte: int, sign: int) -
 def test_float16_scales_of_every_kind(dtype: GGMLType) -> None:
     bits = [0x0000, 0x8000, 0x0001, 0x83FF, 0x0400, 0x7BFF, 0xFBFF, 0x7C00]
     raw = weights(dtype, rows=len(bits), cols=256)
-    last = FIELDS.get(dtype.name, (0,))[0]
+    last = half_fields(dtype)[0]
     raw.reshape(len(bits), -1, type_size(dtype))[:, :, last : last + 2] = np.array(
         bits, dtype="<u2"
     )[:, None, None].view(np.uint8)
@@ -198,9 +204,9 @@ def test_packed_weights_are_small_and_aligned(dtype: GGMLType) -> None:
 
 def test_generated_code_is_versioned() -> None:
     """Numba's cache keys hold a function's closure, and the closure the sources' digest."""
-    for kernel in FUSED_KERNELS.values():
+    for dtype, kernel in FUSED_KERNELS.items():
         cells = [cell.cell_contents for cell in kernel.py_func.__closure__]  # type: ignore[attr-defined]
-        assert cells == [cpu._version()]
+        assert cells == [int(dtype), cpu._version()]
 
 
 def test_no_tokens() -> None:

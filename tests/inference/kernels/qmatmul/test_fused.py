@@ -1,0 +1,72 @@
+"""A fused type is one row here and one in `inference.quant.formats`; what is missing is named."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from inference.backends.cpu.lowered.executor import TALLIES
+from inference.kernels.cpu.memory import address_of, aligned
+from inference.kernels.qmatmul import FUSED_KERNELS, cpu, kernel_name, pack, quantize_activations
+from inference.kernels.qmatmul.fused import FUSED
+from inference.kernels.qmatmul.layouts import Move
+from inference.quant import quantize
+from inference.quant.formats import FORMATS
+from inference.quant.types import GGMLType, block_size, type_size
+
+TYPES = pytest.mark.parametrize("dtype", FUSED, ids=lambda dtype: dtype.name)
+SIZES = {Move.WORD: 4, Move.HALF: 2, Move.BYTE: 1, Move.FIFTHS: 4}
+
+
+@TYPES
+def test_a_row_has_its_other_half(dtype: GGMLType) -> None:
+    row = FORMATS[dtype]
+    assert row.parse is not None, f"FORMATS[{dtype.name}] has no parse: the scalar product needs it"
+    assert row.encode is not None, f"FORMATS[{dtype.name}] has no encode: tests make weights by it"
+
+
+@TYPES
+def test_every_byte_of_a_block_is_moved_once(dtype: GGMLType) -> None:
+    layout = FUSED[dtype].layout
+    assert 32 * layout.blocks % block_size(dtype) == 0
+    moved = [
+        at + i
+        for kind, at, _, _ in layout.moves.tolist()
+        if kind in SIZES
+        for i in range(SIZES[kind])
+    ]
+    if any(kind == Move.SCALE for kind in layout.moves[:, 0]):
+        moved += range(4, 16)  # the twelve bytes that scales and minima share
+    assert sorted(moved) == list(range(type_size(dtype)))
+
+
+@TYPES
+def test_a_kernel_is_called_as_its_type(dtype: GGMLType) -> None:
+    kernel = FUSED_KERNELS[dtype]
+    assert kernel_name(kernel) == f"inference.kernels.qmatmul.cpu.{dtype.name.lower()}"
+    assert FUSED[dtype].weights in str(kernel.__doc__)
+    assert int(dtype) < TALLIES
+
+
+@TYPES
+def test_dispatch_by_number_runs_that_kernel(dtype: GGMLType) -> None:
+    w = np.random.default_rng(0).normal(size=(16, 256)).astype(np.float32)
+    q, scales = quantize_activations(np.ones((1, 256), np.float32))
+    weight = pack(quantize(w, dtype), dtype, 16, 256)
+    corrections = cpu.activation_corrections(q, scales, dtype)
+    scratch = aligned(cpu.scratch_bytes(8))
+    results = np.full((2, 1, 16), np.nan, np.float32)
+
+    def arguments(out: np.ndarray) -> list[int]:
+        places = [address_of(array) for array in (q, scales, corrections, out)]
+        return [address_of(weight.data), 8, *places, 16, address_of(scratch), 1, 0, 1]
+
+    weight.kernel(*arguments(results[0]))
+    assert cpu.run_kernel(int(dtype), *arguments(results[1])) == int(dtype)
+    assert np.isfinite(results).all()
+    np.testing.assert_array_equal(results[0], results[1])
+
+
+@pytest.mark.parametrize("number", [0, 1, 15, 39])
+def test_a_number_without_a_kernel_runs_nothing(number: int) -> None:
+    assert cpu.run_kernel(number, *[0] * 11) == -1
