@@ -4,12 +4,14 @@ import importlib
 import sys
 import threading
 from collections.abc import Callable, Sequence
-from types import FrameType
+from pathlib import Path
+from types import FrameType, ModuleType
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from inference import kernels
 from inference.backends.metrics import DispatchMetrics, Histogram, MetricsSnapshot
 from inference.backends.placement import Device
 from inference.kernels.cuda import device, launch, nvrtc
@@ -187,11 +189,12 @@ def buckets_hold_each_latency_once(latencies: NDArray[np.int64], compared: Compa
 
 def ptx_structure(kernel: str, architecture: int, compared: Compared) -> None:
     """Compile a kernel without a GPU and read its structure off the PTX."""
-    cuda_kernel = cuda_module(kernel).KERNEL
-    module = parse_ptx(nvrtc.compile_ptx(cuda_kernel.source, architecture, name=kernel))
+    entries = cuda_kernels(cuda_module(kernel))
+    source = entries[kernel].source
+    module = parse_ptx(nvrtc.compile_ptx(source, architecture, name=kernel))
     assert module.target == f"sm_{architecture}"
     assert module.address_size == 64
-    assert list(module.entries) == [kernel], "one entry serves a single row and a batch"
+    assert sorted(module.entries) == sorted(entries), "one entry serves a single row and a batch"
     entry = module.entries[kernel]
     assert entry.reads("%ctaid.y"), "no batch mechanism: a batch would compute one row only"
     assert entry.wide_shared_accesses == 0, "shared memory is addressed with 64 bits"
@@ -212,12 +215,13 @@ def cuda_matches_cpu(kernel: str, batch: int, compared: Compared) -> None:
         arguments = x, rng.normal(size=x.shape).astype(np.float32)
     else:
         weight = rng.normal(size=(96, 1024)).astype(np.float32)
-        arguments = quantize(weight, GGMLType.Q4_K), 96, 1024, x
+        arguments = quantize(weight, GGMLType.Q4_K), GGMLType.Q4_K, 96, 1024, x
     before = device.launches().get(kernel, 0)
-    actual = getattr(cuda_module(kernel), kernel)(*arguments)
+    module = cuda_module(kernel)
+    room = room_of(module)
+    actual = getattr(module, room)(*arguments)
     assert device.launches().get(kernel, 0) == before + 1, "the GPU kernel did not run"
-    cpu = importlib.import_module(f"inference.kernels.{kernel}.cpu")
-    expected = getattr(cpu, kernel)(*arguments)
+    expected = getattr(importlib.import_module(f"inference.kernels.{room}"), room)(*arguments)
     assert actual.shape == expected.shape
     scale = float(np.max(np.abs(expected)))
     assert scale > 0
@@ -226,9 +230,25 @@ def cuda_matches_cpu(kernel: str, batch: int, compared: Compared) -> None:
     compared(expected.size, what="elements, GPU against CPU")
 
 
-def cuda_module(kernel: str) -> Any:
-    """Return the module that launches a kernel."""
-    return importlib.import_module(f"inference.kernels.{kernel}.cuda")
+def cuda_module(kernel: str) -> ModuleType:
+    """Return the module that launches a kernel: the one in whose room the source has the entry."""
+    for path in sorted(Path(kernels.__path__[0]).glob("*/cuda.py")):
+        module = importlib.import_module(f"inference.kernels.{path.parent.name}.cuda")
+        if kernel in cuda_kernels(module):
+            return module
+    raise AssertionError(f"no room has a CUDA kernel {kernel!r}")
+
+
+def cuda_kernels(module: ModuleType) -> dict[str, device.CudaKernel]:
+    """Return a room's CUDA kernels by entry: its one ``KERNEL``, or its ``KERNELS`` by type."""
+    several = getattr(module, "KERNELS", None)
+    found = [module.KERNEL] if several is None else several.values()
+    return {kernel.entry: kernel for kernel in found}
+
+
+def room_of(module: ModuleType) -> str:
+    """Return the name of a kernel's room, which is that of its function."""
+    return module.__name__.split(".")[-2]
 
 
 def verify_ratio_bounded(k: Draws) -> None:

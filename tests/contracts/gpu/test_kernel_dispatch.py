@@ -195,11 +195,12 @@ def test_equal_results_of_a_counted_launch_pass_and_unequal_ones_fail(
     kernel, procedures, compared, monkeypatch
 ):
     """The comparison itself, with the CPU kernel in the GPU's place and a forged launch count."""
-    cpu = getattr(importlib.import_module(f"inference.kernels.{kernel}.cpu"), kernel)
+    module = procedures.cuda_module(kernel)
+    room = procedures.room_of(module)
+    cpu = getattr(importlib.import_module(f"inference.kernels.{room}"), room)
     counts = iter(range(10))
     monkeypatch.setattr(procedures.device, "launches", lambda: {kernel: next(counts)})
-    module = importlib.import_module(f"inference.kernels.{kernel}.cuda")
-    monkeypatch.setattr(module, kernel, cpu)
+    monkeypatch.setattr(module, room, cpu)
     procedures.cuda_matches_cpu(kernel, 5, compared)
     assert compared.total[0] >= 5 * 96
 
@@ -208,9 +209,9 @@ def test_equal_results_of_a_counted_launch_pass_and_unequal_ones_fail(
         result[1:] = result[0]
         return result
 
-    monkeypatch.setattr(module, kernel, first_row_only)
+    monkeypatch.setattr(module, room, first_row_only)
     with pytest.raises(AssertionError, match="is off by"):
         procedures.cuda_matches_cpu(kernel, 5, compared)
-    monkeypatch.setattr(module, kernel, lambda *a: np.full_like(cpu(*a), np.nan))
+    monkeypatch.setattr(module, room, lambda *a: np.full_like(cpu(*a), np.nan))
     with pytest.raises(AssertionError, match="is off by"):
         procedures.cuda_matches_cpu(kernel, 5, compared)

@@ -10,19 +10,20 @@ from typing import Any
 import numpy as np
 import pytest
 
-from inference.errors import DeviceUnavailableError
+from inference.errors import DeviceUnavailableError, UnsupportedTypeError
 from inference.kernels.cuda import device
 from inference.kernels.cuda.device import launches, like_input, require_device
 from inference.kernels.cuda.launch import LaunchDimensions
-from inference.kernels.q4k_matvec.cuda import KERNEL as Q4K_KERNEL
-from inference.kernels.q4k_matvec.cuda import q4k_matvec
+from inference.kernels.qmatmul.cuda import KERNELS, qmatmul
 from inference.kernels.rmsnorm.cuda import KERNEL as RMSNORM_KERNEL
 from inference.kernels.rmsnorm.cuda import rmsnorm
 from inference.kernels.swiglu.cuda import KERNEL as SWIGLU_KERNEL
 from inference.kernels.swiglu.cuda import swiglu
+from inference.quant.types import GGMLType
 
 ONES = np.ones((2, 256), np.float32)
 Q4K_BYTES = np.zeros((3, 144), np.uint8)
+Q4K_KERNEL = KERNELS[GGMLType.Q4_K]
 
 
 @pytest.fixture
@@ -40,7 +41,7 @@ def no_device():
     [
         lambda: rmsnorm(ONES, np.ones(256, np.float32), 1e-6),
         lambda: swiglu(ONES, ONES),
-        lambda: q4k_matvec(Q4K_BYTES, 3, 256, ONES),
+        lambda: qmatmul(Q4K_BYTES, GGMLType.Q4_K, 3, 256, ONES),
         lambda: RMSNORM_KERNEL.launch(LaunchDimensions((1, 1, 1), (32, 1, 1)), []),
     ],
 )
@@ -93,9 +94,18 @@ def test_cupy_without_a_device_is_not_enough(monkeypatch, driver):
         (lambda: rmsnorm(ONES, ONES[0], float("nan")), ValueError, "eps is nan"),
         (lambda: swiglu(ONES, ONES[:1]), ValueError, "gate has shape"),
         (lambda: swiglu(ONES, np.ones((2, 256))), TypeError, "swiglu: up is float64"),
-        (lambda: q4k_matvec(Q4K_BYTES, 3, 100, ONES), ValueError, "multiple of 256"),
-        (lambda: q4k_matvec(Q4K_BYTES, 4, 256, ONES), ValueError, "takes 576 bytes"),
-        (lambda: q4k_matvec(Q4K_BYTES, 3, 256, ONES[:, :32]), ValueError, "x has shape"),
+        (lambda: qmatmul(Q4K_BYTES, GGMLType.Q4_K, 3, 100, ONES), ValueError, "multiple of 256"),
+        (lambda: qmatmul(Q4K_BYTES, GGMLType.Q4_K, 4, 256, ONES), ValueError, "takes 576 bytes"),
+        (
+            lambda: qmatmul(Q4K_BYTES, GGMLType.Q4_K, 3, 256, ONES[:, :32]),
+            ValueError,
+            "x has shape",
+        ),
+        (
+            lambda: qmatmul(Q4K_BYTES, GGMLType.Q5_K, 3, 256, ONES),
+            UnsupportedTypeError,
+            "no CUDA kernel for .*Q5_K.*; supported: Q4_K",
+        ),
     ],
 )
 def test_bad_arguments_are_named_before_any_device_is_needed(call, error, message):
@@ -148,7 +158,7 @@ def imitation(monkeypatch) -> ImitatedCupy:
 WRAPPERS = [
     (RMSNORM_KERNEL, lambda: rmsnorm(ONES, ONES[0], 1e-6), (2, 256)),
     (SWIGLU_KERNEL, lambda: swiglu(ONES, ONES), (2, 256)),
-    (Q4K_KERNEL, lambda: q4k_matvec(Q4K_BYTES, 3, 256, ONES), (2, 3)),
+    (Q4K_KERNEL, lambda: qmatmul(Q4K_BYTES, GGMLType.Q4_K, 3, 256, ONES), (2, 3)),
 ]
 
 
@@ -193,7 +203,7 @@ def test_a_kernel_is_compiled_once_for_a_device_and_for_no_fixed_architecture(im
 def test_nothing_is_launched_for_nothing(imitation):
     assert rmsnorm(ONES[:0], ONES[0], 1e-6).shape == (0, 256)
     assert swiglu(ONES[:0], ONES[:0]).shape == (0, 256)
-    assert q4k_matvec(Q4K_BYTES, 3, 256, ONES[:0]).shape == (0, 3)
+    assert qmatmul(Q4K_BYTES, GGMLType.Q4_K, 3, 256, ONES[:0]).shape == (0, 3)
     assert imitation.launched == []
 
 

@@ -10,7 +10,7 @@ from inference.kernels.cuda.launch import (
     launch_dimensions,
     rows_launch,
 )
-from inference.kernels.q4k_matvec import cuda as q4k_matvec
+from inference.kernels.qmatmul import cuda as qmatmul
 from inference.kernels.rmsnorm import cuda as rmsnorm
 from inference.kernels.swiglu import cuda as swiglu
 
@@ -56,5 +56,5 @@ def test_more_rows_than_a_grid_is_high_are_left_to_the_kernels_loop():
 def test_geometry_of_the_kernels():
     assert rmsnorm.dimensions(7) == LaunchDimensions((1, 7, 1), (256, 1, 1))
     assert swiglu.dimensions(4864, 3) == LaunchDimensions((19, 3, 1), (256, 1, 1))
-    assert q4k_matvec.dimensions(4865, 2) == LaunchDimensions((1217, 2, 1), (32, 4, 1))
-    assert q4k_matvec.dimensions(1, 10**6).grid == (1, MAX_GRID_YZ, 1)
+    assert qmatmul.dimensions(4865, 2) == LaunchDimensions((1217, 2, 1), (32, 4, 1))
+    assert qmatmul.dimensions(1, 10**6).grid == (1, MAX_GRID_YZ, 1)

@@ -10,10 +10,12 @@ from inference.errors import DeviceUnavailableError, KernelCompileError
 from inference.kernels.cuda import nvrtc
 from inference.kernels.cuda.device import CudaKernel
 from inference.kernels.cuda.ptx import parse_ptx
-from inference.kernels.q4k_matvec.cuda import KERNEL as Q4K_MATVEC
+from inference.kernels.qmatmul.cuda import KERNELS
 from inference.kernels.rmsnorm.cuda import KERNEL as RMSNORM
 from inference.kernels.swiglu.cuda import KERNEL as SWIGLU
+from inference.quant.types import GGMLType
 
+Q4K_MATVEC = KERNELS[GGMLType.Q4_K]
 ARCHITECTURES = (75, 80, 90, 120)
 
 

@@ -1,4 +1,4 @@
-// Products of a Q4_K matrix with int8 activations:
+// Products of a quantized matrix with int8 activations, one entry per type. Q4_K:
 //   y[r][row] = sum_t s[r][t] * (d * scale_t * dot(q_t, a[r]_t) - dmin * min_t * sum(a[r]_t))
 // over the sub-blocks t of 32 weights q_t in 0..15, with int8 activations a of scale s.
 //
