@@ -1,4 +1,4 @@
-"""Arguments of the CPU kernels, checked at the door so that the compiled loops may assume."""
+"""Arguments of kernels, checked at the door so that the implementations may assume."""
 
 from __future__ import annotations
 
@@ -10,24 +10,28 @@ from numpy.typing import NDArray
 
 Float32 = NDArray[np.float32]
 
+_HOST = np.ndarray, np.float32
+_FLOAT32 = np.dtype(np.float32)
+
 
 def float32_array(
     kernel: str, name: str, value: Any, *, ndim: int | None = None, min_ndim: int = 0
 ) -> Float32:
-    """Return ``value`` itself when it is a float32 array of the wanted rank.
+    """Return ``value`` itself when it is a float32 array of the wanted rank, on any device.
 
     Raises:
         TypeError: not a NumPy array, or not float32; nothing is cast behind the caller's back.
         ValueError: the rank is wrong.
     """
-    if not isinstance(value, np.ndarray | np.float32):
+    on_host = isinstance(value, _HOST)
+    if not on_host and not hasattr(value, "__cuda_array_interface__"):
         raise TypeError(f"{kernel}: {name} is a {type(value).__name__}, not a NumPy array")
-    if value.dtype != np.float32:
+    if value.dtype != _FLOAT32:
         raise TypeError(
-            f"{kernel}: {name} is {value.dtype}, but the CPU kernel computes in float32;"
+            f"{kernel}: {name} is {value.dtype}, but the kernel computes in float32;"
             f" pass {name}.astype(np.float32)"
         )
-    array = np.asarray(value)
+    array: Float32 = np.asarray(value) if on_host else value
     if ndim is not None and array.ndim != ndim:
         raise ValueError(f"{kernel}: {name} has shape {array.shape}, but {ndim} axes are needed")
     if array.ndim < min_ndim:
@@ -37,16 +41,12 @@ def float32_array(
     return array
 
 
-def elementwise(kernel: str, loop: Callable[..., None], **operands: Any) -> Float32:
-    """Apply a compiled loop to operands of one shape, element by element.
+def same_shape(kernel: str, **operands: Any) -> list[Float32]:
+    """Return the operands of an elementwise kernel, in their order.
 
     Args:
         kernel: who asks, for the messages.
-        loop: takes the operands flat and contiguous, in the order given, and the flat output last.
         operands: name -> [...] float32, all of the same shape.
-
-    Shapes:
-        returns: [...] float32
     Raises:
         TypeError: an operand is not a float32 array.
         ValueError: the shapes differ.
@@ -58,8 +58,16 @@ def elementwise(kernel: str, loop: Callable[..., None], **operands: Any) -> Floa
             raise ValueError(
                 f"{kernel}: {first} has shape {lead.shape}, but {name} has {array.shape}"
             )
-    out = np.empty(lead.shape, np.float32)
-    loop(*(np.ascontiguousarray(array).reshape(-1) for array in arrays.values()), out.reshape(-1))
+    return list(arrays.values())
+
+
+def elementwise(loop: Callable[..., None], *operands: Float32) -> Float32:
+    """Apply a compiled loop to operands of one shape, element by element.
+
+    ``loop`` takes the operands flat and contiguous, and the flat output last.
+    """
+    out = np.empty(operands[0].shape, np.float32)
+    loop(*(np.ascontiguousarray(array).reshape(-1) for array in operands), out.reshape(-1))
     return out
 
 

@@ -16,7 +16,8 @@ from inference.errors import UnsupportedFormatError
 from inference.formats.base import ModelFile
 from inference.formats.config.hyperparameters import Dialect
 from inference.formats.overlay import tensor_values
-from inference.kernels.rope import interpolated_by_parts, rope_frequencies
+from inference.kernels.rope import interpolated_by_parts
+from inference.kernels.rope.cpu import rope_frequencies
 from inference.model.architectures import ARCHITECTURES
 from inference.model.config import Llama3Scaling, ModelConfig, RopeType
 

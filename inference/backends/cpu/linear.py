@@ -16,7 +16,7 @@ from inference import threads as pool
 from inference.backends.protocol import Dispatch
 from inference.backends.weights import Numerics, Weight
 from inference.errors import InputError, UnsupportedTypeError
-from inference.kernels.matmul import matmul
+from inference.kernels.matmul.cpu import matmul
 from inference.kernels.qmatmul import (
     FUSED_KERNELS,
     PackedWeight,

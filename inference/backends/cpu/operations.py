@@ -13,24 +13,14 @@ from inference.backends.cpu.cache import BlockedKVCache, KVCache
 from inference.backends.cpu.linear import LinearLayers
 from inference.backends.protocol import Array, Span, Step, Timing
 from inference.backends.weights import Weight
-from inference.kernels.geglu import geglu, gelu
-from inference.kernels.gqa import (
-    blocked_mix,
-    blocked_scores,
-    gqa_mix,
-    gqa_scores,
-    gqa_softmax,
-)
-from inference.kernels.rmsnorm import rmsnorm
-from inference.kernels.rope import (
-    interpolated,
-    interpolated_by_parts,
-    rope_frequencies,
-    rope_rotate,
-    rope_table,
-)
-from inference.kernels.silu import silu
-from inference.kernels.swiglu import swiglu
+from inference.kernels.geglu.cpu import geglu, gelu
+from inference.kernels.gqa.blocked import blocked_mix, blocked_scores
+from inference.kernels.gqa.cpu import gqa_mix, gqa_scores, gqa_softmax
+from inference.kernels.rmsnorm.cpu import rmsnorm
+from inference.kernels.rope import interpolated, interpolated_by_parts
+from inference.kernels.rope.cpu import rope_frequencies, rope_rotate, rope_table
+from inference.kernels.silu.cpu import silu
+from inference.kernels.swiglu.cpu import swiglu
 from inference.model.config import LinearScaling, Llama3Scaling
 from inference.model.ops import (
     Add,

@@ -101,13 +101,6 @@ class CudaKernel:
             return _functions[key]
 
 
-def check_float32(kernel: str, **arrays: Any) -> None:
-    """Raise TypeError for an array that is not float32; nothing is cast behind one's back."""
-    for name, array in arrays.items():
-        if array.dtype != np.float32:
-            raise TypeError(f"{kernel}: {name} is {array.dtype}, but the kernel takes float32")
-
-
 def to_device(cupy: Any, array: Any) -> Any:
     """Return a C-contiguous array on the device, without a copy where it is one already."""
     return cupy.ascontiguousarray(cupy.asarray(array))

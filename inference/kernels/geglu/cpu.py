@@ -11,9 +11,9 @@ import math
 import numpy as np
 from numba import njit
 
+from inference.kernels import geglu as room
 from inference.kernels.arguments import Float32, elementwise
 from inference.kernels.cpu.exponential import LOWEST, exp_factors
-from pytest_contracts.binding import contract
 
 _ZERO = np.float32(0.0)
 _ONE = np.float32(1.0)
@@ -22,33 +22,16 @@ _CUBIC = _LINEAR * 0.044715
 _FLAT = np.float32(-12.0)  # below it 2u < −110, and the result is −0 whatever x is
 
 
-@contract("geglu-kernel-v1", equation="geglu", implementation="cpu")
+@room.geglu.implementation("cpu")
 def geglu(gate: Float32, up: Float32) -> Float32:
-    """Multiply ``up`` by the GELU of ``gate``, element by element.
-
-    Shapes:
-        gate, up: [...] float32, the same shape
-        returns: [...] float32
-    Raises:
-        TypeError: gate or up is not a float32 array.
-        ValueError: their shapes differ.
-    Contract: contracts/kernels/geglu-kernel-v1.yaml
-    """
-    return elementwise("geglu", geglu_values, gate=gate, up=up)
+    """Go through the elements in compiled code."""
+    return elementwise(geglu_values, gate, up)
 
 
-@contract("geglu-kernel-v1", equation="gelu", implementation="cpu")
+@room.gelu.implementation("cpu")
 def gelu(x: Float32) -> Float32:
-    """Return GELU of every element, in the tanh form.
-
-    Shapes:
-        x: [...] float32
-        returns: [...] float32
-    Raises:
-        TypeError: x is not a float32 array.
-    Contract: contracts/kernels/geglu-kernel-v1.yaml
-    """
-    return elementwise("gelu", _gelu, x=x)
+    """Go through the elements in compiled code."""
+    return elementwise(_gelu, x)
 
 
 @njit(cache=True, nogil=True, error_model="numpy")

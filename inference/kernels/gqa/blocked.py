@@ -14,16 +14,15 @@ from types import SimpleNamespace
 import numpy as np
 from numba import njit
 
-from inference.kernels.arguments import Float32, float32_array, same_size
+from inference.kernels import gqa as room
+from inference.kernels.arguments import Float32, same_size
 from inference.kernels.attention.cpu import causal_softmax
 from inference.kernels.cpu.memory import row_of_floats
 from inference.kernels.cpu.sources import source_digest
 from inference.kernels.gqa import tiles
-from inference.kernels.gqa.cpu import group_size
 from inference.kernels.gqa.tiles import LANES, TILE, mix_tile, score_tile
 from inference.kernels.qmatmul import lanes, target
 from inference.kernels.softmax.cpu import softmax_row
-from pytest_contracts.binding import contract
 
 _score_1, _score_2, _score_3, _score_4 = (score_tile(n) for n in range(1, TILE + 1))
 _mix_1, _mix_2, _mix_3, _mix_4 = (mix_tile(n) for n in range(1, TILE + 1))
@@ -50,30 +49,12 @@ def pad_values(v: Float32) -> Float32:
     return filled
 
 
-@contract("gqa-kernel-v1", equation="gqa", implementation="blocked")
+@room.gqa.implementation("blocked")
 def gqa_blocked(q: Float32, k: Float32, v: Float32, start: int | None = None) -> Float32:
-    """Attend head by head, each query head to the keys and values of its group.
-
-    Query i is the token at position start + i and sees keys 0..start + i; None: all keys.
-
-    Shapes:
-        q: [n, H, d] float32; k: [s, KV, d] float32; v: [s, KV, d] float32; KV divides H
-        returns: [n, H, d] float32
-    Raises:
-        TypeError: q, k or v is not a float32 array.
-        ValueError: shapes do not fit, KV does not divide H, or keys are missing.
-    Contract: contracts/kernels/gqa-kernel-v1.yaml
-    """
-    q = np.ascontiguousarray(float32_array("gqa", "q", q, ndim=3))
-    k = float32_array("gqa", "k", k, ndim=3)
-    v = float32_array("gqa", "v", v, ndim=3)
-    same_size("gqa", "q.shape[2]", q.shape[2], "k.shape[2]", k.shape[2])
-    same_size("gqa", "k.shape[0]", k.shape[0], "v.shape[0]", v.shape[0])
+    """Lay keys and values out as the cache has them; the sizes of k and v must be the same."""
     same_size("gqa", "k.shape[2]", k.shape[2], "v.shape[2]", v.shape[2])
-    (_, heads, d), (s, kv_heads, _) = q.shape, k.shape
-    group_size(heads, kv_heads)
-    scores = blocked_scores(q, block_keys(k), 0, s)
-    return blocked_mix(causal_softmax("gqa", scores, start), pad_values(v), 0, d)
+    scores = blocked_scores(q, block_keys(k), 0, len(k))
+    return blocked_mix(causal_softmax(scores, start), pad_values(v), 0, q.shape[2])
 
 
 def blocked_scores(q: Float32, keys: Float32, start: int, stop: int) -> Float32:

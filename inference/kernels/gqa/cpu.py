@@ -8,25 +8,16 @@ from __future__ import annotations
 
 import numpy as np
 
+from inference.kernels import gqa as room
 from inference.kernels.arguments import Float32, float32_array, same_size
+from inference.kernels.attention import check_keys
 from inference.kernels.attention.cpu import causal_softmax, scaled
-from pytest_contracts.binding import contract
+from inference.kernels.gqa import group_size
 
 
-@contract("gqa-kernel-v1", equation="gqa", implementation="cpu")
+@room.gqa.implementation("cpu")
 def gqa(q: Float32, k: Float32, v: Float32, start: int | None = None) -> Float32:
-    """Attend head by head, each query head to the keys and values of its group.
-
-    Query i is the token at position start + i and sees keys 0..start + i; None: all keys.
-
-    Shapes:
-        q: [n, H, d] float32; k: [s, KV, d] float32; v: [s, KV, dv] float32; KV divides H
-        returns: [n, H, dv] float32
-    Raises:
-        TypeError: q, k or v is not a float32 array.
-        ValueError: shapes do not fit, KV does not divide H, or keys are missing.
-    Contract: contracts/kernels/gqa-kernel-v1.yaml
-    """
+    """Take the three steps one after the other."""
     return gqa_mix(gqa_softmax(gqa_scores(q, k), start), v)
 
 
@@ -57,7 +48,10 @@ def gqa_softmax(scores: Float32, start: int | None = None, window: int | None = 
         returns: [H, n, s] float32
     """
     scores = float32_array("gqa", "scores", scores, ndim=3)
-    return causal_softmax("gqa", np.ascontiguousarray(scores), start, window)
+    check_keys("gqa", scores.shape[1], scores.shape[2], start)
+    if window is not None and window < 1:
+        raise ValueError(f"gqa: the window is {window}, but must be positive")
+    return causal_softmax(np.ascontiguousarray(scores), start, window)
 
 
 def gqa_mix(weights: Float32, v: Float32) -> Float32:
@@ -75,10 +69,3 @@ def gqa_mix(weights: Float32, v: Float32) -> Float32:
     mixed = np.matmul(weights.reshape(kv_heads, group * n, s), v.transpose(1, 0, 2))
     by_token: Float32 = mixed.reshape(heads, n, dv).transpose(1, 0, 2)
     return np.ascontiguousarray(by_token)
-
-
-def group_size(heads: int, kv_heads: int) -> int:
-    """Return how many query heads share a key/value head; ValueError where that is no number."""
-    if kv_heads == 0 or heads % kv_heads:
-        raise ValueError(f"gqa: {kv_heads} key/value heads do not divide {heads} query heads")
-    return heads // kv_heads

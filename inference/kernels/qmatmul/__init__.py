@@ -27,6 +27,7 @@ from inference.kernels.qmatmul.fused import FUSED
 from inference.kernels.qmatmul.lanes import ROWS
 from inference.kernels.qmatmul.packing import interleave, packed_bytes
 from inference.kernels.qmatmul.regions import Memory, Reserved
+from inference.kernels.signature import Run, signature
 from inference.quant.types import GGMLType, block_size, padded_row_bytes
 
 __all__ = [
@@ -36,6 +37,7 @@ __all__ = [
     "PackedWeight",
     "Reserved",
     "activation_sums",
+    "check_bytes",
     "kernel_name",
     "multiply",
     "pack",
@@ -91,12 +93,7 @@ def pack(
     except KeyError:
         known = ", ".join(sorted(entry.name for entry in FUSED_KERNELS))
         raise UnsupportedTypeError(f"no fused kernel for {dtype!r}; supported: {known}") from None
-    needed = rows * padded_row_bytes(dtype, cols)
-    if raw.dtype != np.uint8 or raw.size != needed:
-        raise ValueError(
-            f"qmatmul: {rows}×{cols} in {dtype.name} takes {needed} bytes,"
-            f" got {raw.size} values of {raw.dtype}"
-        )
+    check_bytes(raw, dtype, rows, cols)
     launch = Launch(kernel_name(kernel), dtype, rows, cols)
     unit = 32 * FUSED[dtype].layout.blocks
     data = interleave(np.ascontiguousarray(raw).reshape(-1), dtype, rows, cols, memory)
@@ -152,29 +149,33 @@ def multiply(
     return out if out.shape[1] == weight.rows else out[:, : weight.rows].copy()
 
 
+@signature(cpu="whole")
 def qmatmul(
-    raw: NDArray[np.uint8],
-    dtype: GGMLType,
-    rows: int,
-    cols: int,
-    x: NDArray[np.float32],
+    run: Run, raw: NDArray[np.uint8], dtype: GGMLType, rows: int, cols: int, x: NDArray[np.float32]
 ) -> NDArray[np.float32]:
     """Return ``x @ W.T`` for a weight W [rows, cols] given as blocks, activations in int8.
 
     Shapes:
-        x: [n, cols]
-        returns: [n, rows]
+        raw: the bytes of W's blocks, row by row
+        x: [n, cols] float32
+        returns: [n, rows] float32
     Raises:
-        UnsupportedTypeError: no fused kernel reads this type.
+        UnsupportedTypeError: no kernel reads this type.
         ValueError: shapes or dtypes do not fit.
     """
-    weight = pack(raw, dtype, rows, cols)
     if x.ndim != 2 or x.shape[1] != cols:
         raise ValueError(f"qmatmul: weight is {rows}×{cols}, but x has shape {x.shape}")
-    padding = -cols % block_size(dtype)
-    if padding:
-        x = np.pad(x, ((0, 0), (0, padding)))
-    return multiply(weight, *quantize_activations(x))
+    return run(raw, dtype, rows, cols, x)
+
+
+def check_bytes(raw: NDArray[np.uint8], dtype: GGMLType, rows: int, cols: int) -> None:
+    """Raise ValueError unless these are as many bytes as a weight [rows, cols] has."""
+    needed = rows * padded_row_bytes(dtype, cols)
+    if raw.dtype != np.uint8 or raw.size != needed:
+        raise ValueError(
+            f"qmatmul: {rows}×{cols} in {dtype.name} takes {needed} bytes,"
+            f" got {raw.size} values of {raw.dtype}"
+        )
 
 
 def _chunk(groups: int, work_per_group: int) -> int:

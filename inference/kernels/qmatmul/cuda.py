@@ -14,10 +14,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from inference.errors import UnsupportedTypeError
+from inference.kernels import qmatmul as room
 from inference.kernels.cuda.device import CudaKernel, require_device, to_device
 from inference.kernels.cuda.launch import MAX_GRID_YZ, LaunchDimensions, blocks_for
-from inference.kernels.qmatmul import quantize_activations
-from inference.quant.types import GGMLType, block_size, row_bytes
+from inference.kernels.qmatmul import check_bytes, quantize_activations
+from inference.quant.types import GGMLType, block_size
 
 SOURCE = Path(__file__).with_name("kernel.cu")
 KERNELS: Mapping[GGMLType, CudaKernel] = MappingProxyType(
@@ -29,34 +30,18 @@ WARP = 32
 ROWS_PER_BLOCK = 4
 
 
+@room.qmatmul.implementation("cuda")
 def qmatmul(
     raw: Any, dtype: GGMLType, rows: int, cols: int, x: NDArray[np.float32]
 ) -> NDArray[np.float32]:
-    """Return ``x @ W.T`` for a weight W [rows, cols] of whole blocks.
-
-    Shapes:
-        raw: the bytes of W's blocks, row by row; NumPy or CuPy array
-        x: [batch, cols] float32
-        returns: [batch, rows] float32
-    Raises:
-        DeviceUnavailableError: no CuPy or no device.
-        UnsupportedTypeError: no CUDA kernel reads this type.
-        ValueError: shapes or dtypes do not fit.
-    """
+    """Launch a warp per row; cols is a whole number of blocks, and raw may be a CuPy array."""
     if dtype not in KERNELS:
         known = ", ".join(sorted(entry.name for entry in KERNELS))
         raise UnsupportedTypeError(f"no CUDA kernel for {dtype!r}; supported: {known}")
     block = block_size(dtype)
     if rows <= 0 or cols <= 0 or cols % block:
         raise ValueError(f"qmatmul: W is {rows}×{cols}, but cols must be a multiple of {block}")
-    needed = rows * row_bytes(dtype, cols)
-    if raw.dtype != np.uint8 or raw.size != needed:
-        raise ValueError(
-            f"qmatmul: {rows}×{cols} in {dtype.name} takes {needed} bytes,"
-            f" got {raw.size} values of {raw.dtype}"
-        )
-    if x.ndim != 2 or x.shape[1] != cols:
-        raise ValueError(f"qmatmul: weight is {rows}×{cols}, but x has shape {x.shape}")
+    check_bytes(raw, dtype, rows, cols)
     levels, scales = quantize_activations(x)
     cupy = require_device()
     batch = len(x)

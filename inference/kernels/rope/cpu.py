@@ -11,23 +11,14 @@ import numpy as np
 from numba import njit
 from numpy.typing import ArrayLike, NDArray
 
+from inference.kernels import rope as room
 from inference.kernels.arguments import Float32, float32_array, same_size
-from pytest_contracts.binding import contract
+from inference.kernels.rope import check_angles, check_positions
 
 
-@contract("rope-kernel-v1", equation="rope", implementation="cpu")
+@room.rope.implementation("cpu")
 def rope(x: Float32, positions: ArrayLike, theta: float, neox: bool = True) -> Float32:
-    """Rotate every head of every token by the token's position.
-
-    Shapes:
-        x: [tokens, heads, head_dim] float32, head_dim even; positions: [tokens] integers
-        returns: [tokens, heads, head_dim] float32
-    Raises:
-        TypeError: x is not a float32 array.
-        ValueError: head_dim is odd, theta is not positive, or there is not one position per token.
-    Contract: contracts/kernels/rope-kernel-v1.yaml
-    """
-    x = float32_array("rope", "x", x, ndim=3)
+    """Make the table of these positions, and rotate by it."""
     cos, sin = rope_table(positions, rope_frequencies(x.shape[-1], theta))
     return rope_rotate(x, cos, sin, neox)
 
@@ -39,10 +30,7 @@ def rope_frequencies(head_dim: int, theta: float) -> NDArray[np.float64]:
     Shapes:
         returns: [head_dim / 2] float64, read-only
     """
-    if head_dim < 2 or head_dim % 2:
-        raise ValueError(f"rope: head_dim is {head_dim}, but must be even and positive")
-    if not 0.0 < theta < np.inf:
-        raise ValueError(f"rope: theta is {theta}, but must be positive and finite")
+    check_angles(head_dim, theta)
     frequencies: NDArray[np.float64] = theta ** (-np.arange(0, head_dim, 2) / head_dim)
     frequencies.flags.writeable = False
     return frequencies
@@ -55,9 +43,8 @@ def rope_table(positions: ArrayLike, frequencies: NDArray[np.float64]) -> tuple[
         positions: [tokens]; frequencies: [half] float64
         returns: two [tokens, half] float32
     """
+    check_positions(positions)
     angles = np.multiply.outer(np.asarray(positions, np.float64), frequencies)
-    if angles.ndim != 2:
-        raise ValueError(f"rope: positions have shape {np.shape(positions)}, but 1 axis is needed")
     return np.cos(angles).astype(np.float32), np.sin(angles).astype(np.float32)
 
 

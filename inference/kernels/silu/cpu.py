@@ -8,26 +8,18 @@ from __future__ import annotations
 import numpy as np
 from numba import njit
 
+from inference.kernels import silu as room
 from inference.kernels.arguments import Float32, elementwise
 from inference.kernels.cpu.exponential import LOWEST, exp_factors
-from pytest_contracts.binding import contract
 
 _ZERO = np.float32(0.0)
 _ONE = np.float32(1.0)
 
 
-@contract("silu-kernel-v1", equation="silu", implementation="cpu")
+@room.silu.implementation("cpu")
 def silu(x: Float32) -> Float32:
-    """Multiply every element by its own sigmoid.
-
-    Shapes:
-        x: [...] float32
-        returns: [...] float32
-    Raises:
-        TypeError: x is not a float32 array.
-    Contract: contracts/kernels/silu-kernel-v1.yaml
-    """
-    return elementwise("silu", _silu, x=x)
+    """Go through the elements in compiled code."""
+    return elementwise(_silu, x)
 
 
 @njit(cache=True, nogil=True, error_model="numpy")

@@ -4,24 +4,15 @@ from __future__ import annotations
 
 from numba import njit
 
+from inference.kernels import swiglu as room
 from inference.kernels.arguments import Float32, elementwise
 from inference.kernels.silu.cpu import silu_scalar
-from pytest_contracts.binding import contract
 
 
-@contract("swiglu-kernel-v1", equation="swiglu", implementation="cpu")
+@room.swiglu.implementation("cpu")
 def swiglu(gate: Float32, up: Float32) -> Float32:
-    """Multiply ``up`` by the SiLU of ``gate``, element by element.
-
-    Shapes:
-        gate, up: [...] float32, the same shape
-        returns: [...] float32
-    Raises:
-        TypeError: gate or up is not a float32 array.
-        ValueError: their shapes differ.
-    Contract: contracts/kernels/swiglu-kernel-v1.yaml
-    """
-    return elementwise("swiglu", swiglu_values, gate=gate, up=up)
+    """Go through the elements in compiled code."""
+    return elementwise(swiglu_values, gate, up)
 
 
 @njit(cache=True, nogil=True, error_model="numpy")

@@ -5,34 +5,17 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from inference.kernels.cuda.device import (
-    CudaKernel,
-    check_float32,
-    like_input,
-    require_device,
-    to_device,
-)
+from inference.kernels import swiglu as room
+from inference.kernels.cuda.device import CudaKernel, like_input, require_device, to_device
 from inference.kernels.cuda.launch import LaunchDimensions, rows_launch
 
 KERNEL = CudaKernel("swiglu", Path(__file__).with_name("kernel.cu"))
 THREADS = 256
 
 
+@room.swiglu.implementation("cuda")
 def swiglu(gate: Any, up: Any) -> Any:
-    """Multiply ``up`` by the SiLU of ``gate``, element by element.
-
-    Shapes:
-        gate, up: [..., n] float32, the same shape; NumPy or CuPy arrays
-        returns: [..., n] float32, of the kind of gate
-    Raises:
-        DeviceUnavailableError: no CuPy or no device.
-        TypeError: gate or up is not float32.
-        ValueError: the shapes differ.
-    Contract: contracts/kernels/swiglu-kernel-v1.yaml
-    """
-    check_float32("swiglu", gate=gate, up=up)
-    if gate.shape != up.shape:
-        raise ValueError(f"swiglu: gate has shape {gate.shape}, but up has {up.shape}")
+    """Launch a thread per element; the result is of the kind of gate, NumPy or CuPy."""
     cupy = require_device()
     gate_device, up_device = to_device(cupy, gate), to_device(cupy, up)
     y = cupy.empty_like(gate_device)

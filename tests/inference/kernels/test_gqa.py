@@ -80,6 +80,7 @@ def test_the_steps_are_what_a_trace_wants_to_see():
         (((1, 4, 8), (3, 0, 8), (3, 0, 8)), None, "0 key/value heads do not divide 4"),
         (((1, 4, 8), (3, 2, 4), (3, 2, 4)), None, r"q.shape\[2\] is 8, but k.shape\[2\] is 4"),
         (((1, 4, 8), (3, 2, 8), (4, 2, 8)), None, r"weights is 3, but v.shape\[0\] is 4"),
+        (((1, 4, 8), (3, 2, 8), (3, 1, 8)), None, r"k.shape\[1\] is 2, but v.shape\[1\] is 1"),
         (((2, 4, 8), (3, 2, 8), (3, 2, 8)), 2, r"up to 3, but k has keys 0\.\.2"),
         (((2, 4, 8), (0, 2, 8), (0, 2, 8)), None, "there is no key"),
     ],

@@ -4,8 +4,8 @@ import math
 
 import numpy as np
 
-from inference.kernels.rope import interpolated, interpolated_by_parts, rope, rope_frequencies
-from inference.kernels.rope.cpu import rope_rotate, rope_table
+from inference.kernels.rope import interpolated, interpolated_by_parts, rope
+from inference.kernels.rope.cpu import rope_frequencies, rope_rotate, rope_table
 
 FREQUENCIES = rope_frequencies(64, 5e5)
 

@@ -72,7 +72,7 @@ def test_the_whole_range_of_float32_does_not_overflow():
     ("x", "error", "message"),
     [
         ([1.0], TypeError, "softmax: x is a list, not a NumPy array"),
-        (np.zeros(3), TypeError, "softmax: x is float64, but the CPU kernel computes in float32"),
+        (np.zeros(3), TypeError, "softmax: x is float64, but the kernel computes in float32"),
         (np.zeros((2, 0), np.float32), ValueError, r"shape \(2, 0\); its last axis is empty"),
         (np.float32(1), ValueError, r"softmax: x has shape \(\), but at least 1 axes"),
     ],

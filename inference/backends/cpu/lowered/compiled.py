@@ -25,7 +25,7 @@ from inference.kernels.cpu.memory import address_of, aligned
 from inference.kernels.gqa.blocked import padded
 from inference.kernels.gqa.tiles import LANES
 from inference.kernels.qmatmul import FUSED_KERNELS, LAUNCHES, Launch, PackedWeight, kernel_name
-from inference.kernels.rope import rope_table
+from inference.kernels.rope.cpu import rope_table
 from inference.model.ops import Embed, Observe, Operation, Program, Rope
 from inference.quant.types import GGMLType
 

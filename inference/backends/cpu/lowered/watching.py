@@ -21,9 +21,9 @@ from inference.backends.cpu.lowered.lowering import Table
 from inference.backends.protocol import Array, Step
 from inference.errors import InputError
 from inference.kernels.cpu.memory import address_of
-from inference.kernels.geglu import gelu
+from inference.kernels.geglu.cpu import gelu
 from inference.kernels.qmatmul.lanes import ROWS
-from inference.kernels.silu import silu
+from inference.kernels.silu.cpu import silu
 from inference.model.ops import Attend, Gate, LastRow, Observe, Operation, Program
 from inference.model.stages import Stage
 
