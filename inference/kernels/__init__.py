@@ -1,1 +1,7 @@
-"""One room per kernel: its scalar reference, its CPU form and, where it has one, its CUDA form."""
+"""One room per kernel.
+
+``__init__`` states it: signature, documentation, and the checks of its arguments, once for all
+devices (see ``signature``). The implementations are files beside it: ``reference`` in plain Python,
+``cpu``, and, where there is one, ``cuda`` with ``kernel.cu``. `cpu` and `cuda` are no kernels: they
+hold what the kernels of one device share.
+"""

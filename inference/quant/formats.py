@@ -19,8 +19,8 @@ class Format:
     """The functions of one type; what it cannot do is None.
 
     ``decode`` fills [n, weights] float32 from blocks [n, bytes]; ``encode`` is its inverse;
-    ``parse`` reads one block as numbers, in plain Python, which is what the other two are tested
-    against and what the scalar product of packed weights is made from.
+    ``parse`` reads one block as numbers, a scale for at most 32 levels, in plain Python: what the
+    other two are tested against, and what the scalar product of packed weights is made from.
     """
 
     decode: Callable[[legacy.Bytes, legacy.Floats], None]

@@ -1,6 +1,7 @@
 """Products of quantized weights on an NVIDIA GPU: integer dot products, activations in int8.
 
-``kernel.cu`` has one entry per type; activations are rounded on the host, as the CPU's are.
+``kernel.cu`` has one entry per type, ``KERNELS`` says which; activations are rounded on the host,
+by the function that rounds them for the CPU.
 """
 
 from __future__ import annotations

@@ -108,7 +108,7 @@ def test_a_cuda_form_is_compiled_and_compared(room: str) -> None:
         if claim.id in ("KERN-INV-001", "KERN-INV-003"):
             listed = claim.parametrize["kernel"]
             for kernel in found:
-                assert kernel.entry in listed, f"{claim.id} of kernel-dispatch-v1 leaves it out"
+                assert kernel.entry in listed, f"{claim.id} leaves out {kernel.entry}"
 
 
 @pytest.mark.parametrize(("room", "name"), KERNELS)
