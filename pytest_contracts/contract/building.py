@@ -21,6 +21,7 @@ from pytest_contracts.contract.model import (
     ProofObligation,
     QaGate,
     Regression,
+    Unkilled,
     Variable,
 )
 from pytest_contracts.contract.obligation_types import TYPES
@@ -283,7 +284,22 @@ class _Builder:
             where=node.where,
             checks=tuple(self.known("claim", check, claims) for check in checks),
             mutants=tuple(mutants.values()),
+            unkilled=self.unkilled(node, mutants.values(), claims),
         )
+
+    def unkilled(
+        self, gate: Table, mutants: Iterable[Mutant], claims: Mapping[str, Claim]
+    ) -> tuple[Unkilled, ...]:
+        killers = {claim for mutant in mutants for claim in mutant.killed_by}
+        found = []
+        for node in _tables(gate.get("unkilled")):
+            for named in _scalars(node.get("claims")):
+                if self.known("claim", named, claims) in killers:
+                    hint = "Take it out of one of the two."
+                    self.refuse(f"'{named.text}' kills a mutant", named.where, hint)
+            data = plain(node)
+            found.append(Unkilled(tuple(data["claims"]), data["because"], node.where))
+        return tuple(found)
 
     def mutant(self, node: Table, claims: Mapping[str, Claim]) -> Mutant:
         data = plain(node)

@@ -163,6 +163,15 @@ class Mutant:
 
 
 @dataclass(frozen=True, slots=True)
+class Unkilled:
+    """Claims that no mutant need kill, and why."""
+
+    claims: tuple[str, ...]
+    because: str
+    where: Where
+
+
+@dataclass(frozen=True, slots=True)
 class QaGate:
     """The claims that must hold together, and the mutants that show the gate can fail."""
 
@@ -170,6 +179,7 @@ class QaGate:
     where: Where
     checks: tuple[str, ...]
     mutants: tuple[Mutant, ...] = ()
+    unkilled: tuple[Unkilled, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
