@@ -1,0 +1,249 @@
+"""Mutants of a small project: found, planted, judged, and what is said where one does not fit."""
+
+from __future__ import annotations
+
+import importlib
+import json
+import sys
+import textwrap
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from pytest_contracts import binding
+from pytest_contracts.contract import Contract, load
+from pytest_contracts.errors import ContractBindingError, ContractError
+from pytest_contracts.ledger.verdict import Verdict
+from pytest_contracts.mutation import (
+    Judge,
+    kill_matrix,
+    kill_row,
+    locate,
+    overlay,
+    planted,
+    planted_mutants,
+    unkilled,
+)
+
+CONTRACT = """
+metadata:
+  version: 1.0.0
+  kind: kernel
+  status: ACTIVE
+  description: Doubling
+equations:
+  double:
+    formula: double(n) = 2 · n
+    variables: {n: 0..50}
+    implementations: {plain: PACKAGE.plain:double, fast: PACKAGE.fast:double}
+proof_obligations:
+  - {id: D-EQV-001, type: equivalence, equation: double, property: As defined, tolerance: 0}
+falsification_tests:
+  - {id: FALSIFY-D-001, rule: Even, equation: double, formal: "double(n) % 2 = 0"}
+  - {id: FALSIFY-D-002, rule: Not less, equation: double, formal: "double(n) ≥ n"}
+qa_gate:
+  id: F-D-001
+  checks: [D-EQV-001, FALSIFY-D-001]
+  falsification:
+    - id: odd
+      target: double.fast
+      replace: ["n + n", "n + n + 1"]
+      killed_by: [D-EQV-001, FALSIFY-D-001]
+    - {id: helper, target: "PACKAGE.helper:FACTOR", replace: ["= 2", "= 3"], killed_by: [D-EQV-001]}
+    - id: survivor
+      target: double.plain
+      replace: ["FACTOR * n", "n * FACTOR"]
+      killed_by: [D-EQV-001]
+    - {id: described, target: double.plain, killed_by: [D-EQV-001]}
+"""
+FILES = {
+    "__init__.py": "",
+    "helper.py": "FACTOR = 2\n",
+    "plain.py": "from {name}.helper import FACTOR\n\n\ndef double(n):\n    return FACTOR * n\n",
+    "fast.py": 'SOURCE = "fast.cu"\n\n\ndef double(n):\n    return n + n\n',
+    "fast.cu": "float twice(float x) { return x * 2.0f; }\n",
+    "unnamed.cu": "int nothing;\n",
+}
+
+
+@pytest.fixture
+def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[str], Contract]]:
+    """A function that writes the contract, changed by replacements, beside a package of its own."""
+    name = f"doubling_{tmp_path.name.replace('-', '_')}"
+    package = tmp_path / name
+    package.mkdir()
+    for file, text in FILES.items():
+        (package / file).write_text(text.replace("{name}", name), encoding="utf-8")
+    (tmp_path / "pyproject.toml").write_text('[tool.pytest]\nminversion = "8.4"\n')
+    (tmp_path / "conftest.py").write_text(f"import sys\nsys.path.append({str(tmp_path)!r})\n")
+    (tmp_path / "contracts").mkdir()
+    monkeypatch.syspath_prepend(str(tmp_path))
+
+    def write(text: str = CONTRACT) -> Contract:
+        path = tmp_path / "contracts" / "double-v1.yaml"
+        path.write_text(textwrap.dedent(text).replace("PACKAGE", name), encoding="utf-8")
+        return load(path)
+
+    yield write
+    for loaded in [module for module in sys.modules if module.partition(".")[0] == name]:
+        del sys.modules[loaded]
+
+
+@pytest.fixture
+def judge(project: object, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Judge]:
+    monkeypatch.setenv("PYTEST_ADDOPTS", "--no-such-option-reaches-the-judge")
+    with Judge(tmp_path, ["--contracts=contracts", "-p", "no:randomly"]) as judge:
+        yield judge
+
+
+def test_the_matrix_tells_killers_from_survivors(
+    project: Callable[[], Contract], judge: Judge, tmp_path: Path
+) -> None:
+    contract = project()
+    rows = {row.mutant.id: row for row in kill_matrix(contract, judge, every_claim=True)}
+    killed = {name: {c.claim for c in row.cells if c.killed} for name, row in rows.items()}
+    assert killed == {
+        "odd": {"D-EQV-001", "FALSIFY-D-001"},
+        "helper": {"D-EQV-001", "FALSIFY-D-001"},
+        "survivor": set(),
+    }
+    assert {cell.claim for cell in rows["helper"].cells if cell.expected} == {"D-EQV-001"}
+    assert [cell.claim for cell in rows["survivor"].missed] == ["D-EQV-001"]
+    assert not rows["odd"].missed
+    # The changed implementation alone is judged, and the gate falls with its check.
+    assert rows["odd"].judgement.verdicts["D-EQV-001"] == (Verdict.FALSIFIED,)
+    assert rows["odd"].judgement.verdicts["F-D-001"] == (Verdict.FALSIFIED,)
+    assert "double-v1.yaml" in rows["odd"].judgement.output
+    # Neither the project nor its ledger has noticed.
+    assert not (tmp_path / ".contracts").exists()
+    assert judge(contract, ["D-EQV-001"], examples=3).verdicts["D-EQV-001"] == (
+        Verdict.HELD,
+        Verdict.HELD,
+    )
+
+
+def test_a_claim_ends_at_its_first_counterexample(
+    project: Callable[[], Contract], judge: Judge
+) -> None:
+    contract = project()
+    helper = planted_mutants(contract)[1]
+    assert helper.id == "helper"
+    row = kill_row(contract, helper, judge)
+    # Both implementations are under test, and the first that falls says enough.
+    assert len(row.judgement.verdicts["D-EQV-001"]) <= 2
+    assert row.cells[0].killed
+
+
+def test_a_mutant_that_nothing_imports_is_an_error(
+    project: Callable[[str], Contract], judge: Judge, tmp_path: Path
+) -> None:
+    contract = project(CONTRACT.replace("PACKAGE.helper:FACTOR", "PACKAGE.alone:TWO"))
+    package = next(path for path in tmp_path.iterdir() if path.name.startswith("doubling"))
+    (package / "alone.py").write_text("TWO = 2\n", encoding="utf-8")
+    with pytest.raises(ContractBindingError, match=r"yaml:\d+:\d+: mutant 'helper': none of the"):
+        kill_row(contract, planted_mutants(contract)[1], judge)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ('"n + n",', '"n - n",', "the text to replace, 'n - n', does not stand in"),
+        ('"n + n",', '"n",', r"the text to replace, 'n', stands \d+ times in"),
+        ('["n + n", "n + n + 1"]', '["n + n", "n + n"]', "it replaces 'n \\+ n' by itself"),
+        ("target: double.fast", 'target: "PACKAGE.fist:double"', "there is no module"),
+        ("target: double.fast", 'target: "PACKAGE.fast:dubble"', "has no attribute 'dubble'"),
+        ("target: double.fast", "target: double.cuda", "double has no implementation 'cuda'"),
+    ],
+    ids=["absent", "twice", "unchanged", "no-module", "no-function", "not-bound"],
+)
+def test_what_does_not_fit_is_told_with_its_place(
+    project: Callable[[str], Contract], old: str, new: str, message: str
+) -> None:
+    assert old in CONTRACT
+    contract = project(CONTRACT.replace(old, new, 1))
+    mutant = planted_mutants(contract)[0]
+    with pytest.raises(ContractBindingError, match=message) as caught:
+        locate(contract, mutant)
+    assert caught.value.where == mutant.where
+    line = contract.path.read_text(encoding="utf-8").splitlines()[mutant.where.line - 1]
+    assert "id: odd" in line
+
+
+def test_a_source_beside_the_module_counts_where_the_module_names_it(
+    project: Callable[[str], Contract], tmp_path: Path
+) -> None:
+    contract = project(CONTRACT.replace('["n + n", "n + n + 1"]', '["2.0f", "3.0f"]'))
+    defect = locate(contract, planted_mutants(contract)[0])
+    assert (defect.source.name, defect.in_python) == ("fast.cu", False)
+    copy = overlay(defect, tmp_path / "copy") / defect.source.relative_to(tmp_path)
+    assert "3.0f" in copy.read_text(encoding="utf-8")
+    assert "2.0f" in defect.source.read_text(encoding="utf-8")
+    with pytest.raises(ContractBindingError, match="no Python module"), planted(defect):
+        pass
+    contract = project(CONTRACT.replace('["n + n", "n + n + 1"]', '["nothing", "something"]'))
+    with pytest.raises(ContractBindingError, match="does not stand in"):
+        locate(contract, planted_mutants(contract)[0])
+
+
+def test_an_overlay_keeps_no_code_compiled_from_the_healthy_source(
+    project: Callable[[], Contract], tmp_path: Path
+) -> None:
+    contract = project()
+    defect = locate(contract, planted_mutants(contract)[0])
+    caches = defect.source.parent / "__pycache__"
+    caches.mkdir(exist_ok=True)
+    for kept in ("fast.cpython-311.pyc", "fast.double-4.py311.nbi", "plain.cpython-311.pyc"):
+        (caches / kept).touch()
+    copy = overlay(defect, tmp_path / "copy") / caches.relative_to(tmp_path)
+    assert not any(copy.glob("fast.*"))
+    assert any(copy.glob("plain.*"))
+
+
+def test_planting_in_the_process_ends_with_its_block(project: Callable[[], Contract]) -> None:
+    contract = project()
+    defect = locate(contract, planted_mutants(contract)[0])
+    module = importlib.import_module(defect.module)
+    before, registry = dict(vars(module)), dict(binding._registry)
+    with planted(defect) as changed:
+        assert changed is module
+        assert module.double(4) == 9
+    assert module.double(4) == 8
+    assert vars(module) == before
+    assert binding._registry == registry
+
+
+def test_a_claim_that_nothing_kills_is_named_unless_the_gate_excuses_it(
+    project: Callable[[str], Contract],
+) -> None:
+    (claim,) = unkilled(project(CONTRACT))
+    assert claim.id == "FALSIFY-D-002"
+    excuse = "  unkilled: [{claims: [FALSIFY-D-002], because: It follows from the others}]\n"
+    assert unkilled(project(CONTRACT + excuse)) == ()
+    assert unkilled(project(CONTRACT[: CONTRACT.index("qa_gate")])) == ()
+
+
+@pytest.mark.parametrize(
+    ("excuse", "message"),
+    [
+        ("{claims: [FALSIFY-D-001], because: why}", "'FALSIFY-D-001' kills a mutant"),
+        ("{claims: [FALSIFY-D-003], because: why}", "claim 'FALSIFY-D-003' does not exist"),
+        ("{claims: [FALSIFY-D-002]}", "because"),
+        ("{claims: [], because: why}", "claims"),
+    ],
+)
+def test_an_excuse_that_excuses_nothing_is_refused(
+    project: Callable[[str], Contract], excuse: str, message: str
+) -> None:
+    with pytest.raises(ContractError, match=message) as caught:
+        project(f"{CONTRACT}  unkilled: [{excuse}]\n")
+    assert caught.value.where is not None
+    assert caught.value.where.line == CONTRACT.count("\n") + 1
+
+
+def test_a_plain_run_imports_none_of_it(tmp_path: Path) -> None:
+    import subprocess
+
+    code = "import json, sys, pytest_contracts.items.file; print(json.dumps(sorted(sys.modules)))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert not [name for name in json.loads(done.stdout) if ".mutation" in name]
