@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -40,3 +41,7 @@ def test_model_is_the_one_that_the_contracts_judge() -> None:
     items = [line.rpartition("::")[2] for line in done.stdout.splitlines() if "::" in line]
     assert items
     assert {item.partition("[")[2].partition("-")[0] for item in items} == {"tiny"}
+
+
+def test_the_options_of_this_run_stay_out_of_the_runs_within() -> None:
+    assert "PYTEST_ADDOPTS" not in os.environ
