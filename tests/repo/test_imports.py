@@ -96,11 +96,12 @@ FLOORS = {
         ("binding", "formula"),
         ("contract",),
         ("symbolic", "domains", "ledger"),
-        ("mutation", "report"),
+        ("report",),
         ("options", "hookspecs"),
         ("items",),
         ("analysis",),
         ("plugin",),
+        ("mutation",),
         ("cli",),
     ),
 }
