@@ -24,6 +24,10 @@ WITH_MUTANTS = [contract for contract in CONTRACTS if planted_mutants(contract)]
 DECLARED = [(contract, mutant) for contract in WITH_MUTANTS for mutant in planted_mutants(contract)]
 
 
+INCIDENTS = {"INC-01", "INC-02", "INC-06", "INC-07", "INC-09", "INC-10", "INC-15"}
+"""What happened to engines once, and must be planted by some contract."""
+
+
 def name_of(value: Contract | Mutant) -> str:
     if isinstance(value, Contract):
         return value.name
@@ -61,6 +65,10 @@ def test_every_named_claim_is_red(contract: Contract, mutant: Mutant, judge: Jud
     assert contract.qa_gate is not None
     if set(killed) & set(contract.qa_gate.checks):
         assert row.judgement.verdicts[contract.qa_gate.id] == (Verdict.FALSIFIED,), output
+
+
+def test_the_recorded_incidents_are_declared() -> None:
+    assert {mutant.incident for _, mutant in DECLARED} >= INCIDENTS
 
 
 @pytest.mark.parametrize("contract", WITH_MUTANTS, ids=name_of)

@@ -14,9 +14,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 import inference
-from inference.backends.cpu.backend import CpuBackend
 from inference.backends.cpu.cache import KVCache
 from inference.backends.cpu.linear import LinearLayers
+from inference.backends.cpu.operations import Operations
 from inference.backends.weights import F32Budget, Weight
 from inference.decode.transforms import apply_temperature, apply_top_k, apply_top_p
 from inference.formats.base import TensorInfo
@@ -104,10 +104,11 @@ def product(a: Array, b: Array) -> Array:
 
 
 def bias_add(x: Array, bias: Array) -> Array:
-    step = SimpleNamespace(buffers={"x": x})
-    backend = cast(CpuBackend, SimpleNamespace(_vectors={"b": bias}))
-    CpuBackend._add_bias(backend, AddBias(x="x", bias=Parameter("b", bias.shape)), cast(Any, step))
-    return cast(Array, step.buffers["x"])
+    run = SimpleNamespace(buffers={"x": x})
+    operations = cast(Operations, SimpleNamespace(_vectors={"b": bias}))
+    op = AddBias(x="x", bias=Parameter("b", bias.shape))
+    Operations.add_bias(operations, op, cast(Any, run))
+    return cast(Array, run.buffers["x"])
 
 
 def linear_with_bias(x: Array, w: Array, b: Array) -> Array:
