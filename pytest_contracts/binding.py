@@ -5,7 +5,6 @@ Import-light on purpose: engines import :func:`contract` without pytest, Hypothe
 
 from __future__ import annotations
 
-import difflib
 import functools
 import hashlib
 import importlib
@@ -18,6 +17,7 @@ from types import CodeType, FrameType, ModuleType
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from pytest_contracts.errors import ContractBindingError, Falsified, Unavailable
+from pytest_contracts.suggesting import did_you_mean
 
 if TYPE_CHECKING:
     from importlib.abc import Loader
@@ -98,11 +98,10 @@ def attribute(target: str, what: str = "attribute", *, where: Where | None = Non
         try:
             found = getattr(found, part)
         except AttributeError:
-            close = difflib.get_close_matches(part, dir(found), n=1)
             raise ContractBindingError(
                 f"{module_name} has no {what} {path!r}",
                 where=where,
-                hint=f"Did you mean {close[0]!r}?" if close else None,
+                hint=did_you_mean(part, dir(found)),
             ) from None
     return found
 

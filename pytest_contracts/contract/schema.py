@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping
-from difflib import get_close_matches
 from functools import cache
 from importlib import resources
 from typing import Any
@@ -19,6 +18,7 @@ from pytest_contracts.contract.obligation_keys import KEYS
 from pytest_contracts.contract.obligation_types import TYPES
 from pytest_contracts.contract.yaml_tree import Node, Scalar, Sequence, Source, Table, as_json
 from pytest_contracts.errors import ContractSyntaxError
+from pytest_contracts.suggesting import did_you_mean, nearest
 from pytest_contracts.where import Where
 
 _KINDS = {
@@ -102,10 +102,9 @@ def problems_of(definition: str, node: Node) -> set[str | None]:
 def suggestion(word: str, known: Iterable[str]) -> str:
     """Return ``Did you mean 'x'? Known: …`` for a misspelt word."""
     known = list(known)
-    close = get_close_matches(word, known, n=1)
-    meant = f"Did you mean '{close[0]}'? " if close else ""
+    meant = did_you_mean(word, known)
     listed = ", ".join(known[:40]) + (", …" if len(known) > 40 else "")
-    return f"{meant}Known: {listed or 'none'}."
+    return f"{meant + ' ' if meant else ''}Known: {listed or 'none'}."
 
 
 def validate(root: Node, source: Source) -> None:
@@ -139,7 +138,7 @@ def _misspelt_sections(root: Table, source: Source) -> list[ContractSyntaxError]
     return [
         source.error(f"unknown section '{key.text}'", key.where, suggestion(key.text, known))
         for key in keys
-        if get_close_matches(key.text, known, 1, 0.8)
+        if nearest(key.text, known, cutoff=0.8)
     ]
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -10,6 +9,7 @@ from typing import Any
 from pytest_contracts.contract.model import Regression
 from pytest_contracts.domains.strategies import Domain, ordered
 from pytest_contracts.errors import ContractError, ContractSyntaxError
+from pytest_contracts.suggesting import did_you_mean
 from pytest_contracts.where import Where
 
 
@@ -78,11 +78,9 @@ def check_names(regression: Regression, known: Collection[str]) -> None:
     """
     for name in regression.values:
         if name not in known:
-            close = difflib.get_close_matches(name, known, n=1)
             raise ContractSyntaxError(
                 f"regression: {name!r} is no variable of the claim",
                 where=regression.places[name],
-                hint=f"Did you mean {close[0]!r}?"
-                if close
-                else f"Variables: {', '.join(sorted(known)) or 'none'}.",
+                hint=did_you_mean(name, known)
+                or f"Variables: {', '.join(sorted(known)) or 'none'}.",
             )

@@ -21,7 +21,6 @@ Sizes and bounds may be expressions over other variables, which are then drawn f
 
 from __future__ import annotations
 
-import difflib
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -37,6 +36,7 @@ from pytest_contracts.domains.arrays import ArraySpec, draw_array, scalar_strate
 from pytest_contracts.domains.sequences import characters, length_of, sizes, text, token_ids
 from pytest_contracts.domains.sizes import Environment, Quantity, number, range_ends
 from pytest_contracts.errors import ContractBindingError, ContractError, ContractSyntaxError
+from pytest_contracts.suggesting import did_you_mean
 from pytest_contracts.where import Where
 
 Draw = Callable[[st.SearchStrategy[Any]], Any]
@@ -363,14 +363,12 @@ class _Reader:
     def named(self, name: str, arguments: Mapping[str, Any]) -> Domain:
         factory = self.strategies.get(name)
         if factory is None:
-            close = difflib.get_close_matches(name, self.strategies, n=1)
             known = ", ".join(sorted(self.strategies)) or "none"
             raise ContractBindingError(
                 f"no strategy is called {name!r} (for variable {self.name!r})",
                 where=self.where,
-                hint=f"Did you mean {close[0]!r}?"
-                if close
-                else f"Known strategies: {known}. The hook pytest_contracts_strategies adds more.",
+                hint=did_you_mean(name, self.strategies)
+                or f"Known strategies: {known}. The hook pytest_contracts_strategies adds more.",
             )
         try:
             return self.drawn(factory(**arguments))
@@ -399,12 +397,11 @@ class _Reader:
     def check_keys(self, spec: Mapping[str, Any], known: set[str]) -> None:
         for key in spec:
             if key not in known:
-                close = difflib.get_close_matches(str(key), known, n=1)
-                hint = f"Did you mean {close[0]!r}? " if close else ""
+                meant = did_you_mean(str(key), known)
                 raise ContractSyntaxError(
                     f"unknown key {key!r} in the domain of {self.name!r}",
                     where=self.where,
-                    hint=f"{hint}Known keys: {', '.join(sorted(known))}.",
+                    hint=f"{meant + ' ' if meant else ''}Known keys: {', '.join(sorted(known))}.",
                 )
 
     def refusal(self, reason: str) -> ContractSyntaxError:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
@@ -15,6 +14,7 @@ from pytest_contracts.errors import ContractBindingError, Falsified, FormulaErro
 from pytest_contracts.formula import LIBRARY, Expr, free_names, judge, parse
 from pytest_contracts.items.equations import Equations, Subject
 from pytest_contracts.items.observation import Observation, Prose
+from pytest_contracts.suggesting import did_you_mean
 from pytest_contracts.where import Where
 
 DEFAULT_NOISE_FACTOR = 4.0
@@ -96,13 +96,12 @@ def known_names(contract: Contract, variables: Mapping[str, Any]) -> set[str]:
 def check_names(formula: Formula, known: set[str]) -> None:
     """Raise FormulaError for a name that resolves to nothing."""
     for name in sorted(formula.names - known):
-        close = difflib.get_close_matches(name, [*known, *LIBRARY], n=1)
         raise FormulaError(
             f"the formula uses {name!r}, which is no variable, constant or equation here\n"
             f"    {formula.text}",
             text=formula.text,
             where=formula.where,
-            hint=f"Did you mean {close[0]!r}?" if close else f"Known: {', '.join(sorted(known))}.",
+            hint=did_you_mean(name, [*known, *LIBRARY]) or f"Known: {', '.join(sorted(known))}.",
         )
 
 

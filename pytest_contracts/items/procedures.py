@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import hashlib
 import inspect
 from collections.abc import Callable
@@ -14,6 +13,7 @@ import pytest
 from pytest_contracts.binding import load_file
 from pytest_contracts.contract.model import Claim, Contract
 from pytest_contracts.errors import ContractBindingError, ContractError, Unavailable
+from pytest_contracts.suggesting import did_you_mean
 
 Procedure = Callable[..., Any]
 
@@ -43,11 +43,10 @@ def procedure(contract: Contract, claim: Claim, config: pytest.Config) -> Proced
     function = getattr(module, name, None)
     if not inspect.isfunction(function):
         known = [key for key, value in vars(module).items() if inspect.isfunction(value)]
-        close = difflib.get_close_matches(name, known, n=1)
         raise ContractBindingError(
             f"{contract.sibling.name} has no function {name!r}",
             where=where,
-            hint=f"Did you mean {close[0]!r}?" if close else None,
+            hint=did_you_mean(name, known),
         )
     return function
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
@@ -18,6 +17,7 @@ from pytest_contracts.errors import ContractBindingError, ContractError, Contrac
 from pytest_contracts.ledger.evidence import EvidenceError, EvidenceStore
 from pytest_contracts.ledger.sources import SourceTree
 from pytest_contracts.plugin import binding_files
+from pytest_contracts.suggesting import did_you_mean
 
 
 class Registry:
@@ -173,9 +173,6 @@ def unknown(
     what: str, name: str, known: Mapping[str, object], where: Where | None, hook: str
 ) -> ContractBindingError:
     """Return the error for a name that no plugin provides."""
-    close = difflib.get_close_matches(name, known, n=1)
     listed = ", ".join(sorted(known)) or "none"
-    hint = f"Known: {listed}. The hook {hook} adds more."
-    if close:
-        hint = f"Did you mean {close[0]!r}?"
+    hint = did_you_mean(name, known) or f"Known: {listed}. The hook {hook} adds more."
     return ContractBindingError(f"no {what} is called {name!r}", where=where, hint=hint)
