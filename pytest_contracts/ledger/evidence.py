@@ -24,7 +24,6 @@ from pytest_contracts.where import Where
 
 SCHEMA = "pytest-contracts/evidence/1"
 MAX_BYTES = 64 * 1024 * 1024
-_COUNTS = (Verdict.HELD.value, Verdict.CONFIRMED.value)
 
 
 class EvidenceError(ContractError):
@@ -186,7 +185,8 @@ def extract(
 
 
 def _unfit(record: Record, files: Mapping[str, Any]) -> str | None:
-    if record.kind == "gate" or record.verdict not in _COUNTS:
+    verdict = Verdict(record.verdict)
+    if record.kind == "gate" or not verdict.ran or verdict.refuted:
         return record.verdict
     if not record.files:
         return f"{record.verdict}, but no source file is known for what ran"

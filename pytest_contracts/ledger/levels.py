@@ -97,5 +97,4 @@ def _with_proofs(level: Level, proofs: Sequence[Sequence[Record]]) -> Level:
 
 
 def _refuted(records: Iterable[Record]) -> bool:
-    wrong = (Verdict.FALSIFIED.value, Verdict.VACUOUS.value)
-    return any(record.verdict in wrong for record in records)
+    return any(Verdict(record.verdict).refuted for record in records)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
@@ -10,26 +11,35 @@ if TYPE_CHECKING:
 
 
 class Verdict(StrEnum):
-    """The closed list of verdicts; the spelling is the one in every machine-readable report."""
+    """The closed list of verdicts; the spelling is the one in every machine-readable report.
 
-    HELD = "HELD"
-    """A deterministic check held, or a property survived its examples."""
-    CONFIRMED = "CONFIRMED"
-    """All cases were enumerated, or all paths or values proved, under stated assumptions."""
+    They stand in their one order, the one that calls loudest for a person first: gates take the
+    first of their checks' verdicts, merged ledgers keep the first of two, reports sort by it.
+    """
+
     FALSIFIED = "FALSIFIED"
     """There is a counterexample."""
     VACUOUS = "VACUOUS"
     """Nothing ran or nothing was compared: no input met the precondition, or the clause is bad."""
+    PROSE = "PROSE"
+    """There is nothing to execute."""
     INCONCLUSIVE = "INCONCLUSIVE"
     """A symbolic engine ran out of time or met what it cannot model, or a gate lacks results."""
+    STALE = "STALE"
+    """It held on another machine, but what it rests on has changed since."""
     UNAVAILABLE = "UNAVAILABLE"
     """This machine lacks what the claim needs; the message says how to get it."""
     EVIDENCED = "EVIDENCED"
     """It cannot run here, but it held on another machine, and nothing has changed since."""
-    STALE = "STALE"
-    """It held on another machine, but what it rests on has changed since."""
-    PROSE = "PROSE"
-    """There is nothing to execute."""
+    HELD = "HELD"
+    """A deterministic check held, or a property survived its examples."""
+    CONFIRMED = "CONFIRMED"
+    """All cases were enumerated, or all paths or values proved, under stated assumptions."""
+
+    @property
+    def rank(self) -> int:
+        """Its place in the order: 0 calls loudest for a person."""
+        return _RANKS[self]
 
     @property
     def verified(self) -> bool:
@@ -37,9 +47,27 @@ class Verdict(StrEnum):
         return self in (Verdict.HELD, Verdict.CONFIRMED, Verdict.EVIDENCED)
 
     @property
+    def refuted(self) -> bool:
+        """Whether the claim as it stands is wrong, or says nothing."""
+        return self in (Verdict.FALSIFIED, Verdict.VACUOUS)
+
+    @property
     def absent(self) -> bool:
         """Whether the item could not run here, so that it says nothing either way."""
         return self in (Verdict.UNAVAILABLE, Verdict.STALE)
+
+    @property
+    def ran(self) -> bool:
+        """Whether the code under test ran here and was judged."""
+        return self in (Verdict.HELD, Verdict.CONFIRMED, Verdict.FALSIFIED)
+
+
+_RANKS = {verdict: rank for rank, verdict in enumerate(Verdict)}
+
+
+def worst(verdicts: Iterable[Verdict]) -> Verdict:
+    """Return the verdict that calls loudest for a person; there is at least one."""
+    return min(verdicts, key=_RANKS.__getitem__)
 
 
 class Outcome(StrEnum):

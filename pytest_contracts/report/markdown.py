@@ -9,14 +9,14 @@ from collections.abc import Iterable, Sequence
 
 from pytest_contracts.ledger.levels import contract_level
 from pytest_contracts.ledger.records import Record
-from pytest_contracts.report.report import Place, Report, expected, failed, severity
+from pytest_contracts.ledger.verdict import Verdict
+from pytest_contracts.report.report import Place, Report, expected, failed
 from pytest_contracts.report.text import count, one_line, shown_percent, visible
 from pytest_contracts.report.trend import Trend
 
 MOST_ROWS = 50
 """Failing items shown in full; GitHub refuses a step summary of more than a MiB."""
 _SPECIAL = re.compile(r"([\\`*_{}\[\]|~<>&@$])")
-_MARKS = {"FALSIFIED": "❌", "VACUOUS": "❌", "HELD": "✅", "CONFIRMED": "✅", "EVIDENCED": "✅"}
 
 
 def render(report: Report) -> str:
@@ -65,14 +65,18 @@ def _head(report: Report) -> str:
 
 def _contracts(report: Report) -> str:
     present = {record.verdict for record in report.records}
-    verdicts = sorted(present, key=severity, reverse=True)
+    verdicts = [verdict for verdict in reversed(Verdict) if verdict in present]
     rows = []
     for section in report.sections:
         counts = Counter(record.verdict for record in section.records)
         cells = [f"{counts[verdict]:,}" if counts[verdict] else "" for verdict in verdicts]
         rows.append([escaped(section.name), contract_level(section.records).value, *cells])
-    heads = [f"{_MARKS.get(verdict, '')} {verdict.lower()}".strip() for verdict in verdicts]
+    heads = [f"{_mark(verdict)} {verdict.lower()}".strip() for verdict in verdicts]
     return table(["contract", "level", *heads], rows, numbers=len(verdicts))
+
+
+def _mark(verdict: Verdict) -> str:
+    return "❌" if verdict.refuted else "✅" if verdict.verified else ""
 
 
 def _failures(report: Report) -> str:
@@ -127,8 +131,8 @@ def _trend(report: Report) -> str:
 
 
 def _missing(report: Report) -> str:
-    skipped = ("UNAVAILABLE", "STALE")
-    reasons = Counter(record.message for record in report.claims if record.verdict in skipped)
+    absent = [record for record in report.claims if Verdict(record.verdict).absent]
+    reasons = Counter(record.message for record in absent)
     lines = [f"- {count(n, 'item')}: {escaped(reason)}" for reason, n in reasons.most_common(20)]
     return "### Not run here\n\n" + "\n".join(lines) if lines else ""
 

@@ -17,19 +17,6 @@ if TYPE_CHECKING:
     from pytest_contracts.contract import Contract
     from pytest_contracts.report.trend import Baseline
 
-VERDICT_ORDER = (
-    "FALSIFIED",
-    "VACUOUS",
-    "INCONCLUSIVE",
-    "STALE",
-    "PROSE",
-    "UNAVAILABLE",
-    "EVIDENCED",
-    "HELD",
-    "CONFIRMED",
-)
-"""Verdicts in the order in which they call for a person."""
-
 
 @dataclass(frozen=True)
 class Place:
@@ -141,16 +128,6 @@ def repository_of(root: Path, environment: Mapping[str, str]) -> Path:
             if root.resolve().is_relative_to(folder):
                 return folder
     return root
-
-
-def severity(verdict: str) -> int:
-    """Return a verdict's rank: 0 calls loudest for a person."""
-    return VERDICT_ORDER.index(verdict) if verdict in VERDICT_ORDER else len(VERDICT_ORDER)
-
-
-def worst(records: Sequence[Record]) -> str:
-    """Return the verdict among some records that calls loudest for a person."""
-    return min((record.verdict for record in records), key=severity)
 
 
 def failed(record: Record) -> bool:

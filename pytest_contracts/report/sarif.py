@@ -12,6 +12,7 @@ from urllib.parse import quote
 
 from pytest_contracts import __version__
 from pytest_contracts.ledger.records import Record, json_text
+from pytest_contracts.ledger.verdict import Verdict
 from pytest_contracts.report.report import Place, Report, Section, expected, failed
 from pytest_contracts.report.text import visible
 
@@ -19,15 +20,6 @@ SCHEMA = (
     "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json"
 )
 ROOT = "%SRCROOT%"
-
-# §3.27.9: "open" is what could not be decided, "review" what a person has to look at.
-_KINDS = {
-    "FALSIFIED": "fail",
-    "VACUOUS": "fail",
-    "INCONCLUSIVE": "open",
-    "STALE": "review",
-    "PROSE": "review",
-}
 
 
 def render(report: Report) -> str:
@@ -71,7 +63,13 @@ def _kind(record: Record) -> str | None:
 
     What failed is a failure whatever its verdict, as where a known breach holds again.
     """
-    return "fail" if failed(record) else _KINDS.get(record.verdict)
+    # §3.27.9: "open" is what could not be decided, "review" what a person has to look at.
+    verdict = Verdict(record.verdict)
+    if failed(record) or verdict.refuted:
+        return "fail"
+    if verdict is Verdict.INCONCLUSIVE:
+        return "open"
+    return "review" if verdict in (Verdict.STALE, Verdict.PROSE) else None
 
 
 def _result(record: Record, rule: int, report: Report) -> dict[str, Any]:
@@ -122,7 +120,7 @@ def _location(place: Place, report: Report) -> dict[str, Any]:
 
 
 def _invocation(report: Report) -> dict[str, Any]:
-    absent = [record for record in report.claims if record.verdict == "UNAVAILABLE"]
+    absent = [record for record in report.claims if record.verdict == Verdict.UNAVAILABLE.value]
     notes = [
         {
             "level": "error",

@@ -21,6 +21,7 @@ _COLORS: dict[Verdict, dict[str, bool]] = {
     Verdict.STALE: {"yellow": True},
     Verdict.PROSE: {"yellow": True},
 }
+"""One row a column of the summary, in the order in which people read them: what held first."""
 
 
 def write_summary(reporter: pytest.TerminalReporter, ledger: Ledger) -> None:
@@ -30,7 +31,7 @@ def write_summary(reporter: pytest.TerminalReporter, ledger: Ledger) -> None:
         contracts.setdefault(record.contract, []).append(record)
     reporter.write_sep("=", "contracts")
     width = max(map(len, contracts), default=0)
-    present = [v for v in Verdict if any(r.verdict == v.value for r in ledger.records)]
+    present = [v for v in _COLORS if any(r.verdict == v.value for r in ledger.records)]
     for name in sorted(contracts):
         records = contracts[name]
         counts = Counter(record.verdict for record in records)

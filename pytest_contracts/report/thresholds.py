@@ -11,7 +11,6 @@ from pytest_contracts.report.report import Report, Section
 from pytest_contracts.report.text import count, percent, shown_percent
 
 MOST_NAMED = 12
-_RAN = (Verdict.HELD.value, Verdict.CONFIRMED.value, Verdict.FALSIFIED.value)
 
 
 @dataclass(frozen=True)
@@ -60,7 +59,8 @@ def equations_run(report: Report, section: Section) -> tuple[int, int, str]:
     """Return how many equations of a contract had an implementation that ran, of how many."""
     contract = report.contract(section)
     names = [equation.name for equation in contract.equations] if contract is not None else []
-    ran = {name for record in section.records if record.verdict in _RAN for name in record.ran}
+    judged = [record for record in section.records if Verdict(record.verdict).ran]
+    ran = {name for record in judged for name in record.ran}
     absent = [name for name in names if name not in ran]
     return len(names) - len(absent), len(names), ", ".join(absent)
 

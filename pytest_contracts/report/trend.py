@@ -11,8 +11,6 @@ from pytest_contracts.ledger.records import Record
 from pytest_contracts.ledger.verdict import Outcome, Verdict
 from pytest_contracts.report.json_report import schema
 
-_WRONG = (Verdict.FALSIFIED.value, Verdict.VACUOUS.value)
-
 
 @dataclass(frozen=True)
 class Baseline:
@@ -88,4 +86,4 @@ class Trend:
 
 def wrong(record: Record) -> bool:
     """Tell whether an item was refuted, said nothing, or failed."""
-    return record.verdict in _WRONG or record.outcome == Outcome.FAILED.value
+    return Verdict(record.verdict).refuted or record.outcome == Outcome.FAILED.value

@@ -17,10 +17,10 @@ from pytest_contracts.formula import free_names, parse
 from pytest_contracts.items.equations import concerned, implementation_names, variables_of
 from pytest_contracts.ledger.levels import Rung, claim_levels, contract_level, ladder
 from pytest_contracts.ledger.records import Record
-from pytest_contracts.ledger.verdict import Level, Verdict
+from pytest_contracts.ledger.verdict import Level, Verdict, worst
 from pytest_contracts.report.failure import counterexample_yaml
 from pytest_contracts.report.mathml import typeset
-from pytest_contracts.report.report import Place, Report, Section, failed, severity, worst
+from pytest_contracts.report.report import Place, Report, Section, failed
 from pytest_contracts.report.text import percent
 
 _NOT_IN_ANCHORS = re.compile(r"[^\w./-]+")
@@ -36,7 +36,9 @@ class Tally:
     def of(cls, records: Iterable[Record]) -> Tally:
         """Count."""
         counted = Counter(record.verdict for record in records)
-        return cls(tuple(sorted(counted.items(), key=lambda pair: severity(pair[0]))))
+        return cls(
+            tuple((verdict.value, counted[verdict]) for verdict in Verdict if counted[verdict])
+        )
 
     @property
     def total(self) -> int:
@@ -95,7 +97,7 @@ class ClaimView:
     @property
     def verdict(self) -> str:
         """The verdict among its items that calls loudest for a person."""
-        return worst(self.records)
+        return worst(Verdict(record.verdict) for record in self.records).value
 
     @property
     def statement(self) -> str:
@@ -140,7 +142,7 @@ class ClaimView:
         """The items that are not verified or failed, those that call for a person first."""
         return sorted(
             (record for record in self.records if not record.verified or failed(record)),
-            key=lambda record: severity(record.verdict),
+            key=lambda record: Verdict(record.verdict).rank,
         )
 
     @property

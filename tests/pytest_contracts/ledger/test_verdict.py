@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from pytest_contracts.ledger.verdict import Level, Outcome, Verdict, level, outcome
+from pytest_contracts.ledger.verdict import Level, Outcome, Verdict, level, outcome, worst
 
 PLAIN = {
     Verdict.HELD: Outcome.PASSED,
@@ -72,3 +72,18 @@ def test_levels(kind, verdict, examples, bounded, expected):
 
 def test_levels_are_ordered():
     assert sorted(Level) == list(Level)
+
+
+def test_there_is_one_order_and_it_starts_with_what_calls_for_a_person():
+    assert [verdict.rank for verdict in Verdict] == list(range(9))
+    assert worst(Verdict) is Verdict.FALSIFIED
+    assert worst([Verdict.CONFIRMED, Verdict.HELD]) is Verdict.HELD
+    # What is refuted comes first, then what is undecided, then what is absent, then what counts.
+    steps = [(v.refuted, not v.absent and not v.verified, v.absent) for v in Verdict]
+    assert steps == sorted(steps, reverse=True)
+
+
+@pytest.mark.parametrize("verdict", Verdict)
+def test_a_verdict_is_of_one_kind(verdict):
+    assert sum([verdict.refuted, verdict.absent, verdict.verified]) <= 1
+    assert not (verdict.ran and (verdict.absent or verdict is Verdict.EVIDENCED))
