@@ -22,12 +22,12 @@ from pytest_contracts.ledger.evidence import Evidence
 from pytest_contracts.ledger.records import Record, text_digest
 from pytest_contracts.ledger.verdict import Outcome, Verdict, level, outcome
 from pytest_contracts.report.failure import (
+    aligned,
     counterexample_yaml,
     failure_repr,
     falsified_rows,
     falsified_text,
     reproduce_command,
-    table,
 )
 from pytest_contracts.report.paths import relative
 from pytest_contracts.where import Where
@@ -245,7 +245,7 @@ class ContractItem(pytest.Function):
             rows.append(("because", str(claim.extra["because"])))
         for equation, function in self.observation.ran.items():
             rows.append(("ran", f"{equation} = {function}"))
-        parts = [table(rows)]
+        parts = [aligned(rows)]
         if isinstance(error, Falsified):
             parts.append(falsified_text(error))
         counterexample = self._counterexample()
@@ -256,7 +256,7 @@ class ContractItem(pytest.Function):
             parts.append(f"  {title}:\n{indented}")
         closing = [("if_fails", claim.if_fails)] if claim.if_fails else []
         closing.append(("reproduce", reproduce_command(self.path, self.name, self.config)))
-        parts.append(table(closing))
+        parts.append(aligned(closing))
         return "\n\n".join(parts)
 
     def _counterexample(self) -> str:

@@ -10,8 +10,9 @@ from pytest_contracts.contract.model import Claim, Contract
 from pytest_contracts.contract.obligation_keys import OVER, REQUIRE
 from pytest_contracts.items.claim_item import blocked_message, effective_status
 from pytest_contracts.items.equations import implementation_names
-from pytest_contracts.items.gate import DecidedLast, GateNotice
+from pytest_contracts.items.gate import DecidedLast
 from pytest_contracts.items.project import Registry
+from pytest_contracts.ledger.gates import GateNotice
 
 
 def over(claim: Claim) -> tuple[str, ...]:

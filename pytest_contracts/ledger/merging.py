@@ -15,23 +15,10 @@ from pathlib import Path
 from typing import Any
 
 from pytest_contracts.errors import ContractError
+from pytest_contracts.ledger.gates import decide, in_turn
 from pytest_contracts.ledger.levels import contract_level
 from pytest_contracts.ledger.records import SCHEMA, Record
 from pytest_contracts.ledger.verdict import Outcome, Verdict
-
-_WORST_FIRST = (
-    Verdict.FALSIFIED,
-    Verdict.VACUOUS,
-    Verdict.INCONCLUSIVE,
-    Verdict.PROSE,
-    Verdict.HELD,
-    Verdict.CONFIRMED,
-    Verdict.EVIDENCED,
-    Verdict.STALE,
-    Verdict.UNAVAILABLE,
-)
-"""What is kept of two verdicts on one item; the last three come from where it could not run."""
-_ELSEWHERE = _WORST_FIRST[6:]
 
 
 class MergeError(ContractError):
@@ -136,7 +123,7 @@ def summary(merged: Merged) -> Iterator[str]:
         contracts.setdefault(record.contract, []).append(record)
     for name, records in sorted(contracts.items()):
         counts = Counter(record.verdict for record in records)
-        listed = ", ".join(f"{counts[v]} {v.lower()}" for v in _WORST_FIRST if counts[v])
+        listed = ", ".join(f"{counts[v]} {v.lower()}" for v in Verdict if counts[v])
         yield f"{name}  {contract_level(records)}  {listed}"
     yield from (f"conflict: {text}" for text in merged.conflicts)
     yield from (f"not a contract: {e['path']}:{e['line']}" for e in merged.document["errors"])
@@ -145,15 +132,26 @@ def summary(merged: Merged) -> Iterator[str]:
     yield f"{sum(record.verified for record in claims)} of {len(claims)} items verified"
 
 
-def _badness(held: tuple[Record, Source]) -> tuple[int, int]:
+def _badness(held: tuple[Record, Source]) -> tuple[bool, bool, int, int]:
+    """Return the key whose least is kept: what ran comes first, and of that the worst.
+
+    Of two that could not run, the one that evidence stands in for; of two equal verdicts, the one
+    that rests on more.
+    """
     record = held[0]
-    # Of two equal verdicts the one that rests on more is kept.
-    return _WORST_FIRST.index(Verdict(record.verdict)), -record.examples
+    verdict = Verdict(record.verdict)
+    elsewhere = _elsewhere(verdict)
+    return elsewhere, elsewhere and not verdict.verified, verdict.rank, -record.examples
+
+
+def _elsewhere(verdict: Verdict) -> bool:
+    """Tell whether the machine that gave a verdict could not run the item."""
+    return verdict.absent or verdict is Verdict.EVIDENCED
 
 
 def _conflict(one: tuple[Record, Source], other: tuple[Record, Source]) -> str | None:
     verdicts = {Verdict(one[0].verdict), Verdict(other[0].verdict)}
-    if len(verdicts) == 1 or verdicts & set(_ELSEWHERE):
+    if len(verdicts) == 1 or any(map(_elsewhere, verdicts)):
         return None
     said = " and ".join(f"{record.verdict} in {source.path}" for record, source in (one, other))
     return f"{one[0].nodeid}: {said}"
@@ -215,17 +213,13 @@ def _notices(sources: Iterable[Source]) -> dict[str, dict[str, Any]]:
 def _decided(
     notices: Mapping[str, Mapping[str, Any]], records: Mapping[str, Record], strict: bool
 ) -> Iterator[Record]:
-    if not notices:
-        return
-    from pytest_contracts.items.gate import decide, in_turn
-
     known = dict(records)
     try:
         in_order = in_turn(notices.values())
     except (TypeError, KeyError) as error:
         raise MergeError(f"a gate cannot be read: {error}") from None
     for notice in in_order:
-        record, _ = decide(notice, known, strict=strict)
+        record = decide(notice, known, strict=strict).record
         known[record.nodeid] = record
         yield record
 

@@ -50,7 +50,7 @@ def failure_repr(
 
 def falsified_text(error: Falsified) -> str:
     """Return the failing comparison as aligned lines."""
-    return table(falsified_rows(error))
+    return aligned(falsified_rows(error))
 
 
 def falsified_rows(error: Falsified) -> list[tuple[str, str]]:
@@ -69,7 +69,7 @@ def falsified_rows(error: Falsified) -> list[tuple[str, str]]:
     return rows
 
 
-def table(rows: list[tuple[str, str]]) -> str:
+def aligned(rows: list[tuple[str, str]]) -> str:
     """Return aligned ``label: value`` lines."""
     width = max((len(label) for label, _ in rows), default=0)
     return "\n".join(

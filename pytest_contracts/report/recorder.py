@@ -56,7 +56,8 @@ class Recorder:
     def _decide_gates(self, session: pytest.Session) -> None:
         if not self._gates:
             return
-        from pytest_contracts.items.gate import decide, in_turn
+        from pytest_contracts.ledger.gates import decide, in_turn
+        from pytest_contracts.report.decided import reports
 
         strict = bool(self.config.getoption("contracts_strict"))
         reporter = self.config.pluginmanager.getplugin("terminalreporter")
@@ -65,9 +66,9 @@ class Recorder:
         self.ledger.gates = tuple(self._gates.values())
         for notice in in_turn(self.ledger.gates):
             found = {record.nodeid: record for record in self.ledger.records}
-            record, reports = decide(notice, found, strict=strict)
-            self.ledger.add(record)
-            for report in reports:
+            decision = decide(notice, found, strict=strict)
+            self.ledger.add(decision.record)
+            for report in reports(notice, decision):
                 session.config.hook.pytest_runtest_logreport(report=report)
 
     def pytest_collectreport(self, report: pytest.CollectReport) -> None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -220,3 +222,20 @@ def test_a_gate_that_cannot_be_decided_fails_only_where_strict(halves) -> None:
     status, output, _ = merge(first, options=("--strict",))
     assert status == 1
     assert "undecided or not run here" in output
+
+
+def test_merging_takes_neither_pytest_nor_what_draws(halves, tmp_path: Path) -> None:
+    first = halves("first")
+    code = """
+import sys
+from pytest_contracts.cli import app
+app(sys.argv[1:], standalone_mode=False)
+heavy = {"pytest", "_pytest", "hypothesis", "numpy", "numba"} & sys.modules.keys()
+assert not heavy, heavy
+"""
+    words = ["merge", str(first), "-o", str(tmp_path / "merged.json")]
+    done = subprocess.run(
+        [sys.executable, "-I", "-c", code, *words], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    assert items(tmp_path / "merged.json") == items(first)

@@ -11,11 +11,11 @@ import yaml
 
 from pytest_contracts.errors import Falsified
 from pytest_contracts.report.failure import (
+    aligned,
     counterexample_yaml,
     failure_repr,
     falsified_text,
     show,
-    table,
 )
 from pytest_contracts.where import Where
 
@@ -93,8 +93,8 @@ def test_falsified_text_shows_what_is_known():
 
 
 def test_table_aligns_and_indents_further_lines():
-    assert table([("a", "1\n2"), ("bcd", "3")]) == "  a:   1\n       2\n  bcd: 3"
-    assert table([]) == ""
+    assert aligned([("a", "1\n2"), ("bcd", "3")]) == "  a:   1\n       2\n  bcd: 3"
+    assert aligned([]) == ""
 
 
 def test_failure_repr_starts_with_place_and_headline():
