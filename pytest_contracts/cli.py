@@ -102,13 +102,15 @@ def evidence(
 
     Exit codes: 0 written, 1 the ledger holds no evidence, 2 wrong usage.
     """
-    from pytest_contracts.ledger.evidence import EvidenceError, extract
+    from pytest_contracts.errors import ContractError
+    from pytest_contracts.ledger.evidence import extract
+    from pytest_contracts.ledger.reading import read
     from pytest_contracts.ledger.records import write_json
 
     try:
-        document, refused = extract(ledger, device=device, commit=commit)
+        document, refused = extract(read(ledger), device=device, commit=commit)
         write_json(document, output)
-    except EvidenceError as error:
+    except ContractError as error:
         typer.echo(str(error), err=True)
         raise typer.Exit(1) from None
     except OSError as error:
@@ -136,17 +138,17 @@ def proof_status(
     from pytest_contracts.contract import find_contracts, load
     from pytest_contracts.errors import ContractError
     from pytest_contracts.ledger.levels import contract_level
-    from pytest_contracts.report.trend import Baseline
+    from pytest_contracts.ledger.reading import LedgerError, read
 
     folders = paths or [Path("contracts")]
     for path in folders:
         if not path.exists():
             raise typer.BadParameter(f"{path} does not exist", param_hint="PATHS")
     try:
-        records = list(Baseline.read(ledger).records.values())
+        records = read(ledger).records
         files = [f for p in folders for f in (find_contracts(p) if p.is_dir() else [p])]
         contracts = [load(file) for file in files]
-    except ValueError as error:
+    except LedgerError as error:
         raise typer.BadParameter(str(error), param_hint="LEDGER") from None
     except ContractError as error:
         typer.echo(str(error), err=True)
@@ -179,14 +181,16 @@ def merge(
     Exit codes: 0 merged and nothing fails, 1 merged and something fails or two ledgers disagree,
     2 not merged.
     """
-    from pytest_contracts.ledger.merging import MergeError, read, summary
+    from pytest_contracts.errors import ContractError
     from pytest_contracts.ledger.merging import merge as merged_of
+    from pytest_contracts.ledger.merging import summary
+    from pytest_contracts.ledger.reading import read
     from pytest_contracts.ledger.records import write_json
 
     try:
         merged = merged_of([read(path) for path in ledgers], strict=strict)
         write_json(merged.document, output)
-    except MergeError as error:
+    except ContractError as error:
         typer.echo(str(error), err=True)
         raise typer.Exit(2) from None
     except OSError as error:

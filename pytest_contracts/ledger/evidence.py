@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from pytest_contracts.errors import ContractError
+from pytest_contracts.ledger.reading import StoredLedger
 from pytest_contracts.ledger.records import SCHEMA as LEDGER_SCHEMA
 from pytest_contracts.ledger.records import Record, text_digest
 from pytest_contracts.ledger.verdict import Level, Verdict, level
@@ -135,41 +136,34 @@ def read(path: Path) -> list[tuple[Key, Evidence]]:
 
 
 def extract(
-    path: Path, *, device: str | None = None, commit: str | None = None
+    ledger: StoredLedger, *, device: str | None = None, commit: str | None = None
 ) -> tuple[dict[str, Any], list[str]]:
-    """Return the evidence in a ledger file, and what of it is none, one reason a line.
+    """Return the evidence in a ledger, and what of it is none, one reason a line.
 
     ``device`` and ``commit`` stand in where the run did not record its own.
 
     Raises:
-        EvidenceError: the file is no ledger, or nothing in it is evidence.
+        EvidenceError: it says too little, or nothing in it is evidence.
     """
-    ledger = _document(path)
-    run, files = ledger.get("run"), ledger.get("files")
-    if ledger.get("schema") != LEDGER_SCHEMA or not isinstance(run, dict):
-        raise _refusal(path, f"not a ledger of schema {LEDGER_SCHEMA}")
-    if not isinstance(files, dict):
-        raise _refusal(path, "the ledger names no files: it is of an older version")
+    run, files = ledger.document["run"], ledger.document.get("files")
+    if files is None:
+        raise _refusal(ledger.path, "the ledger names no files: it is of an older version")
     device = device or run.get("device")
     if not device:
         raise EvidenceError(
             "the ledger does not say on what device it was made",
-            where=Where(path, 1),
+            where=Where(ledger.path, 1),
             hint="Name it with --device, or implement the hook pytest_contracts_device.",
         )
     items, refused = [], []
-    for data in ledger.get("items", ()):
-        try:
-            record = Record.from_dict(data)
-        except TypeError as error:
-            raise _refusal(path, f"not a ledger: {error}") from None
+    for record in ledger.records:
         why = _unfit(record, files)
         if why is None:
             items.append(_slice(record))
         elif record.kind != "gate":
             refused.append(f"{record.nodeid}: {why}")
     if not items:
-        raise EvidenceError("nothing in the ledger is evidence", where=Where(path, 1))
+        raise EvidenceError("nothing in the ledger is evidence", where=Where(ledger.path, 1))
     used = {name for item in items for name in item["files"]}
     document = {
         "schema": SCHEMA,

@@ -7,7 +7,6 @@ records; no verdict of theirs is taken over.
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -17,21 +16,16 @@ from typing import Any
 from pytest_contracts.errors import ContractError
 from pytest_contracts.ledger.gates import decide, in_turn
 from pytest_contracts.ledger.levels import contract_level
+from pytest_contracts.ledger.reading import StoredLedger
 from pytest_contracts.ledger.records import SCHEMA, Record
 from pytest_contracts.ledger.verdict import Outcome, Verdict
+
+_Held = tuple[Record, StoredLedger]
+"""A record, and the ledger that it is from."""
 
 
 class MergeError(ContractError):
     """Ledgers that do not speak of the same state of the code."""
-
-
-@dataclass(frozen=True)
-class Source:
-    """One ledger and the file it came from."""
-
-    path: Path
-    document: Mapping[str, Any]
-    records: tuple[Record, ...]
 
 
 @dataclass
@@ -48,34 +42,7 @@ class Merged:
         return tuple(r for r in self.records if r.outcome == Outcome.FAILED.value)
 
 
-def read(path: Path) -> Source:
-    """Return the ledger in a file.
-
-    Raises:
-        MergeError: it cannot be read, or is no ledger of this version.
-    """
-    try:
-        document = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError) as error:
-        reason = getattr(error, "strerror", None) or str(error)
-        raise MergeError(f"{path} cannot be read: {reason}") from None
-    if not isinstance(document, dict) or document.get("schema") != SCHEMA:
-        raise MergeError(f"{path} is no ledger of the schema {SCHEMA}")
-    if "gates" not in document:
-        raise MergeError(
-            f"{path} does not say what its gates check",
-            hint="An older version wrote it; run pytest again.",
-        )
-    try:
-        records = tuple(Record.from_dict(item) for item in document["items"])
-        for record in records:
-            Verdict(record.verdict)
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
-        raise MergeError(f"{path} holds no records: {error}") from None
-    return Source(path, document, records)
-
-
-def merge(sources: Sequence[Source], *, strict: bool = False) -> Merged:
+def merge(sources: Sequence[StoredLedger], *, strict: bool = False) -> Merged:
     """Return one ledger of several.
 
     An item of two ledgers keeps the worse verdict; where only one machine could run it, that one's.
@@ -84,9 +51,10 @@ def merge(sources: Sequence[Source], *, strict: bool = False) -> Merged:
     Raises:
         MergeError: two ledgers judged different versions of something.
     """
+    _refuse_older_versions(sources)
     _refuse_different_states(sources)
     notices = _notices(sources)
-    records: dict[str, tuple[Record, Source]] = {}
+    records: dict[str, _Held] = {}
     conflicts: list[str] = []
     for source in sources:
         for record in source.records:
@@ -132,7 +100,7 @@ def summary(merged: Merged) -> Iterator[str]:
     yield f"{sum(record.verified for record in claims)} of {len(claims)} items verified"
 
 
-def _badness(held: tuple[Record, Source]) -> tuple[bool, bool, int, int]:
+def _badness(held: _Held) -> tuple[bool, bool, int, int]:
     """Return the key whose least is kept: what ran comes first, and of that the worst.
 
     Of two that could not run, the one that evidence stands in for; of two equal verdicts, the one
@@ -149,7 +117,7 @@ def _elsewhere(verdict: Verdict) -> bool:
     return verdict.absent or verdict is Verdict.EVIDENCED
 
 
-def _conflict(one: tuple[Record, Source], other: tuple[Record, Source]) -> str | None:
+def _conflict(one: _Held, other: _Held) -> str | None:
     verdicts = {Verdict(one[0].verdict), Verdict(other[0].verdict)}
     if len(verdicts) == 1 or any(map(_elsewhere, verdicts)):
         return None
@@ -157,7 +125,16 @@ def _conflict(one: tuple[Record, Source], other: tuple[Record, Source]) -> str |
     return f"{one[0].nodeid}: {said}"
 
 
-def _refuse_different_states(sources: Sequence[Source]) -> None:
+def _refuse_older_versions(sources: Iterable[StoredLedger]) -> None:
+    for source in sources:
+        if "gates" not in source.document:
+            raise MergeError(
+                f"{source.path} does not say what its gates check",
+                hint="An older version wrote it; run pytest again.",
+            )
+
+
+def _refuse_different_states(sources: Sequence[StoredLedger]) -> None:
     seen: dict[tuple[str, str], tuple[Any, Path]] = {}
     for source in sources:
         for what, name, value in _state(source.document):
@@ -181,7 +158,7 @@ def _state(document: Mapping[str, Any]) -> Iterator[tuple[str, str, Any]]:
         yield "file", name, digest
 
 
-def _refuse_different_claims(one: tuple[Record, Source], other: tuple[Record, Source]) -> None:
+def _refuse_different_claims(one: _Held, other: _Held) -> None:
     for what in ("formula", "implementation"):
         first, second = one[0].sources.get(what), other[0].sources.get(what)
         if first is not None and second is not None and first != second:
@@ -197,7 +174,7 @@ def _short(value: Any) -> str:
     return text if len(text) <= 16 else f"{text[:12]}…"
 
 
-def _notices(sources: Iterable[Source]) -> dict[str, dict[str, Any]]:
+def _notices(sources: Iterable[StoredLedger]) -> dict[str, dict[str, Any]]:
     """Return what is to be decided again, by node id; two notices of one gate must agree."""
     found: dict[str, dict[str, Any]] = {}
     for source in sources:
@@ -243,7 +220,7 @@ def _run(runs: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     }
 
 
-def _distinct(sources: Iterable[Source], key: str) -> list[Any]:
+def _distinct(sources: Iterable[StoredLedger], key: str) -> list[Any]:
     found: list[Any] = []
     for source in sources:
         found += [entry for entry in source.document.get(key, ()) if entry not in found]

@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from pytest_contracts.errors import ContractError
 from pytest_contracts.report.formats import Target
 
 if TYPE_CHECKING:
+    from pytest_contracts.ledger.reading import StoredLedger
     from pytest_contracts.report.thresholds import Thresholds
-    from pytest_contracts.report.trend import Baseline
 
 
 @dataclass(frozen=True)
@@ -20,7 +21,7 @@ class Outputs:
     """The files to write, the run to compare with, and the thresholds."""
 
     targets: tuple[Target, ...] = ()
-    baseline: Baseline | None = None
+    baseline: StoredLedger | None = None
     thresholds: Thresholds | None = None
 
     @classmethod
@@ -40,17 +41,17 @@ class Outputs:
             baseline = _baseline(config.getoption("contracts_baseline"), start)
             option = "fail-under"
             thresholds = _thresholds(config.getoption("contracts_fail_under"))
-        except ValueError as error:
+        except (ValueError, ContractError) as error:
             raise pytest.UsageError(f"--contracts-{option}: {error}") from None
         return cls(targets, baseline, thresholds)
 
 
-def _baseline(name: str | None, start: Path) -> Baseline | None:
+def _baseline(name: str | None, start: Path) -> StoredLedger | None:
     if name is None:
         return None
-    from pytest_contracts.report.trend import Baseline
+    from pytest_contracts.ledger.reading import read
 
-    return Baseline.read(start / name)
+    return read(start / name)
 
 
 def _thresholds(text: str | None) -> Thresholds | None:

@@ -15,7 +15,7 @@ from pytest_contracts.ledger.verdict import Outcome, Verdict
 
 if TYPE_CHECKING:
     from pytest_contracts.contract import Contract
-    from pytest_contracts.report.trend import Baseline
+    from pytest_contracts.ledger.reading import StoredLedger
 
 
 @dataclass(frozen=True)
@@ -66,7 +66,7 @@ class Report:
     repository: Path
     reproduce: Callable[[Record], str] = lambda record: f"pytest '{record.nodeid}'"
     bindings: Sequence[Path] = ()
-    baseline: Baseline | None = None
+    baseline: StoredLedger | None = None
     thresholds: Sequence[str] = field(default_factory=list)
 
     @cached_property

@@ -12,6 +12,9 @@ from typer.testing import CliRunner
 
 from pytest_contracts.cli import app
 from pytest_contracts.ledger.evidence import EvidenceError, _digest, extract, read
+from pytest_contracts.ledger.reading import read as read_ledger
+
+RUN = {"started": "2026-01-01T00:00:00Z", "duration_s": 1.0}
 
 CONFTEST = """
 from pathlib import Path
@@ -276,8 +279,8 @@ def test_evidence_is_not_evidence_again(moon):
     moon.keep()
     moon.here("--contracts-report=ledger.json")
     with pytest.raises(EvidenceError, match=r"on what device"):
-        extract(moon.root / "ledger.json", device=None)
-    document, refused = extract(moon.root / "ledger.json", device="Earth")
+        extract(read_ledger(moon.root / "ledger.json"), device=None)
+    document, refused = extract(read_ledger(moon.root / "ledger.json"), device="Earth")
     assert [item["claim"] for item in document["items"]] == ["HERE"]
     assert "contracts/moon-v1.yaml::EQV[moon]: EVIDENCED" in refused
 
@@ -381,11 +384,11 @@ def test_folder_of_evidence_is_configurable(moon):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"schema": "other/1"}, "not a ledger of schema"),
-        ({"files": None}, "of an older version"),
-        ({"run": {"device": None}}, "does not say on what device"),
+        ({"schema": "other/1"}, "is no ledger: ['schema']"),
+        ({"files": None}, "is no ledger: ['files']"),
+        ({"run": {**RUN, "device": None}}, "does not say on what device"),
         ({"items": []}, "nothing in the ledger is evidence"),
-        ({"items": [{"nodeid": "x"}]}, "not a ledger"),
+        ({"items": [{"nodeid": "x"}]}, "is no ledger: ['items'][0]"),
     ],
 )
 def test_what_is_no_ledger_gives_no_evidence(moon, change, message):
@@ -395,6 +398,16 @@ def test_what_is_no_ledger_gives_no_evidence(moon, change, message):
     assert result.exit_code == 1
     assert message in result.output
     assert not moon.evidence.exists()
+
+
+def test_a_ledger_of_an_older_version_gives_no_evidence(moon):
+    path = moon.root / "ledger.json"
+    document = json.loads(path.read_text())
+    del document["files"]
+    path.write_text(json.dumps(document))
+    result = CliRunner().invoke(app, ["evidence", str(path), "-o", str(moon.evidence)])
+    assert result.exit_code == 1
+    assert "the ledger names no files: it is of an older version" in result.output
 
 
 def test_source_that_changed_during_the_run_gives_no_evidence(moon):

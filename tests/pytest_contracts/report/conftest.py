@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from pytest_contracts.ledger.reading import StoredLedger
 from pytest_contracts.ledger.records import Ledger, Record, Unread
 from pytest_contracts.report.report import Report
 
@@ -83,6 +84,13 @@ def make_report(*records: Record, root: Path = Path("/project"), **changes: Any)
         "repository": root,
     }
     return Report(**{**values, **changes})
+
+
+def stored(started: str, *records: Record) -> StoredLedger:
+    """The ledger of an earlier run."""
+    document = {**Ledger().as_dict(), "items": [record.as_dict() for record in records]}
+    document["run"]["started"] = started
+    return StoredLedger(Path("before.json"), document)
 
 
 def falsified(claim: str = "B", **changes: Any) -> Record:

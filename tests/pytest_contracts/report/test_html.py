@@ -8,9 +8,8 @@ from html.parser import HTMLParser
 import pytest
 
 from pytest_contracts.report.html import render
-from pytest_contracts.report.trend import Baseline
 
-from .conftest import HOSTILE, MIXED, falsified, make_record, make_report
+from .conftest import HOSTILE, MIXED, falsified, make_record, make_report, stored
 
 VOID = {"meta", "link", "input", "br", "hr", "img"}
 SELF_CLOSED = {"rect", "path"}
@@ -185,9 +184,9 @@ def test_what_holds_against_its_status_is_shown():
 
 
 def test_changes_since_the_baseline_are_shown():
-    old = {r.nodeid: r for r in (make_record("A"), falsified("B"), make_record("OLD"))}
+    old = (make_record("A"), falsified("B"), make_record("OLD"))
     report = make_report(
-        falsified("A"), make_record("B"), baseline=Baseline("2026-01-02T03:04:05Z", old)
+        falsified("A"), make_record("B"), baseline=stored("2026-01-02T03:04:05Z", *old)
     )
     text = " ".join(Page(render(report)).text.split())
     assert "Since the run of 2026-01-02 03:04:05 UTC 1 newly failing" in text

@@ -17,9 +17,8 @@ import pytest
 
 from pytest_contracts.files import write_text
 from pytest_contracts.report.html import render
-from pytest_contracts.report.trend import Baseline
 
-from .conftest import HOSTILE, MIXED, falsified, make_record, make_report
+from .conftest import HOSTILE, MIXED, falsified, make_record, make_report, stored
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
 
@@ -165,13 +164,13 @@ equations:
         make_record("K-1", contract="base-v1", kind="harness", verdict="CONFIRMED", level="L4"),
         make_record("K-2", contract="base-v1", kind="harness", verdict="INCONCLUSIVE", **skipped),
     ]
-    old = {r.nodeid: r for r in (make_record("GONE"), falsified("SM-INV-001", **of("SM-INV-001")))}
+    old = (make_record("GONE"), falsified("SM-INV-001", **of("SM-INV-001")))
     report = make_report(
         *records,
         root=root,
         errors=[Unread("contracts/bad.yaml", 2, "not YAML")],
         thresholds=["lowest level L0"],
-        baseline=Baseline("2026-01-02T03:04:05Z", old),
+        baseline=stored("2026-01-02T03:04:05Z", *old),
     )
     path = root / "report.html"
     write_text(render(report), path)

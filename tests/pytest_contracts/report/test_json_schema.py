@@ -8,9 +8,10 @@ from dataclasses import fields
 import pytest
 from jsonschema import Draft202012Validator
 
-from pytest_contracts.ledger.records import Record, Unread
+from pytest_contracts.ledger.reading import schema
+from pytest_contracts.ledger.records import Ledger, Record, Unread
 from pytest_contracts.ledger.verdict import Level, Outcome, Verdict
-from pytest_contracts.report.json_report import render, schema
+from pytest_contracts.report.json_report import render
 
 from .conftest import MIXED, falsified, make_record, make_report
 
@@ -29,6 +30,7 @@ def test_the_schema_names_every_field_and_word():
     assert set(Verdict) <= set(record["verdict"]["enum"])
     assert record["level"]["enum"] == list(Level)
     assert set(record["outcome"]["enum"]) == {*Outcome, ""}
+    assert list(schema()["properties"]) == list(Ledger().as_dict())
     assert list(schema()["$defs"]["error"]["properties"]) == [f.name for f in fields(Unread)]
 
 

@@ -8,9 +8,8 @@ import xml.etree.ElementTree as ET
 import pytest
 
 from pytest_contracts.report import badge, markdown
-from pytest_contracts.report.trend import Baseline
 
-from .conftest import MIXED, falsified, make_record, make_report
+from .conftest import MIXED, falsified, make_record, make_report, stored
 
 SVG = "{http://www.w3.org/2000/svg}"
 
@@ -76,8 +75,8 @@ def test_a_thousand_failures_stay_under_githubs_limit():
 
 
 def test_summary_tells_what_has_changed():
-    old = {r.nodeid: r for r in (make_record("A"), falsified("B"))}
-    report = make_report(falsified("A"), make_record("B"), baseline=Baseline("before", old))
+    old = (make_record("A"), falsified("B"))
+    report = make_report(falsified("A"), make_record("B"), baseline=stored("before", *old))
     text = markdown.render(report)
     assert "- **newly failing:** 1 (`A[cpu]`)" in text
     assert "- **fixed:** 1 (`B[cpu]`)" in text

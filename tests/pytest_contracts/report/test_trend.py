@@ -6,8 +6,9 @@ import json
 
 import pytest
 
+from pytest_contracts.ledger.reading import LedgerError, read
 from pytest_contracts.report.json_report import render
-from pytest_contracts.report.trend import Baseline, Trend
+from pytest_contracts.report.trend import Trend
 
 from .conftest import MIXED, falsified, make_record, make_report
 
@@ -31,7 +32,7 @@ def test_every_change_has_its_name(tmp_path):
         falsified("STAYS-BAD"),
         falsified("COMES"),
     ]
-    trend = Trend.between(Baseline.read(path), now)
+    trend = Trend.between(read(path), now)
     assert [(name, [r.claim for r in records]) for name, records in trend.groups] == [
         ("newly failing", ["BREAKS"]),
         ("no longer verified", ["VANISHES"]),
@@ -65,8 +66,8 @@ def test_a_bad_record_is_named_by_its_place(tmp_path):
     data["items"][0]["verdict"] = "GREEN"
     path = tmp_path / "before.json"
     path.write_text(json.dumps(data))
-    with pytest.raises(ValueError, match=r"is no ledger: \['items'\]\[0\]\['verdict'\]: 'GREEN'"):
-        Baseline.read(path)
+    with pytest.raises(LedgerError, match=r"is no ledger: \['items'\]\[0\]\['verdict'\]: 'GREEN'"):
+        read(path)
 
 
 def test_a_run_may_replace_the_report_that_it_is_compared_with(project):
