@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 if TYPE_CHECKING:
-    from pytest_contracts.analysis.validate import Report
+    from pytest_contracts.analysis.validate import Validation
     from pytest_contracts.contract import Contract
 
 _BINDING = typer.Option("--binding", help="A binding file of wild contracts (repeatable).")
@@ -202,7 +202,7 @@ def merge(
         raise typer.Exit(1)
 
 
-def _print(report: Report) -> None:
+def _print(report: Validation) -> None:
     if report.errors:
         for error in report.errors:
             typer.echo(f"{error}\n")
@@ -219,7 +219,7 @@ def _print(report: Report) -> None:
         typer.echo(f"  {note}")
 
 
-def _record(report: Report) -> dict[str, Any]:
+def _record(report: Validation) -> dict[str, Any]:
     contract = report.contract
     return {
         "path": str(report.path),

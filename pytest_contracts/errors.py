@@ -26,6 +26,8 @@ _UNSAFE = re.compile(
     "|[\u202a-\u202e\u2066-\u2069\ufffe\uffff]"
 )
 _MAX_SHOWN = 2000
+_SHOWN, _SHOWN_BEFORE = 400, 200
+"""Characters of a formula that an error shows, and how many of them before the place."""
 
 
 def showable(text: str) -> str:
@@ -86,6 +88,20 @@ class FormulaError(ContractError):
         super().__init__(message, where=where, hint=hint)
         self.text = text
         self.offset = offset
+
+    def located(self, text: str, where: Where | None) -> FormulaError:
+        """Return the error with its place in the file and a caret below the formula."""
+        if self.where is not None:
+            return self
+        begin = max(0, (self.offset or 0) - _SHOWN_BEFORE)
+        end = begin + _SHOWN
+        shown = f"{'…' if begin else ''}{text[begin:end]}{'…' * (len(text) > end)}"
+        lines = [self.message, f"    {shown}"]
+        if self.offset is not None and "\n" not in text:
+            lines.append(" " * (4 + bool(begin) + self.offset - begin) + "^")
+        return FormulaError(
+            "\n".join(lines), text=text, offset=self.offset, where=where, hint=self.hint
+        )
 
 
 class VacuousError(ContractError):

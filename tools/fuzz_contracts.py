@@ -34,10 +34,11 @@ from pytest_contracts.analysis.validate import formula_errors
 from pytest_contracts.contract import Contract, check_dependencies
 from pytest_contracts.contract.loading import load_bytes
 from pytest_contracts.contract.model import Claim
+from pytest_contracts.contract.scope import concerned, variables_of
 from pytest_contracts.domains.strategies import inputs_strategy, parse_domain
 from pytest_contracts.errors import ContractError, FormulaError
 from pytest_contracts.formula import judge, names, parse, render_latex, render_unicode
-from pytest_contracts.items.equations import Equations, concerned, variables_of
+from pytest_contracts.items.equations import Equations
 from pytest_contracts.items.formulas import Formula, check_names, known_names
 from pytest_contracts.items.observation import Observation
 from pytest_contracts.items.parameters import parameter_sets

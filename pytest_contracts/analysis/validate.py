@@ -22,6 +22,7 @@ from pytest_contracts.contract import (
 from pytest_contracts.contract.loading import refuse_silence
 from pytest_contracts.contract.meaning import expression, written
 from pytest_contracts.contract.model import Claim, Remark
+from pytest_contracts.contract.scope import concerned, variables_of
 from pytest_contracts.contract.wild.binding_file import is_binding_file, load_bindings
 from pytest_contracts.domains.regressions import accepted, check_names
 from pytest_contracts.domains.strategies import Domain, ordered, parse_domain
@@ -33,8 +34,6 @@ from pytest_contracts.errors import (
 from pytest_contracts.formula import check, free_names, parse_definition
 from pytest_contracts.formula.check import Known
 from pytest_contracts.formula.shapes import Length
-from pytest_contracts.items.equations import concerned, variables_of
-from pytest_contracts.items.formulas import located
 from pytest_contracts.symbolic.result import not_built
 
 
@@ -51,7 +50,7 @@ class Note:
 
 
 @dataclass(frozen=True, slots=True)
-class Report:
+class Validation:
     """One file: its contract, if it loads, what is wrong with it, and what will not be decided."""
 
     path: Path
@@ -66,7 +65,7 @@ class Report:
         return sum(claim.prose is not None for claim in claims)
 
 
-def validate(paths: Iterable[Path], bindings: Iterable[Path] = ()) -> list[Report]:
+def validate(paths: Iterable[Path], bindings: Iterable[Path] = ()) -> list[Validation]:
     """Return a report on each contract file among the paths and below the directories.
 
     Wild contracts are bound to what ``bindings`` and the binding files beside them say.
@@ -86,7 +85,7 @@ def validate(paths: Iterable[Path], bindings: Iterable[Path] = ()) -> list[Repor
     return [_warned(report, remarks) for report in reports]
 
 
-def _warned(report: Report, remarks: Iterable[Remark]) -> Report:
+def _warned(report: Validation, remarks: Iterable[Remark]) -> Validation:
     mine = [remark for remark in remarks if remark.where.path == report.path]
     notes = (Note(remark.message, remark.where, "warning") for remark in mine)
     return replace(report, notes=(*report.notes, *notes)) if mine else report
@@ -99,17 +98,17 @@ def _files(path: Path) -> Iterator[Path]:
         yield path
 
 
-def _report(path: Path, bindings: list[Path]) -> Report:
+def _report(path: Path, bindings: list[Path]) -> Validation:
     try:
         if is_binding_file(path):
             load_bindings(path)
-            return Report(path, None, ())
+            return Validation(path, None, ())
         contract = load(path, bindings)
         refuse_silence(contract)
     except ContractError as error:
-        return Report(path, None, (error,))
+        return Validation(path, None, (error,))
     errors = (*formula_errors(contract), *input_errors(contract))
-    return Report(path, contract, errors, tuple(_notes(contract)))
+    return Validation(path, contract, errors, tuple(_notes(contract)))
 
 
 def _notes(contract: Contract) -> Iterator[Note]:
@@ -132,7 +131,7 @@ def formula_errors(contract: Contract) -> Iterator[FormulaError]:
         try:
             definition = parse_definition(equation.formula)
         except FormulaError as error:
-            yield located(error, equation.formula, equation.formula_where)
+            yield error.located(equation.formula, equation.formula_where)
             continue
         definitions.append((equation, definition))
         common[equation.name] = definition
@@ -144,7 +143,7 @@ def formula_errors(contract: Contract) -> Iterator[FormulaError]:
         try:
             check(definition, known)
         except FormulaError as error:
-            yield located(error, equation.formula or "", equation.formula_where)
+            yield error.located(equation.formula or "", equation.formula_where)
     for claim in contract.claims:
         if claim.formal_where is None:
             continue
@@ -156,7 +155,7 @@ def formula_errors(contract: Contract) -> Iterator[FormulaError]:
             known = {**common, **_shapes(variables.values()), **dict.fromkeys(claim.parametrize)}
             check(tree, {"tolerance": (), "definition": None, **known})
         except FormulaError as error:
-            yield located(error, written(claim), claim.formal_where)
+            yield error.located(written(claim), claim.formal_where)
 
 
 def input_errors(contract: Contract) -> Iterator[ContractError]:

@@ -2,23 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
-from typing import Any
 
 import pytest
 
 from pytest_contracts.contract.model import Claim, Contract, Equation, Variable
 from pytest_contracts.contract.obligation_keys import TO
-from pytest_contracts.errors import ContractBindingError, ContractSyntaxError
-from pytest_contracts.items.equations import concerned, implementation_names, variables_of
-from pytest_contracts.items.formulas import FormulaCheck
+from pytest_contracts.contract.scope import concerned, implementation_names, variables_of
+from pytest_contracts.errors import ContractBindingError
 from pytest_contracts.items.observation import Observation
 from pytest_contracts.items.parameters import ParameterSet
-from pytest_contracts.items.project import Registry
-from pytest_contracts.items.properties import as_property, as_single, seed_of
-
-Check = Callable[[Mapping[str, Any]], None]
+from pytest_contracts.items.project import Project
+from pytest_contracts.options import Options
 
 
 @dataclass(frozen=True)
@@ -31,7 +27,7 @@ class Case:
     parameters: ParameterSet
     nodeid: str
     config: pytest.Config
-    registry: Registry
+    project: Project
     observation: Observation = field(default_factory=Observation)
     error: Exception | None = None
     """What is wrong with the clause itself, so that nothing can run."""
@@ -43,57 +39,15 @@ class Case:
         """The item's name: ``FALSIFY-SM-001[cpu-tiny-3]``."""
         return item_name(self.claim, self.implementation, self.parameters)
 
+    @property
+    def options(self) -> Options:
+        """What the run was asked."""
+        return self.project.options
+
     def variables(self, equations: Iterable[Equation]) -> dict[str, Variable]:
         """Return the variables that the claim may draw; parameters hide them."""
         found = variables_of(self.contract, self.claim, equations)
         return {k: v for k, v in found.items() if k not in self.parameters.values}
-
-    def as_test(
-        self,
-        body: Callable[..., None],
-        wanted: Iterable[str],
-        variables: Mapping[str, Variable],
-        fixtures: tuple[str, ...] = (),
-    ) -> Callable[..., None]:
-        """Return a test of ``body(inputs, **fixtures)`` that draws the wanted variables, if any."""
-        from pytest_contracts.domains.regressions import recorded
-        from pytest_contracts.domains.strategies import inputs_strategy
-
-        given = {**self.contract.constants, **self.parameters.values}
-        domains = {}
-        waiting = [name for name in wanted if name in variables]
-        while waiting:
-            name = waiting.pop()
-            if name not in domains:
-                domains[name] = self.registry.domain(variables[name])
-                waiting += [need for need in domains[name].needs if need in variables]
-        if self.claim.regressions and not domains:
-            raise ContractSyntaxError(
-                "the claim draws nothing, so it has no regressions",
-                where=self.claim.regressions[0].where,
-            )
-        if not domains:
-            return as_single(body, fixtures=fixtures, observation=self.observation)
-        in_file_order = [domains[name] for name in variables if name in domains]
-        override = self.config.getoption("contracts_examples")
-        return as_property(
-            body,
-            inputs_strategy(in_file_order, given),
-            fixtures=fixtures,
-            observation=self.observation,
-            nodeid=self.nodeid,
-            examples=override or self.claim.examples,
-            regressions=tuple(recorded(self.claim.regressions, in_file_order, given, variables)),
-            seeded=seed_of(self.config, self.nodeid),
-        )
-
-    def of_formulas(
-        self, check: FormulaCheck, equations: Iterable[Equation]
-    ) -> Callable[..., None]:
-        """Return the test of a formula check."""
-        wanted = frozenset().union(*(formula.names for formula in check.formulas))
-        self.prepare.append(check.bind)
-        return self.as_test(check, wanted, self.variables(equations))
 
 
 def item_name(claim: Claim, implementation: str | None, parameters: ParameterSet) -> str:

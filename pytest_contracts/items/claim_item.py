@@ -92,7 +92,7 @@ class ContractItem(pytest.Function):
             self.settle(Verdict.UNAVAILABLE, blocked_message(self.contract, self.claim))
         try:
             for name in self.claim.requires if self.case.error is None else ():
-                self.case.registry.resource(name, self.claim.where)()
+                self.case.project.resource(name, self.claim.where)()
             if self.case.parameters.unavailable is not None:
                 raise self.case.parameters.unavailable
             super().setup()
@@ -151,8 +151,7 @@ class ContractItem(pytest.Function):
         self.verdict, self.message = verdict, message
         if isinstance(error, Falsified):
             self._failure = dict(falsified_rows(error))
-        strict = bool(self.config.getoption("contracts_strict"))
-        match outcome(verdict, status=self.status, strict=strict):
+        match outcome(verdict, status=self.status, strict=self.case.options.strict):
             case Outcome.SKIPPED:
                 pytest.skip(f"{verdict}: {message}")
             case Outcome.XFAILED if not self.config.getoption("runxfail", False):
@@ -274,9 +273,8 @@ class ContractItem(pytest.Function):
         if report.outcome == "skipped" and isinstance(report.longrepr, tuple):
             where = self._shown(self.claim.where)
             report.longrepr = (str(where.path), where.line, report.longrepr[2])
-        strict = bool(self.config.getoption("contracts_strict"))
         verdict = self.verdict or Verdict.VACUOUS
-        decided = outcome(verdict, status=self.status, strict=strict)
+        decided = outcome(verdict, status=self.status, strict=self.case.options.strict)
         if report.failed:
             decided = Outcome.FAILED
         if decided is Outcome.XPASSED:
@@ -294,7 +292,7 @@ class ContractItem(pytest.Function):
         earned = level(claim.kind, verdict, examples=seen.examples, bounded=seen.bounded)
         if verdict is Verdict.EVIDENCED and evidence is not None:
             earned = evidence.level
-        tree = self.case.registry.sources
+        tree = self.case.project.sources
         files = tree.files(seen.functions, self._fixture_functions())
         sources = {"formula": claim_digest(self.contract, claim, self.case.implementation)}
         if files:

@@ -8,10 +8,10 @@ from typing import Any
 
 from pytest_contracts.contract.model import Claim, Contract
 from pytest_contracts.contract.obligation_keys import OVER, REQUIRE
+from pytest_contracts.contract.scope import implementation_names
 from pytest_contracts.items.claim_item import blocked_message, effective_status
-from pytest_contracts.items.equations import implementation_names
 from pytest_contracts.items.gate import DecidedLast
-from pytest_contracts.items.project import Registry
+from pytest_contracts.items.project import Project
 from pytest_contracts.ledger.gates import GateNotice
 
 
@@ -30,11 +30,11 @@ class CompletenessItem(DecidedLast):
     """
 
     def __init__(
-        self, *, contract: Contract, claim: Claim, registry: Registry, **kwargs: Any
+        self, *, contract: Contract, claim: Claim, project: Project, **kwargs: Any
     ) -> None:
         super().__init__(contract=contract, where=claim.where, marker="obligation", **kwargs)
         self.claim = claim
-        self.registry = registry
+        self.project = project
 
     def notice(self) -> GateNotice:
         """Return the demand with every claim, or equation, that it is about."""
@@ -42,11 +42,11 @@ class CompletenessItem(DecidedLast):
         checks: dict[str, list[str]] = {}
         unmet: list[str] = []
         for pattern in over(self.claim):
-            names = [name for name in self.registry.contract_names if fnmatchcase(name, pattern)]
+            names = [name for name in self.project.contract_names if fnmatchcase(name, pattern)]
             if not names:
                 unmet.append(f"no contract is called {pattern}")
             for name in names:
-                known = self.registry.contract(name)
+                known = self.project.contract(name)
                 if known is None:
                     unmet.append(f"{name} cannot be loaded")
                 elif require == "bound":
@@ -70,5 +70,5 @@ class CompletenessItem(DecidedLast):
         for claim in contract.claims:
             if effective_status(contract, claim) == "RETIRED" or over(claim):
                 continue
-            collected = self.registry.collected.get((contract.name, claim.id), [])
+            collected = self.project.collected.get((contract.name, claim.id), [])
             yield f"{contract.name}::{claim.id}", list(collected)

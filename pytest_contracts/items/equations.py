@@ -4,60 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache, lru_cache
+from functools import cache
 from inspect import signature
 from typing import Any
 
 import numpy as np
 
-from pytest_contracts.binding import (
-    Witness,
-    importable,
-    qualified_name,
-    registered,
-    resolve,
-)
-from pytest_contracts.contract.model import Claim, Contract, Equation, Variable
-from pytest_contracts.errors import ContractBindingError, ContractError, Unavailable
-from pytest_contracts.formula import Definition, as_function, names, parse_definition
+from pytest_contracts.binding import Witness, importable, qualified_name, resolve
+from pytest_contracts.contract.model import Contract, Equation
+from pytest_contracts.contract.scope import decorated, definition_of, implementation_names
+from pytest_contracts.errors import ContractBindingError, Unavailable
+from pytest_contracts.formula import as_function, names
 from pytest_contracts.items.observation import Observation, Prose
 from pytest_contracts.where import Where
 
 SCALAR = "reference"
 """The implementation that is called with plain Python numbers and lists, never with arrays."""
-
-
-def implementation_names(contract: Contract, equation: Equation) -> tuple[str, ...]:
-    """Return the names of an equation's implementations, the file's first."""
-    return tuple(dict.fromkeys([*equation.implementations, *_decorated(contract, equation)]))
-
-
-def _decorated(contract: Contract, equation: Equation) -> Mapping[str, Callable[..., Any]]:
-    """Return what decorators bind; where a binding file speaks for a wild equation, it alone does.
-
-    Our own contract may have the name of the wild one that it grew from.
-    """
-    if contract.dialect == "wild" and equation.implementations:
-        return {}
-    return registered(contract.name, equation.name)
-
-
-def definition_of(equation: Equation) -> Definition | None:
-    """Return the parsed definition of an equation, None where it has no formula."""
-    if equation.formula is None:
-        return None
-    try:
-        return _read(equation.formula)
-    except ContractError as error:
-        if error.where is None:
-            error.where = equation.formula_where
-        raise
-
-
-@lru_cache(maxsize=1024)
-def _read(formula: str) -> Definition:
-    """Return a definition's tree; every claim about the equation asks for it."""
-    return parse_definition(formula)
 
 
 @dataclass(frozen=True)
@@ -179,11 +141,11 @@ class Subject:
         return [*self._arguments[:count], *(Argument("", None) for _ in range(missing))]
 
     def _resolved(self, name: str) -> Callable[..., Any]:
-        decorated = _decorated(self.contract, self.equation).get(name)
+        bound = decorated(self.contract, self.equation).get(name)
         target = self.equation.implementations.get(name)
         if target is None:
-            assert decorated is not None
-            return decorated
+            assert bound is not None
+            return bound
         where = self.equation.implementation_where.get(name, self.equation.where)
         package = target.partition(":")[0].partition(".")[0]
         if self.contract.dialect == "wild" and not importable(package):
@@ -191,10 +153,10 @@ class Subject:
             # the function is a mistake in the binding.
             raise Prose(f"cannot import {target}: there is no package {package}")
         function = resolve(target, where=where)
-        decorated = _decorated(self.contract, self.equation).get(name)
-        if decorated is not None and qualified_name(decorated) != qualified_name(function):
+        bound = decorated(self.contract, self.equation).get(name)  # importing may have added it
+        if bound is not None and qualified_name(bound) != qualified_name(function):
             raise ContractBindingError(
-                f"{name!r} is {target} here, but {qualified_name(decorated)} by its decorator",
+                f"{name!r} is {target} here, but {qualified_name(bound)} by its decorator",
                 where=where,
             )
         return function
@@ -268,28 +230,3 @@ class Equations:
             return found
 
         return lambda *arguments: function()(*arguments)
-
-
-def concerned(contract: Contract, claim: Claim, mentioned: frozenset[str]) -> tuple[Equation, ...]:
-    """Return the equations a claim is about: named, mentioned in its formula, or the only one."""
-    if claim.equation is not None:
-        return (contract.equation(claim.equation),)
-    found = []
-    for equation in contract.equations:
-        definition = definition_of(equation)
-        if equation.name in mentioned or (definition is not None and definition.name in mentioned):
-            found.append(equation)
-    if found:
-        return tuple(found)
-    return contract.equations if len(contract.equations) == 1 else ()
-
-
-def variables_of(
-    contract: Contract, claim: Claim, equations: Iterable[Equation]
-) -> dict[str, Variable]:
-    """Return the variables a claim may use: its own, then those of its equations."""
-    found = {variable.name: variable for variable in claim.variables}
-    for equation in equations:
-        for variable in equation.variables:
-            found.setdefault(variable.name, variable)
-    return found

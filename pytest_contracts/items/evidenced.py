@@ -16,11 +16,11 @@ def stand_in(case: Case, missing: str) -> tuple[Verdict, str, Evidence | None]:
     key = Key.of(
         case.contract.name, case.claim.id, case.implementation, dict(case.parameters.labels)
     )
-    found = case.registry.evidence.about(key)
+    found = case.project.evidence.about(key)
     if not found:
         return Verdict.UNAVAILABLE, missing, None
     claim = claim_digest(case.contract, case.claim, case.implementation)
-    changes = [evidence.changed(claim, case.registry.sources.digest) for evidence in found]
+    changes = [evidence.changed(claim, case.project.sources.digest) for evidence in found]
     for evidence, change in zip(found, changes, strict=True):
         if change is None:
             word = evidence.verdict.lower()

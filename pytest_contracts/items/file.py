@@ -24,8 +24,9 @@ from pytest_contracts.items.obligation import obligation_test
 from pytest_contracts.items.observation import Prose
 from pytest_contracts.items.parameters import ParameterSet, parameter_sets
 from pytest_contracts.items.procedures import parameter_names, procedure
-from pytest_contracts.items.project import Registry
+from pytest_contracts.items.project import Project
 from pytest_contracts.items.properties import as_failure
+from pytest_contracts.report.collected import Collected
 from pytest_contracts.report.failure import failure_repr
 from pytest_contracts.report.paths import relative
 
@@ -44,9 +45,9 @@ class ContractFile(pytest.Module):
 
     obj = None
 
-    def __init__(self, *, registry: Registry, **kwargs: Any) -> None:
+    def __init__(self, *, project: Project, **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        self.registry = registry
+        self.project = project
 
     def collect(self) -> Iterator[pytest.Item]:
         """Yield the contract's items.
@@ -56,8 +57,8 @@ class ContractFile(pytest.Module):
                 directories or on itself, or two items have one node id.
         """
         try:
-            contract = load(self.path, self.registry.bindings)
-            for remark in self.registry.check_dependencies(contract):
+            contract = load(self.path, self.project.options.binding_files)
+            for remark in self.project.check_dependencies(contract):
                 _warn(remark)
             refuse_silence(contract)
         except ContractError as error:
@@ -81,10 +82,10 @@ class ContractFile(pytest.Module):
         by_claim: dict[str, list[str]] = {}
         for claim in contract.claims:
             if effective_status(contract, claim) == "RETIRED":
-                self.registry.retired[contract.name, claim.id] = None
+                Collected.of(self.config).retired[contract.name, claim.id] = None
                 continue
             collected = by_claim.setdefault(claim.id, [])
-            self.registry.collected[contract.name, claim.id] = collected
+            self.project.collected[contract.name, claim.id] = collected
             for item in self._claim_items(contract, claim):
                 collected.append(item.nodeid)
                 yield item
@@ -100,16 +101,16 @@ class ContractFile(pytest.Module):
         """Yield a claim's items; one alone where the clause itself is at fault."""
         if over(claim):
             yield CompletenessItem.from_parent(
-                self, name=claim.id, contract=contract, claim=claim, registry=self.registry
+                self, name=claim.id, contract=contract, claim=claim, project=self.project
             )
             return
         try:
             if claim.prose is not None:
                 raise Prose(claim.prose)
             for name in claim.requires:
-                self.registry.resource(name, claim.where)
+                self.project.resource(name, claim.where)
             implementations = self._chosen(self._implementations(contract, claim))
-            sets = parameter_sets(claim, self.registry.parameters)
+            sets = parameter_sets(claim, self.project.parameters)
             cases = [self._case(contract, claim, i, s) for i in implementations for s in sets]
             built = [(case, self._test(case)) for case in cases]
         except (ContractError, Prose, Unavailable) as error:
@@ -136,7 +137,7 @@ class ContractFile(pytest.Module):
 
     def _chosen(self, implementations: tuple[str | None, ...]) -> tuple[str | None, ...]:
         """Keep what ``--contracts-backend`` asks for, and claims that concern no implementation."""
-        backend = self.config.getoption("contracts_backend")
+        backend = self.project.options.backend
         return tuple(name for name in implementations if backend is None or name in (None, backend))
 
     def _case(
@@ -154,7 +155,7 @@ class ContractFile(pytest.Module):
             parameters=parameters,
             nodeid=f"{self.nodeid}::{item_name(claim, implementation, parameters)}",
             config=self.config,
-            registry=self.registry,
+            project=self.project,
             error=error,
         )
 

@@ -6,8 +6,9 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from pytest_contracts.contract.model import Claim, Equation
+from pytest_contracts.contract.scope import concerned
 from pytest_contracts.items.case import Case
-from pytest_contracts.items.equations import concerned
+from pytest_contracts.items.drawn import drawn_test
 from pytest_contracts.items.formulas import Formula, FormulaCheck, check_names, known_names
 
 
@@ -30,7 +31,9 @@ def formula_test(
     """
     check, equations = formula_check(case, formulas, functions)
     check.refuse_prose()
-    return case.of_formulas(check, equations)
+    case.prepare.append(check.bind)
+    wanted = frozenset().union(*(formula.names for formula in check.formulas))
+    return drawn_test(case, check, wanted, case.variables(equations))
 
 
 def formula_check(

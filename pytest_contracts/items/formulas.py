@@ -18,9 +18,6 @@ from pytest_contracts.suggesting import did_you_mean
 from pytest_contracts.where import Where
 
 DEFAULT_NOISE_FACTOR = 4.0
-SHOWN = 400
-SHOWN_BEFORE = 200
-"""Characters of a formula that an error shows, and how many of them before the place."""
 
 
 @dataclass(frozen=True)
@@ -41,7 +38,7 @@ class Formula:
         try:
             return cls(text, *_read(text), where)
         except FormulaError as error:
-            raise located(error, text, where) from None
+            raise error.located(text, where) from None
 
     @classmethod
     def of_claim(cls, claim: Claim) -> Formula | None:
@@ -64,20 +61,6 @@ def _read(text: str) -> tuple[Expr, frozenset[str]]:
     """Return a formula's tree and its free names; every implementation's item asks for them."""
     tree = parse(text)
     return tree, free_names(tree)
-
-
-def located(error: FormulaError, text: str, where: Where) -> FormulaError:
-    """Return the error with its place in the file and a caret below the formula."""
-    if error.where is not None:
-        return error
-    begin = max(0, (error.offset or 0) - SHOWN_BEFORE)
-    shown = text[begin : begin + SHOWN]
-    lines = [error.message, f"    {'…' if begin else ''}{shown}{'…' * (len(text) > begin + SHOWN)}"]
-    if error.offset is not None and "\n" not in text:
-        lines.append(" " * (4 + bool(begin) + error.offset - begin) + "^")
-    return FormulaError(
-        "\n".join(lines), text=text, offset=error.offset, where=where, hint=error.hint
-    )
 
 
 def known_names(contract: Contract, variables: Mapping[str, Any]) -> set[str]:
@@ -195,7 +178,7 @@ class FormulaCheck:
                 closest=False,
             )
         except FormulaError as error:
-            raise located(error, formula.written or formula.text, formula.where) from None
+            raise error.located(formula.written or formula.text, formula.where) from None
         self.observation.compared(judgement.compared)
         self.observation.ill_conditioned += judgement.ill_conditioned
         if not judgement.holds:

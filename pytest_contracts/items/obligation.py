@@ -7,9 +7,9 @@ from collections.abc import Callable
 from pytest_contracts.contract.model import Equation, ProofObligation
 from pytest_contracts.contract.obligation_keys import KEYS
 from pytest_contracts.contract.obligation_types import TYPES, Judge
+from pytest_contracts.contract.scope import concerned, definition_of, implementation_names
 from pytest_contracts.errors import ContractSyntaxError
 from pytest_contracts.items.case import Case
-from pytest_contracts.items.equations import concerned, definition_of, implementation_names
 from pytest_contracts.items.formula_claim import formal_of, formula_test
 from pytest_contracts.items.formulas import Formula
 from pytest_contracts.items.obligations import TEMPLATES, Clause

@@ -6,9 +6,11 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from pytest_contracts.contract.model import Equation
+from pytest_contracts.contract.scope import concerned
 from pytest_contracts.errors import ContractBindingError
 from pytest_contracts.items.case import Case
-from pytest_contracts.items.equations import Equations, Subject, concerned
+from pytest_contracts.items.drawn import drawn_test
+from pytest_contracts.items.equations import Equations, Subject
 from pytest_contracts.items.procedures import parameter_names, procedure
 
 
@@ -55,4 +57,4 @@ def procedure_test(case: Case) -> Callable[..., None]:
         __tracebackhide__ = True
         function(**fixed, **{name: inputs[name] for name in drawn}, **filled)
 
-    return case.as_test(body, drawn, variables, fixtures)
+    return drawn_test(case, body, drawn, variables, fixtures)

@@ -1,4 +1,4 @@
-"""The names that plugins and conftest files add: strategies, parameters, resources."""
+"""What a run knows of the project: the names that its plugins add, its contracts, its evidence."""
 
 from __future__ import annotations
 
@@ -16,23 +16,23 @@ from pytest_contracts.domains.strategies import Domain, parse_domain
 from pytest_contracts.errors import ContractBindingError, ContractError, ContractSyntaxError
 from pytest_contracts.ledger.evidence import EvidenceError, EvidenceStore
 from pytest_contracts.ledger.sources import SourceTree
-from pytest_contracts.plugin import binding_files
+from pytest_contracts.options import Options
 from pytest_contracts.suggesting import did_you_mean
 
 
-class Registry:
-    """The merged answers to this plugin's hooks, asked for once and only when needed."""
+class Project:
+    """The merged answers to this plugin's hooks, and the files beside the contracts.
 
-    def __init__(self, config: pytest.Config, directories: Sequence[Path] = ()) -> None:
+    Everything is asked for once, and only when needed.
+    """
+
+    def __init__(self, config: pytest.Config) -> None:
         self._config = config
-        self._directories = directories
+        self.options = Options.of(config)
         self._domains: dict[int, tuple[Variable, Domain]] = {}
-        self.bindings = binding_files(config)
         self._loaded: dict[str, Contract | None] = {}
         self.collected: dict[tuple[str, str], list[str]] = {}
         """Contract and claim, and the node ids of its items, whether or not they are selected."""
-        self.retired: dict[tuple[str, str], None] = {}
-        """Contract and claim of what is not collected any more."""
 
     @cached_property
     def strategies(self) -> Mapping[str, Callable[..., Any]]:
@@ -62,7 +62,7 @@ class Registry:
     @cached_property
     def evidence(self) -> EvidenceStore:
         """What held on other machines."""
-        return EvidenceStore(evidence_folders(self._config))
+        return EvidenceStore(self.options.evidence_folders)
 
     def domain(self, variable: Variable) -> Domain:
         """Return what a variable stands for, read once for all claims about its equation."""
@@ -118,9 +118,8 @@ class Registry:
     @cached_property
     def _contract_files(self) -> Mapping[str, Path]:
         # The configured directories say what exists, --contracts which part of it is judged.
-        configured = [Path(path) for path in self._config.getini("contracts")]
         found: dict[str, Path] = {}
-        for folder in (*self._directories, *configured):
+        for folder in (*self.options.directories, *self.options.configured):
             for path in find_contracts(folder):
                 found.setdefault(path.stem, path)
         return found
@@ -146,12 +145,6 @@ class Registry:
                 if merged.setdefault(name, function) is not function:
                     raise ContractBindingError(f"two plugins give {name!r} through {hook}")
         return merged
-
-
-def evidence_folders(config: pytest.Config) -> list[Path]:
-    """Return the folders of the ini key ``contracts_evidence``; by default ``evidence``."""
-    given: list[Path] = config.getini("contracts_evidence")
-    return given or [config.rootpath / "evidence"]
 
 
 def _cycle(name: str, contracts: Mapping[str, Contract]) -> list[str]:

@@ -17,6 +17,7 @@ from _pytest._code.code import (
 )
 
 from pytest_contracts.errors import Falsified
+from pytest_contracts.options import Options
 from pytest_contracts.report.paths import relative
 from pytest_contracts.where import Where
 
@@ -132,12 +133,11 @@ def reproduce_command(path: Path, name: str, config: pytest.Config) -> str:
 
     Node ids start at the root directory, which need not be where pytest was started.
     """
-    words = ["pytest", *(f"--contracts={d}" for d in config.getoption("contracts_dirs") or ())]
+    options = Options.of(config)
+    words = ["pytest", *(f"--contracts={name}" for name in options.dirs)]
     root = config.getoption("rootdir")
     words += [f"--rootdir={root}"] if root else []
-    backend = config.getoption("contracts_backend")
-    model = config.getoption("contracts_model")
-    words += [f"--contracts-backend={backend}"] if backend else []
-    words += [f"--contracts-model={model}"] if model else []
+    words += [f"--contracts-backend={options.backend}"] if options.backend else []
+    words += [f"--contracts-model={options.model}"] if options.model else []
     shown = relative(path, config).as_posix()
     return shlex.join([*words, f"{shown}::{name}" if name else shown])

@@ -13,6 +13,7 @@ from pytest_contracts.report.formats import Target
 
 if TYPE_CHECKING:
     from pytest_contracts.ledger.reading import StoredLedger
+    from pytest_contracts.options import Options
     from pytest_contracts.report.thresholds import Thresholds
 
 
@@ -25,22 +26,20 @@ class Outputs:
     thresholds: Thresholds | None = None
 
     @classmethod
-    def of(cls, config: pytest.Config) -> Outputs:
+    def of(cls, options: Options) -> Outputs:
         """Read the options.
 
         Raises:
             UsageError: a format that does not exist, a baseline that is no ledger, a threshold
                 that means nothing.
         """
-        start = config.invocation_params.dir
         option = "report"
         try:
-            names: list[str] = config.getoption("contracts_report") or []
-            targets = tuple(Target.of(name, start) for name in names)
+            targets = tuple(Target.of(name, options.start) for name in options.report)
             option = "baseline"
-            baseline = _baseline(config.getoption("contracts_baseline"), start)
+            baseline = _baseline(options.baseline, options.start)
             option = "fail-under"
-            thresholds = _thresholds(config.getoption("contracts_fail_under"))
+            thresholds = _thresholds(options.fail_under)
         except (ValueError, ContractError) as error:
             raise pytest.UsageError(f"--contracts-{option}: {error}") from None
         return cls(targets, baseline, thresholds)

@@ -11,10 +11,11 @@ from typing import Any
 
 import pytest
 
-from pytest_contracts import plugin
 from pytest_contracts.ledger.records import Ledger, Record, Unread
 from pytest_contracts.ledger.sources import SourceTree
+from pytest_contracts.options import Options
 from pytest_contracts.report.annotations import commands, wanted
+from pytest_contracts.report.collected import WORKER_OUTPUT, Collected
 from pytest_contracts.report.formats import Target, write_all
 from pytest_contracts.report.outputs import Outputs
 from pytest_contracts.report.report import Place, Report, repository_of
@@ -29,12 +30,12 @@ class Recorder:
 
     def __init__(self, config: pytest.Config, outputs: Outputs) -> None:
         self.config = config
+        self.options = Options.of(config)
         self.outputs = outputs
         self.ledger = Ledger()
         self.report: Report | None = None
         self.problems: list[str] = []
         self._gates: dict[str, dict[str, Any]] = {}
-        self._retired: dict[tuple[str, str], None] = {}
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
@@ -59,7 +60,7 @@ class Recorder:
         from pytest_contracts.ledger.gates import decide, in_turn
         from pytest_contracts.report.decided import reports
 
-        strict = bool(self.config.getoption("contracts_strict"))
+        strict = self.options.strict
         reporter = self.config.pluginmanager.getplugin("terminalreporter")
         if reporter is not None and reporter.showfspath and not reporter.showlongtestinfo:
             reporter.write_fspath_result(str(self.config.invocation_params.dir / "gates"), "")
@@ -85,8 +86,7 @@ class Recorder:
     @pytest.hookimpl(trylast=True)
     def pytest_sessionfinish(self, session: pytest.Session) -> None:
         """Write the ledger and the reports; hold the run to its thresholds."""
-        self._retired |= plugin.retired(self.config)
-        self.ledger.retired = tuple(self._retired)
+        self.ledger.retired = tuple(Collected.of(self.config).retired)
         if self.config.getoption("collectonly"):
             return
         asked = self.outputs.targets or self.outputs.thresholds is not None
@@ -119,7 +119,7 @@ class Recorder:
             root=root,
             repository=repository_of(root, os.environ),
             reproduce=reproduce,
-            bindings=plugin.binding_files(self.config),
+            bindings=self.options.binding_files,
             baseline=self.outputs.baseline,
         )
         if self.outputs.thresholds is None:
@@ -128,9 +128,10 @@ class Recorder:
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_testnodedown(self, node: Any) -> None:
-        """Hear from a worker of xdist which claims it did not collect."""
-        told = getattr(node, "workeroutput", {}).get(plugin.RETIRED, ())
-        self._retired |= dict.fromkeys(told)
+        """Hear from a worker of xdist what it collected."""
+        told = getattr(node, "workeroutput", {}).get(WORKER_OUTPUT)
+        if told is not None:
+            Collected.of(self.config).hear(told)
 
     def _describe_run(self) -> None:
         """Note where the run took place and on which files its verdicts rest."""

@@ -12,9 +12,9 @@ from typing import Any
 from markupsafe import Markup
 
 from pytest_contracts.contract import Claim, Contract, Equation, FalsificationTest, ProofObligation
+from pytest_contracts.contract.scope import concerned, implementation_names, variables_of
 from pytest_contracts.errors import ContractError
 from pytest_contracts.formula import free_names, parse
-from pytest_contracts.items.equations import concerned, implementation_names, variables_of
 from pytest_contracts.ledger.levels import Rung, claim_levels, contract_level, ladder
 from pytest_contracts.ledger.records import Record
 from pytest_contracts.ledger.verdict import Level, Verdict, worst

@@ -7,7 +7,8 @@ from collections.abc import Mapping
 
 from pytest_contracts.contract.model import Equation, Variable
 from pytest_contracts.contract.obligation_keys import INVERSE
-from pytest_contracts.items.equations import Subject, definition_of
+from pytest_contracts.contract.scope import definition_of
+from pytest_contracts.items.equations import Subject
 from pytest_contracts.items.obligations.clause import Clause, Test
 from pytest_contracts.items.obligations.enough import OF_ONE, OF_TWO
 from pytest_contracts.items.obligations.templates import template

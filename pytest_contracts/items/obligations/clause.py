@@ -10,9 +10,11 @@ from typing import Any
 from pytest_contracts.contract.model import Equation, ProofObligation, Variable
 from pytest_contracts.contract.obligation_keys import ARGUMENT, DIRECTION, Key, Value
 from pytest_contracts.contract.obligation_types import TYPES
+from pytest_contracts.contract.scope import definition_of
 from pytest_contracts.errors import ContractSyntaxError
 from pytest_contracts.items.case import Case
-from pytest_contracts.items.equations import Equations, Subject, definition_of
+from pytest_contracts.items.drawn import drawn_test
+from pytest_contracts.items.equations import Equations, Subject
 from pytest_contracts.items.formula_claim import formula_check, formula_test
 from pytest_contracts.items.formulas import Formula
 from pytest_contracts.items.observation import Prose
@@ -184,7 +186,7 @@ class Clause:
                 formulas(inputs)
 
         wanted = {*self.parameters}.union(*(formula.names for formula in self.beside))
-        return case.as_test(body, sorted(wanted), case.variables((self.equation,)))
+        return drawn_test(case, body, sorted(wanted), case.variables((self.equation,)))
 
     def refusal(self, message: str, hint: str | None = None) -> ContractSyntaxError:
         """Return the error of a claim that does not say what its template needs."""

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from pytest_contracts.contract.model import Equation
 from pytest_contracts.contract.obligation_keys import TO
-from pytest_contracts.items.equations import Subject, implementation_names
+from pytest_contracts.contract.scope import implementation_names
+from pytest_contracts.items.equations import Subject
 from pytest_contracts.items.obligations.clause import Clause, Test
 from pytest_contracts.items.obligations.enough import ALWAYS, Enough
 from pytest_contracts.items.obligations.templates import template

@@ -1,0 +1,70 @@
+"""What a claim speaks of: its equations, their definitions and implementations, its variables."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from functools import lru_cache
+from typing import Any
+
+from pytest_contracts.binding import registered
+from pytest_contracts.contract.model import Claim, Contract, Equation, Variable
+from pytest_contracts.errors import ContractError
+from pytest_contracts.formula import Definition, parse_definition
+
+
+def implementation_names(contract: Contract, equation: Equation) -> tuple[str, ...]:
+    """Return the names of an equation's implementations, the file's first."""
+    return tuple(dict.fromkeys([*equation.implementations, *decorated(contract, equation)]))
+
+
+def decorated(contract: Contract, equation: Equation) -> Mapping[str, Callable[..., Any]]:
+    """Return what decorators bind; where a binding file speaks for a wild equation, it alone does.
+
+    Our own contract may have the name of the wild one that it grew from.
+    """
+    if contract.dialect == "wild" and equation.implementations:
+        return {}
+    return registered(contract.name, equation.name)
+
+
+def definition_of(equation: Equation) -> Definition | None:
+    """Return the parsed definition of an equation, None where it has no formula."""
+    if equation.formula is None:
+        return None
+    try:
+        return _read(equation.formula)
+    except ContractError as error:
+        if error.where is None:
+            error.where = equation.formula_where
+        raise
+
+
+@lru_cache(maxsize=1024)
+def _read(formula: str) -> Definition:
+    """Return a definition's tree; every claim about the equation asks for it."""
+    return parse_definition(formula)
+
+
+def concerned(contract: Contract, claim: Claim, mentioned: frozenset[str]) -> tuple[Equation, ...]:
+    """Return the equations a claim is about: named, mentioned in its formula, or the only one."""
+    if claim.equation is not None:
+        return (contract.equation(claim.equation),)
+    found = []
+    for equation in contract.equations:
+        definition = definition_of(equation)
+        if equation.name in mentioned or (definition is not None and definition.name in mentioned):
+            found.append(equation)
+    if found:
+        return tuple(found)
+    return contract.equations if len(contract.equations) == 1 else ()
+
+
+def variables_of(
+    contract: Contract, claim: Claim, equations: Iterable[Equation]
+) -> dict[str, Variable]:
+    """Return the variables a claim may use: its own, then those of its equations."""
+    found = {variable.name: variable for variable in claim.variables}
+    for equation in equations:
+        for variable in equation.variables:
+            found.setdefault(variable.name, variable)
+    return found

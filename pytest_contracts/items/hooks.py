@@ -1,0 +1,148 @@
+"""pytest's hooks where there are contracts; a run without any does not register this module."""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from pytest_contracts import __version__
+from pytest_contracts.options import BINDINGS, Options
+from pytest_contracts.report.collected import WORKER_OUTPUT, Collected
+from pytest_contracts.report.paths import relative
+
+if TYPE_CHECKING:
+    from pytest_contracts.items.project import Project
+
+_project_key = pytest.StashKey["Project"]()
+_bad_files_key = pytest.StashKey[set[Path]]()
+
+
+def pytest_report_header(config: pytest.Config) -> str | None:
+    """Return the line about contracts, with the options that differ from their defaults."""
+    options = Options.of(config)
+    if not options.directories:
+        return None
+    words = [str(relative(directory, config)) for directory in options.directories]
+    for name in ("backend", "model", "examples"):
+        value = getattr(options, name)
+        if value:
+            words.append(f"{name}={value}")
+    if options.strict:
+        words.append("strict")
+    return f"contracts: {__version__}, {', '.join(words)}"
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection(session: pytest.Session) -> None:
+    """Refuse damaged evidence once, before the contracts that could rest on it are collected."""
+    config = session.config
+    if hasattr(config, "workerinput"):
+        return
+    start = config.invocation_params.dir
+    given = [(start / str(word).partition("::")[0]).resolve() for word in config.args]
+    if any(
+        path.is_relative_to(directory) or directory.is_relative_to(path)
+        for directory in Options.of(config).directories
+        for path in given
+    ):
+        project(config).check_evidence()
+
+
+def project(config: pytest.Config) -> Project:
+    """Return what this run knows of the project; made when the first contract asks for it."""
+    from pytest_contracts.items.project import Project
+
+    if _project_key not in config.stash:
+        config.stash[_project_key] = Project(config)
+    return config.stash[_project_key]
+
+
+def pytest_collect_file(file_path: Path, parent: pytest.Collector) -> pytest.Collector | None:
+    """Collect ``*.yaml`` files below a contract directory, and no others."""
+    if file_path.suffix != ".yaml" or file_path.name == BINDINGS:
+        return None
+    resolved = file_path.resolve()
+    directories = Options.of(parent.config).directories
+    if not any(resolved.is_relative_to(directory) for directory in directories):
+        return None
+    from pytest_contracts.items.file import ContractFile
+
+    collector: pytest.Collector = ContractFile.from_parent(
+        parent, path=file_path, project=project(parent.config)
+    )
+    return collector
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Put last what the whole run decides: claims of completeness, then gates."""
+    items.sort(key=lambda item: getattr(item, "turn", 0) if hasattr(item, "announce") else 0)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_make_collect_report(
+    collector: pytest.Collector,
+) -> Generator[None, pytest.CollectReport, pytest.CollectReport]:
+    """Note which contract files cannot be collected."""
+    report = yield
+    if report.failed and collector.path.suffix == ".yaml" and hasattr(collector, "project"):
+        collector.config.stash.setdefault(_bad_files_key, set()).add(collector.path)
+    return report
+
+
+def pytest_collection_finish(session: pytest.Session) -> None:
+    """Let the others run where nothing but bad contract files failed to be collected."""
+    bad = session.config.stash.get(_bad_files_key, set())
+    if bad and session.testsfailed == len(bad):
+        session.config.option.continue_on_collection_errors = True
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """Tell the controlling process of xdist what was collected here."""
+    output = getattr(session.config, "workeroutput", None)
+    if output is not None:
+        output[WORKER_OUTPUT] = Collected.of(session.config).told()
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_protocol(item: pytest.Item) -> bool | None:
+    """Let what the whole run decides announce itself instead of running."""
+    announce = getattr(item, "announce", None)
+    if announce is None:
+        return None
+    if item.config.getoption("setuponly", False):  # nothing runs, so there is nothing to decide
+        return True
+    # Neither logstart nor logfinish: both would list the file of every gate once more.
+    item.ihook.pytest_runtest_logreport(report=announce())
+    return True
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_runtest_makereport(
+    item: pytest.Item, call: pytest.CallInfo[None]
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Attach the record of a claim to its report."""
+    reconsider = getattr(item, "reconsider", None)
+    if reconsider is not None and call.excinfo is not None:
+        reconsider(call.when, call.excinfo.value)
+    report = yield
+    attach = getattr(item, "contract_report", None)
+    if attach is not None:
+        attach(report)
+    return report
+
+
+def pytest_report_teststatus(
+    report: pytest.CollectReport | pytest.TestReport,
+) -> tuple[str, str, str | tuple[str, Mapping[str, bool]]] | None:
+    """Show that an item passed on evidence from another machine, and on which."""
+    record: Mapping[str, Any] = getattr(report, "contracts_record", {})
+    if record.get("verdict") != "EVIDENCED" or not report.passed or report.when != "call":
+        return None
+    if hasattr(report, "wasxfail"):
+        return None
+    seen = record["evidence"]
+    return "passed", "e", (f"EVIDENCED ({seen['device']}, {seen['date'][:10]})", {"green": True})
