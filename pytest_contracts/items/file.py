@@ -56,6 +56,7 @@ class ContractFile(pytest.Module):
             CollectError: the file is no contract, depends on one that is not in the contract
                 directories or on itself, or two items have one node id.
         """
+        self.project.read.add(self.path.resolve())
         try:
             contract = load(self.path, self.project.options.binding_files)
             for remark in self.project.check_dependencies(contract):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Mapping
+from collections.abc import Generator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -94,10 +94,25 @@ def pytest_make_collect_report(
 
 
 def pytest_collection_finish(session: pytest.Session) -> None:
-    """Let the others run where nothing but bad contract files failed to be collected."""
+    """Note what is to run; let it run where only bad contract files failed to be collected."""
+    collected = Collected.of(session.config)
+    collected.selected = {item.nodeid for item in session.items if _is_ours(item)}
+    if collected.selected and project(session.config).narrowed:
+        collected.narrowed = True
     bad = session.config.stash.get(_bad_files_key, set())
     if bad and session.testsfailed == len(bad):
         session.config.option.continue_on_collection_errors = True
+
+
+def pytest_deselected(items: Sequence[pytest.Item]) -> None:
+    """Note that items of contracts are left out."""
+    ours = next(filter(_is_ours, items), None)
+    if ours is not None:
+        Collected.of(ours.config).narrowed = True
+
+
+def _is_ours(item: pytest.Item) -> bool:
+    return hasattr(item, "contract_report") or hasattr(item, "announce")
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:

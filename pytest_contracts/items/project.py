@@ -33,6 +33,8 @@ class Project:
         self._loaded: dict[str, Contract | None] = {}
         self.collected: dict[tuple[str, str], list[str]] = {}
         """Contract and claim, and the node ids of its items, whether or not they are selected."""
+        self.read: set[Path] = set()
+        """The contract files that were collected, the ones at fault included."""
 
     @cached_property
     def strategies(self) -> Mapping[str, Callable[..., Any]]:
@@ -116,13 +118,24 @@ class Project:
         return remarks
 
     @cached_property
-    def _contract_files(self) -> Mapping[str, Path]:
+    def _paths(self) -> Mapping[Path, None]:
+        """The contract files that exist; a file may lie below two directories."""
         # The configured directories say what exists, --contracts which part of it is judged.
+        folders = dict.fromkeys((*self.options.directories, *self.options.configured))
+        return {path.resolve(): None for folder in folders for path in find_contracts(folder)}
+
+    @cached_property
+    def _contract_files(self) -> Mapping[str, Path]:
         found: dict[str, Path] = {}
-        for folder in (*self.options.directories, *self.options.configured):
-            for path in find_contracts(folder):
-                found.setdefault(path.stem, path)
+        for path in self._paths:
+            found.setdefault(path.stem, path)
         return found
+
+    @property
+    def narrowed(self) -> bool:
+        """Whether this run leaves out contracts, implementations or parameters that exist."""
+        part = self.options.backend or self.options.model
+        return bool(part) or not self._paths.keys() <= self.read
 
     @property
     def contract_names(self) -> Iterable[str]:

@@ -180,6 +180,8 @@ def extract(
 
 def _unfit(record: Record, files: Mapping[str, Any]) -> str | None:
     verdict = Verdict(record.verdict)
+    if record.run:
+        return f"{record.verdict}, but in an earlier run"
     if record.kind == "gate" or not verdict.ran or verdict.refuted:
         return record.verdict
     if not record.files:

@@ -30,6 +30,7 @@ class Record:
     verdict rests on; ``evidence`` says where and when an EVIDENCED or STALE item held;
     ``formulas`` are what was judged, a template's included; ``failure`` is the failing comparison
     and ``counterexample`` the inputs behind it, as YAML; ``obligation`` is what a harness proves.
+    ``run`` says when the earlier run began that the record is kept from, "" for the ledger's own.
     """
 
     nodeid: str
@@ -56,6 +57,7 @@ class Record:
     failure: Mapping[str, str] = field(default_factory=dict)
     counterexample: str = ""
     obligation: str | None = None
+    run: str = ""
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> Record:

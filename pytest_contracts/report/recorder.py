@@ -13,7 +13,7 @@ import pytest
 
 from pytest_contracts.ledger.records import Ledger, Record, Unread
 from pytest_contracts.ledger.sources import SourceTree
-from pytest_contracts.options import Options
+from pytest_contracts.options import BINDINGS, Options
 from pytest_contracts.report.annotations import commands, wanted
 from pytest_contracts.report.collected import WORKER_OUTPUT, Collected
 from pytest_contracts.report.formats import Target, write_all
@@ -96,12 +96,33 @@ class Recorder:
         self.report = report = self._report()
         if len(self.ledger):
             ledger = Target(self.config.rootpath / LEDGER_PATH, ".json")
-            self.problems += write_all([ledger], report)
+            self.problems += write_all([ledger], self._with_kept(report, ledger.path))
         self.problems += write_all(self.outputs.targets, report)
         if self.problems:
             session.exitstatus = pytest.ExitCode.USAGE_ERROR
         elif report.thresholds and session.exitstatus == pytest.ExitCode.OK:
             session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+    def _with_kept(self, report: Report, path: Path) -> Report:
+        """Return what is to stay: where a part was run, with what still stands of the rest."""
+        collected = Collected.of(self.config)
+        missing = collected.selected - {record.nodeid for record in self.ledger.records}
+        if not path.is_file() or (collected.selected and not collected.narrowed and not missing):
+            return report
+        from pytest_contracts.ledger.evidence import EvidenceStore
+        from pytest_contracts.ledger.keeping import Present, with_kept
+        from pytest_contracts.ledger.reading import LedgerError, read
+
+        try:
+            earlier = read(path)
+        except LedgerError:  # damaged, or of another version: this run replaces it
+            return report
+        present = Present(
+            digest=SourceTree(self.config.rootpath).digest,
+            evidence=lambda: EvidenceStore(self.options.evidence_folders),
+            strict=self.options.strict,
+        )
+        return replace(report, document=with_kept(report.document, earlier, present))
 
     def _report(self) -> Report:
         from pytest_contracts.report.failure import reproduce_command
@@ -138,8 +159,11 @@ class Recorder:
         self.ledger.device = self.config.hook.pytest_contracts_device(config=self.config)
         self.ledger.commit = _commit(self.config.rootpath)
         tree = SourceTree(self.config.rootpath)
-        names = sorted({name for record in self.ledger.records for name in record.files})
-        digests = {name: tree.digest(name) for name in names}
+        names = {name for record in self.ledger.records for name in record.files}
+        places = {Place.of(record.where).path for record in self.ledger.records}
+        bindings = {(Path(path).parent / BINDINGS).as_posix() for path in places}
+        bindings |= {_key(path, self.options.root) for path in self.options.binding_files}
+        digests = {name: tree.digest(name) for name in sorted(names | places | bindings)}
         self.ledger.files = {name: digest for name, digest in digests.items() if digest}
 
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
@@ -156,6 +180,11 @@ class Recorder:
             terminalreporter.ensure_newline()
             for line in commands(self.report):
                 terminalreporter.write_line(line)
+
+
+def _key(path: Path, root: Path) -> str:
+    """Return the ledger's name of a file: as seen from the root, where it lies below."""
+    return (path.relative_to(root) if path.is_relative_to(root) else path).as_posix()
 
 
 def _commit(root: Path) -> str | None:

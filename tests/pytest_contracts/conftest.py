@@ -111,6 +111,10 @@ class Project:
 
     def ledger(self) -> dict[str, dict[str, Any]]:
         """Return the records of the last run by item name."""
+        return {name: item for name, item in self.kept_ledger().items() if not item["run"]}
+
+    def kept_ledger(self) -> dict[str, dict[str, Any]]:
+        """Return the records of the last run by item name, and those kept from earlier ones."""
         path = self.pytester.path / ".contracts" / "ledger.json"
         data = json.loads(path.read_text("utf-8"))
         return {item["nodeid"].rpartition("::")[2]: item for item in data["items"]}
