@@ -105,10 +105,11 @@ class Ledger:
     ``device`` and ``commit`` say where and on what it ran, ``files`` are the SHA-256 digests of the
     files that the records name; ``retired`` are contract and claim of what is not collected,
     ``errors`` the files that are no contracts, and ``gates`` what the whole run decided, so that
-    ledgers of parts can be merged and decided again.
+    ledgers of parts can be merged and decided again. ``started`` is when the run began, in seconds
+    since the epoch; by default it is now.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, started: float | None = None) -> None:
         self.device: str | None = None
         self.commit: str | None = None
         self.files: Mapping[str, str] = {}
@@ -116,7 +117,7 @@ class Ledger:
         self.gates: Sequence[Mapping[str, Any]] = ()
         self._records: dict[str, Record] = {}
         self.errors: list[Unread] = []
-        self._started = time.time()
+        self._started = time.time() if started is None else started
 
     def add(self, record: Record) -> None:
         """Add an item's record; a second one for the same item replaces the first."""

@@ -10,6 +10,7 @@ import ast
 import hashlib
 import os
 import re
+import subprocess
 import sys
 from collections.abc import Callable, Iterable, Iterator
 from functools import lru_cache
@@ -25,6 +26,7 @@ _FILE_NAME = re.compile(r"[\w.+-]+(?:/[\w.+-]+)*\.\w+")
 _C_INCLUDE = re.compile(rb'^[ \t]*#[ \t]*include[ \t]*"([^"\n]+)"', re.MULTILINE)
 _C_SUFFIXES = {".cu", ".cuh", ".h", ".hpp", ".c", ".cc", ".cpp", ".cl", ".metal"}
 _MODULE = "module:"
+_NAME_COMMIT = ("describe", "--always", "--dirty", "--abbrev=40", "--exclude=*")
 
 
 class Import(NamedTuple):
@@ -204,3 +206,15 @@ def _includes(path: str, modified_ns: int) -> tuple[str, ...]:
 @lru_cache(maxsize=4096)
 def _file_digest(path: str, modified_ns: int) -> str:
     return hashlib.sha256(Path(path).read_bytes()).hexdigest()
+
+
+def commit(root: Path) -> str | None:
+    """Return the commit that is checked out, ``-dirty`` where files differ; None without Git."""
+    if not (root / ".git").exists():
+        return None
+    command = ["git", "-C", str(root), *_NAME_COMMIT]
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, timeout=10, check=False)
+    except (OSError, subprocess.TimeoutExpired):
+        return None
+    return done.stdout.strip() or None

@@ -1,27 +1,29 @@
-"""Gathers the records of all processes, decides the gates, writes and shows the ledger."""
+"""Gathers the records of all processes, decides the gates, writes and shows the ledger.
+
+It is registered in every run that could judge contracts, so it imports what it needs when the
+first record, or the first file that is no contract, is heard of.
+"""
 
 from __future__ import annotations
 
 import os
-import subprocess
+import time
 from collections.abc import Generator
 from dataclasses import replace
+from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from pytest_contracts.ledger.records import Ledger, Record, Unread
-from pytest_contracts.ledger.sources import SourceTree
 from pytest_contracts.options import BINDINGS, Options
-from pytest_contracts.report.annotations import commands, wanted
 from pytest_contracts.report.collected import WORKER_OUTPUT, Collected
-from pytest_contracts.report.formats import Target, write_all
 from pytest_contracts.report.outputs import Outputs
-from pytest_contracts.report.report import Place, Report, repository_of
-from pytest_contracts.report.terminal import write_summary
 
-_NAME_COMMIT = ("describe", "--always", "--dirty", "--abbrev=40", "--exclude=*")
+if TYPE_CHECKING:
+    from pytest_contracts.ledger.records import Ledger, Record
+    from pytest_contracts.report.report import Report
+
 LEDGER_PATH = Path(".contracts") / "ledger.json"
 
 
@@ -32,16 +34,30 @@ class Recorder:
         self.config = config
         self.options = Options.of(config)
         self.outputs = outputs
-        self.ledger = Ledger()
         self.report: Report | None = None
         self.problems: list[str] = []
         self._gates: dict[str, dict[str, Any]] = {}
+        self._started = time.time()
+
+    @cached_property
+    def ledger(self) -> Ledger:
+        """The records so far."""
+        from pytest_contracts.ledger.records import Ledger
+
+        return Ledger(self._started)
+
+    @property
+    def _heard(self) -> bool:
+        """Whether there is anything to tell of."""
+        return "ledger" in vars(self) or bool(Collected.of(self.config).retired)
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         """Keep the record or the gate that a report carries."""
         record = getattr(report, "contracts_record", None)
         if record is not None:
+            from pytest_contracts.ledger.records import Record
+
             self.ledger.add(Record.from_dict(record))
         gate = getattr(report, "contracts_gate", None)
         if gate is not None:
@@ -60,14 +76,13 @@ class Recorder:
         from pytest_contracts.ledger.gates import decide, in_turn
         from pytest_contracts.report.decided import reports
 
-        strict = self.options.strict
         reporter = self.config.pluginmanager.getplugin("terminalreporter")
         if reporter is not None and reporter.showfspath and not reporter.showlongtestinfo:
             reporter.write_fspath_result(str(self.config.invocation_params.dir / "gates"), "")
         self.ledger.gates = tuple(self._gates.values())
         for notice in in_turn(self.ledger.gates):
             found = {record.nodeid: record for record in self.ledger.records}
-            decision = decide(notice, found, strict=strict)
+            decision = decide(notice, found, strict=self.options.strict)
             self.ledger.add(decision.record)
             for report in reports(notice, decision):
                 session.config.hook.pytest_runtest_logreport(report=report)
@@ -76,6 +91,8 @@ class Recorder:
         """Keep what is no contract; xdist tells the controller of it too."""
         path, _, _ = report.nodeid.partition("::")
         if report.failed and path.endswith(".yaml"):
+            from pytest_contracts.ledger.records import Unread
+
             crash = getattr(report.longrepr, "reprcrash", None)
             line = crash.lineno if crash is not None else 1
             message = crash.message if crash is not None else report.longreprtext
@@ -86,12 +103,19 @@ class Recorder:
     @pytest.hookimpl(trylast=True)
     def pytest_sessionfinish(self, session: pytest.Session) -> None:
         """Write the ledger and the reports; hold the run to its thresholds."""
+        asked = self.outputs.targets or self.outputs.thresholds is not None
+        if not (self._heard or asked):
+            return
         self.ledger.retired = tuple(Collected.of(self.config).retired)
         if self.config.getoption("collectonly"):
             return
-        asked = self.outputs.targets or self.outputs.thresholds is not None
         if not (len(self.ledger) or self.ledger.errors or asked):
             return
+        self._write(session)
+
+    def _write(self, session: pytest.Session) -> None:
+        from pytest_contracts.report.formats import Target, write_all
+
         self._describe_run()
         self.report = report = self._report()
         if len(self.ledger):
@@ -112,6 +136,7 @@ class Recorder:
         from pytest_contracts.ledger.evidence import EvidenceStore
         from pytest_contracts.ledger.keeping import Present, with_kept
         from pytest_contracts.ledger.reading import LedgerError, read
+        from pytest_contracts.ledger.sources import SourceTree
 
         try:
             earlier = read(path)
@@ -126,6 +151,7 @@ class Recorder:
 
     def _report(self) -> Report:
         from pytest_contracts.report.failure import reproduce_command
+        from pytest_contracts.report.report import Place, Report, repository_of
 
         root = self.config.rootpath
 
@@ -156,8 +182,11 @@ class Recorder:
 
     def _describe_run(self) -> None:
         """Note where the run took place and on which files its verdicts rest."""
+        from pytest_contracts.ledger.sources import SourceTree, commit
+        from pytest_contracts.report.report import Place
+
         self.ledger.device = self.config.hook.pytest_contracts_device(config=self.config)
-        self.ledger.commit = _commit(self.config.rootpath)
+        self.ledger.commit = commit(self.config.rootpath)
         tree = SourceTree(self.config.rootpath)
         names = {name for record in self.ledger.records for name in record.files}
         places = {Place.of(record.where).path for record in self.ledger.records}
@@ -168,7 +197,9 @@ class Recorder:
 
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
         """Show the contracts, one line each, and what the run did not reach."""
-        if len(self.ledger) or self.ledger.retired:
+        if self._heard and (len(self.ledger) or self.ledger.retired):
+            from pytest_contracts.report.terminal import write_summary
+
             write_summary(terminalreporter, self.ledger)
         if self.report is None:
             return
@@ -176,24 +207,17 @@ class Recorder:
             terminalreporter.write_line(f"under the threshold: {line}", red=True, bold=True)
         for problem in self.problems:
             terminalreporter.write_line(problem, red=True, bold=True)
+        self._annotate(terminalreporter, self.report)
+
+    def _annotate(self, terminalreporter: pytest.TerminalReporter, report: Report) -> None:
+        from pytest_contracts.report.annotations import commands, wanted
+
         if wanted(os.environ):
             terminalreporter.ensure_newline()
-            for line in commands(self.report):
+            for line in commands(report):
                 terminalreporter.write_line(line)
 
 
 def _key(path: Path, root: Path) -> str:
     """Return the ledger's name of a file: as seen from the root, where it lies below."""
     return (path.relative_to(root) if path.is_relative_to(root) else path).as_posix()
-
-
-def _commit(root: Path) -> str | None:
-    """Return the commit that is checked out, ``-dirty`` where files differ; None without Git."""
-    if not (root / ".git").exists():
-        return None
-    command = ["git", "-C", str(root), *_NAME_COMMIT]
-    try:
-        done = subprocess.run(command, capture_output=True, text=True, timeout=10, check=False)
-    except (OSError, subprocess.TimeoutExpired):
-        return None
-    return done.stdout.strip() or None

@@ -21,7 +21,7 @@ from inference import errors
 from inference.cli import COMMANDS, _load
 from inference.cli.common import ExitCode
 from inference.model.stages import Stage
-from pytest_contracts import plugin
+from pytest_contracts import options, plugin
 from pytest_contracts.cli import app as pv
 from pytest_contracts.contract.obligation_types import TYPES
 from pytest_contracts.contract.schema import schema_text
@@ -241,6 +241,20 @@ class Options:
 
     def addini(self, name: str, *_: Any, **__: Any) -> None:
         self.ini.append(name)
+
+
+def test_the_table_of_options_says_what_each_takes() -> None:
+    documented = {
+        words([row[0]])[0]: row[1] for row in rows(section(page("reference/plugin.md"), "Options"))
+    }
+    takes = {}
+    for row in options.rows():
+        if "flag" in row.metadata:
+            given = row.metadata["row"]
+            flag = f"{row.metadata['flag']} {given.get('metavar', '')}".strip()
+            takes[flag] = "repeatable" if given.get("action") == "append" else ""
+    assert list(documented) == list(takes)
+    assert all(word in documented[flag] for flag, word in takes.items())
 
 
 def first_words(title: str) -> list[str]:

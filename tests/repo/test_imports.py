@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import ast
 import json
+import os
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -92,12 +94,12 @@ FLOORS = {
     "pytest_contracts": (
         ("",),  # the version: pytest_contracts/__init__.py
         ("where", "files", "suggesting", "tolerance"),
-        ("errors",),
+        ("errors", "options"),
         ("binding", "formula"),
         ("contract",),
         ("symbolic", "domains", "ledger"),
         ("report",),
-        ("options", "hookspecs"),
+        ("hookspecs",),
         ("items",),
         ("analysis",),
         ("plugin",),
@@ -190,3 +192,66 @@ def test_an_import_is_light(module: str, heavy: tuple[str, ...]) -> None:
     loaded = {name.partition(".")[0] for name in json.loads(done.stdout)}
     assert module.partition(".")[0] in loaded
     assert loaded & set(heavy) == set()
+
+
+HEAVY = {
+    "hypothesis",
+    "numpy",
+    "numba",
+    "yaml",
+    "jsonschema",
+    "jinja2",
+    "tomllib",
+    "z3",
+    "crosshair",
+}
+
+
+def modules_of_a_run(folder: Path, *arguments: str) -> set[str]:
+    """The modules that a run of pytest with this plugin alone has loaded at its end."""
+    (folder / "test_plain.py").write_text("def test_plain(): pass\n")
+    (folder / "conftest.py").write_text(
+        "import json, sys\n\n\ndef pytest_unconfigure():\n"
+        "    json.dump(sorted(sys.modules), open('modules.json', 'w'))\n"
+    )
+    environment = {**os.environ, "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1", "PYTEST_ADDOPTS": ""}
+    words = ["-p", "pytest_contracts.plugin", "-p", "no:cacheprovider", *arguments]
+    subprocess.run(
+        [sys.executable, "-m", "pytest", "-q", *words],
+        cwd=folder, env=environment, check=True, capture_output=True,
+    )  # fmt: skip
+    return set(json.loads((folder / "modules.json").read_text()))
+
+
+def test_a_run_without_contracts_takes_next_to_nothing(tmp_path: Path) -> None:
+    loaded = modules_of_a_run(tmp_path)
+    assert {name for name in loaded if inside(name, "pytest_contracts")} == {
+        "pytest_contracts",
+        "pytest_contracts.hookspecs",
+        "pytest_contracts.options",
+        "pytest_contracts.plugin",
+    }
+    assert loaded & HEAVY == set()
+
+
+def test_a_run_that_collects_no_contract_takes_little(tmp_path: Path) -> None:
+    (tmp_path / "contracts").mkdir()
+    (tmp_path / "pytest.ini").write_text("[pytest]\ncontracts = contracts\n")
+    loaded = modules_of_a_run(tmp_path, "test_plain.py")
+    assert "pytest_contracts.report.recorder" in loaded
+    assert "pytest_contracts.ledger.records" not in loaded
+    assert loaded & HEAVY == set()
+
+
+def test_the_plugin_itself_hears_of_no_test() -> None:
+    from pytest_contracts import plugin
+
+    hooks = [name for name in vars(plugin) if name.startswith("pytest_")]
+    assert hooks == ["pytest_addoption", "pytest_addhooks", "pytest_configure"]
+
+
+def test_options_are_read_in_one_place() -> None:
+    asked = re.compile(r"""get(option\(|ini\()\s*f?["'](--)?contracts""")
+    files = sorted((ROOT / "pytest_contracts").rglob("*.py"))
+    found = [str(path.relative_to(ROOT)) for path in files if asked.search(path.read_text("utf-8"))]
+    assert found == []
