@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 F = TypeVar("F", bound=Callable[..., Any])
 
 
-class Binding(NamedTuple):
+class Implements(NamedTuple):
     """The claim that a decorated function makes: it implements this equation."""
 
     contract: str
@@ -35,20 +35,20 @@ class Binding(NamedTuple):
     implementation: str
 
 
-_registry: dict[Binding, Callable[..., Any]] = {}
+_registry: dict[Implements, Callable[..., Any]] = {}
 
 
 def contract(contract_name: str, *, equation: str, implementation: str) -> Callable[[F], F]:
     """Register the decorated function as an implementation of a contract's equation.
 
-    The function itself is returned; its ``__contract__`` lists its bindings.
+    The function itself is returned; its ``__contract__`` lists what it implements.
     """
 
     def register(function: F) -> F:
-        binding = Binding(contract_name, equation, implementation)
-        held: tuple[Binding, ...] = getattr(function, "__contract__", ())
-        function.__contract__ = (*held, binding)  # type: ignore[attr-defined]
-        _registry[binding] = function
+        claim = Implements(contract_name, equation, implementation)
+        held: tuple[Implements, ...] = getattr(function, "__contract__", ())
+        function.__contract__ = (*held, claim)  # type: ignore[attr-defined]
+        _registry[claim] = function
         return function
 
     return register
@@ -57,9 +57,9 @@ def contract(contract_name: str, *, equation: str, implementation: str) -> Calla
 def registered(contract_name: str, equation: str) -> dict[str, Callable[..., Any]]:
     """Return the decorated implementations of an equation that have been imported so far."""
     return {
-        binding.implementation: function
-        for binding, function in _registry.items()
-        if (binding.contract, binding.equation) == (contract_name, equation)
+        claim.implementation: function
+        for claim, function in _registry.items()
+        if (claim.contract, claim.equation) == (contract_name, equation)
     }
 
 

@@ -1,1 +1,1 @@
-"""Views of the ledger: failures, the terminal summary, the JSON file."""
+"""Views of the ledger: the terminal, JSON, HTML, SARIF, Markdown, the badge, and a failing item."""

@@ -298,6 +298,26 @@ def test_later_evidence_comes_first_and_any_fresh_one_counts(moon):
     assert "Old Base" in moon.project.ledger()["EQV[moon]"]["message"]
 
 
+def test_a_run_of_a_part_keeps_what_fresh_evidence_stands_for(moon):
+    moon.keep()
+    moon.here()
+    moon.here("-k", "HERE")
+    kept = moon.project.kept_ledger()["EQV[moon]"]
+    assert (kept["verdict"], bool(kept["run"])) == ("EVIDENCED", True)
+
+
+@pytest.mark.parametrize("gone", ["evidence", "source"])
+def test_a_run_of_a_part_keeps_nothing_that_evidence_does_not_stand_for(moon, gone):
+    moon.keep()
+    moon.here()
+    if gone == "evidence":
+        moon.evidence.unlink()
+    else:
+        moon.edit("helper.py", "return 2", "return 1 + 1")
+    moon.here("-k", "HERE")
+    assert "EQV[moon]" not in moon.project.kept_ledger()
+
+
 def break_digest(path):
     path.write_text(path.read_text().replace("Moon Base 1", "Moon Base 2"))
 
