@@ -251,7 +251,7 @@ def same_path_is_identical(
     for numerics in NUMERICS:
         apr = traced(load_cached(apr_path, numerics))
         gguf = traced(load_cached(gguf_path, numerics))
-        compared(check_identical(apr, gguf, layer), what=f"elements, {numerics}")
+        compared(check_identical(apr, gguf, layer), what=f"elements, {numerics}", ran=gguf.path)
 
 
 def check_identical(apr: Trace, gguf: Trace, layer: int) -> int:
@@ -270,7 +270,8 @@ def paths_within_noise(
 ) -> None:
     """Across numeric paths no slot differs by more than rounding activations to int8 explains."""
     for label, apr, gguf in path_pairs(gguf_path, apr_path, load_cached):
-        compared(check_noise(apr, gguf, layer, label), what="elements")
+        elements = check_noise(apr, gguf, layer, label)
+        compared(elements, what=f"elements, {label}", ran=f"{apr.path} / {gguf.path}")
 
 
 def logits_are_equal(
@@ -278,10 +279,10 @@ def logits_are_equal(
 ) -> None:
     """The logits of both formats have the same bits, on either numeric path."""
     for numerics in NUMERICS:
-        apr = traced(load_cached(apr_path, numerics)).logits
-        gguf = traced(load_cached(gguf_path, numerics)).logits
-        assert np.array_equal(apr.view(np.uint32), gguf.view(np.uint32))
-        compared(apr.size, what=f"logits, {numerics}")
+        apr = traced(load_cached(apr_path, numerics))
+        gguf = traced(load_cached(gguf_path, numerics))
+        assert np.array_equal(apr.logits.view(np.uint32), gguf.logits.view(np.uint32))
+        compared(apr.logits.size, what=f"logits, {numerics}", ran=gguf.path)
 
 
 def all_layers_agree(

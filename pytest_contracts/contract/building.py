@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import re
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -27,11 +27,11 @@ from pytest_contracts.contract.model import (
 from pytest_contracts.contract.obligation_types import TYPES
 from pytest_contracts.contract.schema import known_sections, suggestion
 from pytest_contracts.contract.yaml_tree import Node, Scalar, Sequence, Source, Table, plain
+from pytest_contracts.suggesting import nearest
 from pytest_contracts.where import Where
 
 RESERVED = frozenset({"tolerance", "inf", "pi", "true", "false", "ε", "π"})
 """Names with a fixed meaning in formulas."""
-BACKENDS = frozenset({"reference", "cpu", "cuda", "emulated"})
 _PREFIX = re.compile(r"(?:FALSIFY|FT|KANI|KH|F)-(.+?)-[0-9]+$")
 
 
@@ -57,6 +57,14 @@ class _Builder:
         if name not in known:
             self.refuse(f"{what} '{name}' does not exist", node.where, suggestion(name, known))
         return name
+
+    def implementation(self, node: Scalar, declared: Collection[str]) -> None:
+        """Refuse a slip in the name of a declared implementation.
+
+        Another name may be registered in code, which only the code itself knows.
+        """
+        if node.text not in declared and nearest(node.text, declared) is not None:
+            self.known("implementation", node, sorted(declared))
 
     def register(self, ident: str, where: Where) -> None:
         earlier = self.ids.setdefault(ident, where)
@@ -191,11 +199,8 @@ class _Builder:
         scalars = [named] if isinstance(named, Scalar) else _scalars(named)
         equations = self.equations.values() if equation is None else [self.equations[equation]]
         declared = {name for one in equations for name in one.implementations}
-        # Implementations may also be registered in code, under the names of the backends.
-        allowed = sorted(declared | BACKENDS | {"all"})
         for scalar in scalars:
-            if declared:
-                self.known("implementation", scalar, allowed)
+            self.implementation(scalar, {*declared, "all"})
         return tuple(scalar.text for scalar in scalars)
 
     def obligations(self) -> tuple[ProofObligation, ...]:
@@ -312,9 +317,7 @@ class _Builder:
                 self.refuse(f"target '{target.text}' names no function", target.where, hint)
             self.known("equation", Scalar(equation, equation, target.where), self.equations)
             declared = self.equations[equation].implementations
-            allowed = sorted({*declared, *BACKENDS})
-            named = Scalar(implementation, implementation, target.where)
-            self.known("implementation", named, allowed)
+            self.implementation(Scalar(implementation, implementation, target.where), declared)
         killers = _scalars(node.get("killed_by"))
         return Mutant(
             id=data["id"],

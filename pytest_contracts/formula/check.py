@@ -7,7 +7,6 @@ inferred is let pass; evaluation decides.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from difflib import get_close_matches
 from typing import TypeAlias
 
 from pytest_contracts.errors import FormulaError
@@ -35,6 +34,7 @@ from pytest_contracts.formula.tree import (
     Unary,
     children,
 )
+from pytest_contracts.suggesting import did_you_mean
 
 Known: TypeAlias = Shape | Definition
 """A value's shape (None: unknown), or the definition of an equation."""
@@ -220,6 +220,5 @@ def _arity(node: Call, least: int, most: int | None) -> None:
 
 def _unknown(what: str, name: str, known: Iterable[str], offset: int) -> FormulaError:
     known = sorted(set(known))
-    close = get_close_matches(name, known, n=1)
-    hint = f"Did you mean '{close[0]}'?" if close else f"Known: {', '.join(known[:20])}."
+    hint = did_you_mean(name, known) or f"Known: {', '.join(known[:20])}."
     return FormulaError(f"unknown {what} '{name}'", offset=offset, hint=hint)

@@ -242,7 +242,7 @@ class ContractItem(pytest.Function):
             rows.append(("run", f"{claim.run} in {self.contract.sibling.name}"))
         if claim.extra.get("because"):
             rows.append(("because", str(claim.extra["because"])))
-        for equation, function in self.observation.ran.items():
+        for equation, function in self.observation.witnessed.items():
             rows.append(("ran", f"{equation} = {function}"))
         parts = [aligned(rows)]
         if isinstance(error, Falsified):
@@ -317,7 +317,7 @@ class ContractItem(pytest.Function):
             outcome=decided.value,
             compared=seen.compared.total,
             ill_conditioned=seen.ill_conditioned,
-            ran=dict(seen.ran),
+            ran=seen.witnessed,
             sources=sources,
             files=files,
             evidence={} if evidence is None else evidence.as_dict(),

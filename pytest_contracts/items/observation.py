@@ -29,18 +29,24 @@ def is_unavailable(error: BaseException) -> bool:
 
 
 class Compared:
-    """Counts what a procedure compared: ``compared(n_elements, what="...")``."""
+    """Counts what a procedure compared: ``compared(n_elements, what="...")``.
+
+    ``ran`` are the ways in which what was compared had been computed, where the procedure says.
+    """
 
     def __init__(self) -> None:
         self.total = 0
         self.what: dict[str, int] = {}
+        self.ran: dict[str, str] = {}
 
-    def __call__(self, n_elements: int, what: str = "elements") -> None:
-        """Add ``n_elements`` to the count."""
+    def __call__(self, n_elements: int, what: str = "elements", *, ran: str | None = None) -> None:
+        """Add ``n_elements`` to the count; ``ran`` says what computed them, for the ledger."""
         if n_elements < 0:
             raise ValueError(f"compared {n_elements} {what}: a count cannot be negative")
         self.total += int(n_elements)
         self.what[what] = self.what.get(what, 0) + int(n_elements)
+        if ran is not None:
+            self.ran[what] = ran
 
 
 @dataclass
@@ -68,12 +74,18 @@ class Observation:
     bounded: bool = True
     message: str = ""
 
+    @property
+    def witnessed(self) -> dict[str, str]:
+        """What really ran: functions by equation, and what a procedure said of its comparisons."""
+        return {**self.ran, **self.compared.ran}
+
     def reset(self) -> None:
         """Forget an earlier run of the item, but not what its claim is about."""
         self.verdict, self.message, self.bounded = Verdict.HELD, "", True
         self.examples = self.ill_conditioned = 0
         self.compared.total = 0
         self.compared.what.clear()
+        self.compared.ran.clear()
         self.inputs = None
         self.regression = None
         self.ran.clear()

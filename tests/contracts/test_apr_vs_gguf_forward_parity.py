@@ -24,7 +24,7 @@ class Counter:
     def __init__(self) -> None:
         self.total = 0
 
-    def __call__(self, n_elements: int, what: str = "") -> None:
+    def __call__(self, n_elements: int, what: str = "", *, ran: str | None = None) -> None:
         self.total += n_elements
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Mapping
 
 from pytest_contracts.contract.model import Equation, Variable
@@ -12,6 +11,7 @@ from pytest_contracts.items.equations import Subject
 from pytest_contracts.items.obligations.clause import Clause, Test
 from pytest_contracts.items.obligations.enough import OF_ONE, OF_TWO
 from pytest_contracts.items.obligations.templates import template
+from pytest_contracts.suggesting import did_you_mean
 
 
 @template("idempotency", beside=OF_ONE)
@@ -45,10 +45,9 @@ def roundtrip(clause: Clause) -> Test:
         return clause.judged(f"{name}({clause.call()}) {right}", functions={name: inverse})
     known = {equation.name: equation for equation in clause.case.contract.equations}
     if named not in known:
-        close = difflib.get_close_matches(named, known, n=1)
         raise clause.refusal(
             f"inverse {named!r} is no equation of the contract",
-            f"Did you mean {close[0]!r}?" if close else f"Equations: {', '.join(known)}.",
+            did_you_mean(named, known) or f"Equations: {', '.join(known)}.",
         )
     definition = definition_of(known[named])
     others = definition.parameters[1:] if definition is not None else ()

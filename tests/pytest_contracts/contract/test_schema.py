@@ -29,7 +29,10 @@ def test_its_words_are_the_models() -> None:
 
 
 def test_every_field_of_a_claim_can_be_written() -> None:
-    written_otherwise = {"where", "statement", "formal_where", "run_where", "prose", "extra"}
+    written_otherwise = {
+        *("where", "statement", "formal_where", "run_where", "prose", "extra"),
+        "read",  # the tree of formal, in the wild dialect
+    }
     renamed = {"declared_level": "level"}
     fields = {renamed.get(f.name, f.name) for f in dataclasses.fields(model.Claim)}
     for kind in ("obligation", "falsification"):

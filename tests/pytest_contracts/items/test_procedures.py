@@ -383,3 +383,14 @@ def test_labels():
     absent = Unavailable("gone", "look")
     absent.id = "qwen"
     assert label_of(absent, "x0") == "qwen"
+
+
+def test_the_ledger_keeps_what_computed_the_values(project):
+    project.procedures(
+        "def f(compared):\n    compared(2, what='logits, fused', ran='lowered')\n    compared(3)\n"
+    )
+    project.contract("proof_obligations: [{id: A, type: safety, property: P, run: f}]")
+    project.run()
+    record = project.ledger()["A"]
+    assert record["compared"] == 5
+    assert record["ran"] == {"logits, fused": "lowered"}
