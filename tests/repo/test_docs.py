@@ -363,10 +363,13 @@ def test_the_pages_of_the_index_exist() -> None:
 def test_the_readme_has_its_two_commands_first() -> None:
     readme = (ROOT / "README.md").read_text(encoding="utf-8")
     commands = re.findall(r"^```sh\n(.*?)^```", readme, re.MULTILINE | re.DOTALL)
-    install = "python3 -m venv .venv && .venv/bin/pip install -q -e '.[test]' && .venv/bin/pytest"
+    install = (
+        "python3 -m venv .venv && .venv/bin/pip install -q -c constraints.txt -e '.[test]' "
+        "&& .venv/bin/pytest"
+    )
     assert [command.strip() for command in commands[:2]] == [
         f"{install} --contracts contracts/",
-        f"{install} tests/",
+        f"{install} tests/ -n auto",
     ]
 
 
