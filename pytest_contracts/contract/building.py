@@ -199,7 +199,7 @@ class _Builder:
         scalars = [named] if isinstance(named, Scalar) else _scalars(named)
         equations = self.equations.values() if equation is None else [self.equations[equation]]
         declared = {name for one in equations for name in one.implementations}
-        for scalar in scalars:
+        for scalar in scalars if declared else ():
             self.implementation(scalar, {*declared, "all"})
         return tuple(scalar.text for scalar in scalars)
 

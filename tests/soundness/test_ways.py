@@ -1,0 +1,210 @@
+"""No green for what is false, untested, or compared with itself: each way beside its true twin.
+
+A way is a small project with an ordinary mistake in it. What it claims must not be verified; the
+twin, which differs in nothing but the mistake, must be.
+"""
+
+from __future__ import annotations
+
+import json
+import textwrap
+from typing import NamedTuple
+
+import pytest
+
+# What inner runs load is forgotten after each, and extension modules load only once.
+import pytest_contracts.items.file
+import pytest_contracts.report.recorder  # noqa: F401
+
+CONTRACT = """
+metadata: {{version: 1.0.0, kind: kernel, description: d}}
+equations:
+{equations}
+proof_obligations:
+{claims}
+"""
+IDENTITY = """
+  identity:
+    formula: identity(x) = x
+    variables:
+      n: 1..8
+      x: {dtype: float64, shape: [n], range: [-100, 100]}
+    implementations: {cpu: "kernels:identity"}
+"""
+
+
+class Way(NamedTuple):
+    """The mistake, and what it is without it; in equations and claims ``@`` is the function."""
+
+    wrong: str
+    right: str
+    claims: str
+    verdict: str
+    equations: str = IDENTITY
+    procedures: tuple[str, str] = ("", "")
+
+
+PROCEDURE = "  - {id: A, type: safety, property: P, equation: identity, run: f}"
+FINE = "def identity(x):\n    return x.copy()\n"
+WRONG = "def identity(x):\n    return x + 1\n"
+
+
+def procedure(wrong: str, right: str, verdict: str = "VACUOUS", claims: str = PROCEDURE) -> Way:
+    """A mistake in a procedure, about a wrong kernel; the twin is about the right one."""
+    return Way(WRONG, FINE, claims, verdict, procedures=(wrong, right))
+
+
+ASSERTING = "def f(implementation, x):\n    assert (implementation(x) == x).all()\n"
+WAYS = {
+    "one buffer for two results": Way(
+        "import numpy as np\nKEPT = np.zeros(8)\n"
+        "def identity(x):\n    KEPT[:len(x)] = x * 0.5\n    return KEPT[:len(x)]\n",
+        FINE,
+        "  - {id: A, type: invariant, property: P, formal: identity(identity(x)) = identity(x)}",
+        "FALSIFIED",
+    ),
+    "no return": Way(
+        "def identity(x):\n    x * 1\n",
+        FINE,
+        "  - {id: A, type: invariant, property: P, formal: identity(x) = identity(x)}",
+        "FALSIFIED",
+    ),
+    "no return, twice": Way(
+        "def identity(x):\n    x * 1\n",
+        FINE,
+        "  - {id: A, type: determinism, property: P}",
+        "VACUOUS",
+    ),
+    "a list changed in place": Way(
+        "def trim(t):\n    del t[3:]\n    return t\n",
+        "def trim(t):\n    return t[:]\n",
+        "  - {id: A, type: invariant, property: P, formal: len(trim(t)) = len(t)}",
+        "FALSIFIED",
+        """
+  trim:
+    formula: trim(t) = t
+    variables: {t: {tokens: 50, length: 1..9}}
+    implementations: {cpu: "kernels:trim"}
+""",
+    ),
+    "a drawn array changed in place": Way(
+        "def identity(x):\n    x[:] = 0\n    return x\n",
+        FINE,
+        PROCEDURE,
+        "FALSIFIED",
+        procedures=(
+            "import kernels\ndef f(x):\n    y = kernels.identity(x)\n    assert (x == y).all()\n",
+        )
+        * 2,
+    ),
+    "integers of a list lose their last bits": Way(
+        "def after(n):\n    return [n + 1 if n < 2**60 else n + 2]\n",
+        "def after(n):\n    return [n + 1]\n",
+        "  - {id: A, type: invariant, property: P, formal: 'after(n)[0] = n + 1'}",
+        "FALSIFIED",
+        """
+  after:
+    formula: after(n) = n + 1
+    variables: {n: 1152921504606846976..1152921504606850000}
+    implementations: {reference: "kernels:after"}
+""",
+    ),
+    "a number in place of a vector": Way(
+        "def identity(x):\n    return 0.0\n",
+        "def identity(x):\n    return x * 0.0\n",
+        "  - {id: A, type: equivalence, property: P, tolerance: 1.0e-6}",
+        "FALSIFIED",
+        IDENTITY.replace("identity(x) = x", "identity(x) = x * 0"),
+    ),
+    "a formula that compares nothing beside a template that does": Way(
+        FINE,
+        FINE,
+        "  - {id: A, type: determinism, property: P, formal: @}",
+        "VACUOUS",
+    ),
+    "any two numbers of one sign": Way(
+        "def identity(x):\n    return x * 1.9\n",
+        FINE,
+        "  - {id: A, type: equivalence, property: P, tolerance: @, tolerance_kind: relative}",
+        "VACUOUS",
+    ),
+    "a cosine taken for its tolerance": Way(
+        FINE,
+        FINE,
+        "  - {id: A, type: equivalence, property: P, tolerance: @, tolerance_kind: cosine}",
+        "VACUOUS",
+        IDENTITY.replace("1..8", "2..8"),
+    ),
+    "the angle of one number": Way(
+        "def identity(x):\n    return abs(x) + 1\n",
+        "def identity(x):\n    return x\n",
+        "  - {id: A, type: equivalence, property: P, tolerance: 0.001, tolerance_kind: cosine}",
+        "VACUOUS",
+        IDENTITY.replace("1..8", "@").replace("[-100, 100]", "[1, 100]"),
+    ),
+    "a coroutine": procedure("async " + ASSERTING, ASSERTING),
+    "a generator": procedure(ASSERTING + "    yield\n", ASSERTING),
+    "an answer in place of an assertion": procedure(
+        ASSERTING.replace("assert", "return"), ASSERTING
+    ),
+    "an implementation that is never called": procedure(
+        "def f(implementation, x):\n    assert (x == x).all()\n", ASSERTING
+    ),
+    "a default in place of the claim's tolerance": procedure(
+        "def f(implementation, x, tolerance=1e9):\n"
+        "    assert abs(implementation(x) - x).max() <= tolerance\n",
+        "def f(implementation, x, tolerance):\n"
+        "    assert abs(implementation(x) - x).max() <= tolerance\n",
+        claims=PROCEDURE.replace("run: f", "run: f, tolerance: 1.0e-6"),
+    ),
+    "a default in place of a parameter": procedure(
+        "def f(implementation, x, width=0):\n"
+        "    assert width == 0 or (implementation(x) == x).all()\n",
+        "def f(implementation, x, width):\n"
+        "    assert width == 0 or (implementation(x) == x).all()\n",
+        claims=PROCEDURE.replace("run: f", "run: f, parametrize: {width: [1]}"),
+    ),
+    "an assertion in a thread": procedure(
+        "import threading\n"
+        "def f(implementation, x):\n"
+        "    def check():\n        assert (implementation(x) == x).all()\n"
+        "    thread = threading.Thread(target=check)\n    thread.start()\n    thread.join()\n",
+        ASSERTING,
+        "FALSIFIED",
+    ),
+}
+"""In claims and equations ``@`` is what only one of the two says; see ``SAID``."""
+
+SAID = {
+    "a formula that compares nothing beside a template that does": (
+        "identity(x) = x when min(x) > 1000",
+        "identity(x) = x when min(x) > -1000",
+    ),
+    "any two numbers of one sign": ("1", "0.01"),
+    "a cosine taken for its tolerance": ("0.999", "0.001"),
+    "the angle of one number": ("1..1", "2..8"),
+}
+
+
+@pytest.mark.parametrize("name", WAYS)
+@pytest.mark.parametrize("twin", [False, True], ids=["wrong", "right"])
+def test_way(name: str, twin: bool, pytester: pytest.Pytester) -> None:
+    way = WAYS[name]
+    said = SAID.get(name, ("", ""))[twin]
+    folder = pytester.mkdir("contracts")
+    text = CONTRACT.format(
+        equations=way.equations.replace("@", said).strip("\n"), claims=way.claims.replace("@", said)
+    )
+    (folder / "way-v1.yaml").write_text(textwrap.dedent(text), encoding="utf-8")
+    if way.procedures[twin]:
+        (folder / "way_v1.py").write_text(way.procedures[twin], encoding="utf-8")
+    pytester.makepyfile(kernels=way.right if twin else way.wrong)
+    pytester.syspathinsert()
+    result = pytester.runpytest_inprocess(
+        "-p", "pytest_contracts.plugin", "-p", "no:randomly", "-p", "no:rerunfailures",
+        "-p", "no:cacheprovider", "--contracts=contracts", "--contracts-examples=40",
+    )  # fmt: skip
+    ledger = json.loads((pytester.path / ".contracts" / "ledger.json").read_text("utf-8"))
+    verdicts = {item["verdict"] for item in ledger["items"]}
+    assert verdicts == ({"HELD"} if twin else {way.verdict}), result.stdout.str()
+    assert result.ret == (pytest.ExitCode.OK if twin else pytest.ExitCode.TESTS_FAILED)
