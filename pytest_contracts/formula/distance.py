@@ -113,7 +113,7 @@ def closeness(
         )  # fmt: skip
     shape = np.broadcast_shapes(left.shape, right.shape)
     size = int(np.prod(shape, dtype=np.int64))
-    if size == 0:
+    if size == 0 or (kind == "cosine" and size == 1):  # one number has no angle to another
         return Closeness(True, 0, 0.0, None)
     if kind == "cosine":
         same = np.array_equal(left, right)

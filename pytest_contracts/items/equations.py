@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+import copy
+from collections.abc import Callable, Coroutine, Generator, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from inspect import signature
@@ -13,10 +14,12 @@ import numpy as np
 from pytest_contracts.binding import Witness, importable, qualified_name, resolve
 from pytest_contracts.contract.model import Contract, Equation
 from pytest_contracts.contract.scope import decorated, definition_of, implementation_names
-from pytest_contracts.errors import ContractBindingError, Unavailable
+from pytest_contracts.errors import ContractBindingError, Falsified, Unavailable
 from pytest_contracts.formula import as_function, names
 from pytest_contracts.items.observation import Observation, Prose
 from pytest_contracts.where import Where
+
+_IMMUTABLE = (bool, int, float, complex, str, bytes, type(None))
 
 SCALAR = "reference"
 """The implementation that is called with plain Python numbers and lists, never with arrays."""
@@ -36,14 +39,14 @@ class Argument:
         return tuple(cls(name, _dtype(specs.get(name))) for name in names)
 
     def cast(self, value: Any) -> Any:
-        """Return the value in the argument's own type; an array is always a fresh copy."""
+        """Return the value in the argument's own type; what can be changed is a fresh copy."""
         if isinstance(value, np.ndarray) and value.ndim:
             return np.array(value, dtype=self.dtype, order="C")
         if isinstance(value, np.generic | np.ndarray):
             value = value.item()
         if self.dtype is not None and isinstance(value, int | float):
             return np.dtype(self.dtype).type(value).item()
-        return value
+        return value if isinstance(value, _IMMUTABLE) else copy.deepcopy(value)
 
 
 def _dtype(spec: Any) -> str | None:
@@ -81,8 +84,18 @@ class Subject:
         return self.equation.implementation_where.get(self.implementation, self.equation.where)
 
     def __call__(self, *values: Any) -> Any:
-        """Call the implementation; lists come back as float64 arrays."""
-        return self.run(self.given(values))
+        """Call the implementation; lists come back as arrays.
+
+        Raises:
+            Falsified: it returned nothing that a claim could be about.
+        """
+        result = self.run(self.given(values))
+        if result is None or isinstance(result, Generator | Coroutine):
+            raise Falsified(
+                f"{self.label} as {self.implementation!r} returns a value",
+                detail={"returned": "None" if result is None else type(result).__name__},
+            )
+        return result
 
     def given(self, values: Sequence[Any]) -> list[Any]:
         """Return what the implementation is handed for these values; arrays are fresh copies."""
@@ -96,8 +109,17 @@ class Subject:
         return given
 
     def run(self, given: Sequence[Any], **keywords: Any) -> Any:
-        """Call the implementation on what ``given`` returned."""
-        return _array(self._bound()(*given, **keywords))
+        """Call the implementation on what ``given`` returned; the result is a copy.
+
+        An implementation may keep a workspace: the next call would overwrite what this one
+        returned, and a claim about both would compare it with itself.
+        """
+        return _own(self._bound()(*given, **keywords))
+
+    @property
+    def calls(self) -> int:
+        """How often the implementation has been called."""
+        return 0 if self._witness is None else self._witness.calls
 
     def takes(self, keyword: str) -> bool:
         """Tell whether the implementation has a parameter of that name."""
@@ -162,10 +184,19 @@ class Subject:
         return function
 
 
-def _array(result: Any) -> Any:
+def _own(result: Any) -> Any:
+    """Return a result in memory of its own; a list of numbers is an array, integers exact."""
     if isinstance(result, tuple):
-        return tuple(_array(part) for part in result)
-    return np.asarray(result, dtype=np.float64) if isinstance(result, list) else result
+        return tuple(_own(part) for part in result)
+    if isinstance(result, list):
+        return _array_of(result)
+    return result.copy() if hasattr(result, "__array_interface__") else result
+
+
+def _array_of(values: list[Any]) -> Any:
+    array = np.asarray(values)
+    exact = array.dtype.kind in "biu" and array.size
+    return array if exact else np.asarray(values, dtype=np.float64)
 
 
 class Equations:

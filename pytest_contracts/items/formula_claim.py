@@ -7,9 +7,11 @@ from typing import Any
 
 from pytest_contracts.contract.model import Claim, Equation
 from pytest_contracts.contract.scope import concerned
+from pytest_contracts.errors import ContractSyntaxError
 from pytest_contracts.items.case import Case
 from pytest_contracts.items.drawn import drawn_test
 from pytest_contracts.items.formulas import Formula, FormulaCheck, check_names, known_names
+from pytest_contracts.tolerance import misses_nothing
 
 
 def formal_of(claim: Claim) -> Formula | None:
@@ -45,7 +47,9 @@ def formula_check(
 
     Raises:
         FormulaError: a name resolves to nothing.
+        ContractSyntaxError: nothing could miss the claim's tolerance.
     """
+    _refuse_loose(case.claim)
     mentioned = frozenset().union(*(formula.names for formula in formulas))
     equations = concerned(case.contract, case.claim, mentioned)
     variables = case.variables(equations)
@@ -63,3 +67,13 @@ def formula_check(
         equation=equations[0] if len(equations) == 1 else None,
     )
     return check, equations
+
+
+def _refuse_loose(claim: Claim) -> None:
+    why = misses_nothing(claim.tolerance, claim.tolerance_kind)
+    if why is not None:
+        raise ContractSyntaxError(
+            f"nothing can miss a tolerance of {claim.tolerance:g} of kind {claim.tolerance_kind}",
+            where=claim.where,
+            hint=why,
+        )

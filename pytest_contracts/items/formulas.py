@@ -181,6 +181,7 @@ class FormulaCheck:
             raise error.located(formula.written or formula.text, formula.where) from None
         self.observation.compared(judgement.compared)
         self.observation.ill_conditioned += judgement.ill_conditioned
+        self.observation.judged(formula.text, judgement.compared + judgement.ill_conditioned)
         if not judgement.holds:
             detail = {"reason": judgement.reason} if judgement.reason else {}
             raise Falsified(

@@ -11,7 +11,12 @@ from pytest_contracts.contract.model import Harness
 from pytest_contracts.errors import Falsified, VacuousError
 from pytest_contracts.items.case import Case
 from pytest_contracts.items.observation import Inconclusive, Prose
-from pytest_contracts.items.procedures import parameter_names, procedure
+from pytest_contracts.items.procedures import (
+    parameter_names,
+    procedure,
+    refuse_defaults,
+    refuse_unrun,
+)
 from pytest_contracts.items.properties import as_single
 from pytest_contracts.ledger.verdict import Verdict
 
@@ -32,6 +37,9 @@ def harness_test(case: Case) -> Callable[..., None]:
     case.observation.functions.append(function)
     taken = parameter_names(function)[1:]
     parameters = {k: v for k, v in case.parameters.values.items() if k in taken}
+    where = claim.run_where or claim.where
+    refuse_unrun(function, where)
+    refuse_defaults(function, case.parameters.values, where)
     harness = functools.partial(function, **parameters) if parameters else function
 
     def body(inputs: object) -> None:

@@ -71,8 +71,12 @@ class Observation:
     ran: dict[str, str] = field(default_factory=dict)
     functions: list[Callable[..., Any]] = field(default_factory=list)
     formulas: tuple[str, ...] = ()
+    by_formula: dict[str, int] = field(default_factory=dict)
+    """How many elements each formula has looked at."""
     bounded: bool = True
     message: str = ""
+    demands: list[Callable[[], str | None]] = field(default_factory=list)
+    """What must be true at the end; each says what is missing, or None."""
 
     @property
     def witnessed(self) -> dict[str, str]:
@@ -89,6 +93,11 @@ class Observation:
         self.inputs = None
         self.regression = None
         self.ran.clear()
+        self.by_formula.clear()
+
+    def judged(self, formula: str, elements: int) -> None:
+        """Note how many elements a formula has looked at on one input."""
+        self.by_formula[formula] = self.by_formula.get(formula, 0) + elements
 
     def conclude(self) -> None:
         """Raise VacuousError where the run, though nothing failed, says nothing."""
@@ -102,3 +111,9 @@ class Observation:
                     hint="Narrow the domain to inputs on which the definition can be computed.",
                 )
             raise VacuousError("nothing was compared")
+        for demand in self.demands:
+            if (missing := demand()) is not None:
+                raise VacuousError(missing)
+        silent = [text for text, elements in self.by_formula.items() if not elements]
+        if self.counts and silent:
+            raise VacuousError(f"nothing was compared by {silent[0]}")

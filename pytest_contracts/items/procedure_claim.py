@@ -7,11 +7,19 @@ from typing import Any
 
 from pytest_contracts.contract.model import Equation
 from pytest_contracts.contract.scope import concerned
-from pytest_contracts.errors import ContractBindingError
+from pytest_contracts.errors import ContractBindingError, Falsified
 from pytest_contracts.items.case import Case
 from pytest_contracts.items.drawn import drawn_test
 from pytest_contracts.items.equations import Equations, Subject
-from pytest_contracts.items.procedures import parameter_names, procedure
+from pytest_contracts.items.fingerprint import Snapshot
+from pytest_contracts.items.procedures import (
+    parameter_names,
+    procedure,
+    refuse_answer,
+    refuse_defaults,
+    refuse_unrun,
+)
+from pytest_contracts.items.threads import threads_that_fail
 
 
 def _subject(case: Case, equations: tuple[Equation, ...]) -> Subject:
@@ -26,6 +34,20 @@ def _subject(case: Case, equations: tuple[Equation, ...]) -> Subject:
         where=case.claim.run_where or case.claim.where,
         hint="Name the equation with equation: in the claim.",
     )
+
+
+def _never_called(name: str, subject: Subject) -> str | None:
+    if subject.calls:
+        return None
+    return f"{name} never called {subject.label} as {subject.implementation!r}"
+
+
+def _refuse_changes(before: Mapping[str, Snapshot], given: Mapping[str, Any]) -> None:
+    """Refuse a procedure that ends with other inputs: what it compared, it compared with them."""
+    for name, value in given.items():
+        apart = before[name].difference(Snapshot.of(value))
+        if apart is not None:
+            raise Falsified(f"the procedure leaves its input {name} as it was drawn", **apart)
 
 
 def procedure_test(case: Case) -> Callable[..., None]:
@@ -48,13 +70,24 @@ def procedure_test(case: Case) -> Callable[..., None]:
         fixed["tolerance"] = case.claim.tolerance
     equations = concerned(case.contract, case.claim, frozenset())
     if "implementation" in names:
-        fixed["implementation"] = _subject(case, equations)
+        subject = fixed["implementation"] = _subject(case, equations)
+        case.observation.demands.append(lambda: _never_called(function.__name__, subject))
     variables = case.variables(equations)
     drawn = [name for name in names if name in variables and name not in fixed]
     fixtures = tuple(name for name in names if name not in fixed and name not in drawn)
+    where = case.claim.run_where or case.claim.where
+    stated = {*case.parameters.values, *variables, "compared", "implementation"}
+    if case.claim.tolerance is not None:
+        stated.add("tolerance")
+    refuse_unrun(function, where)
+    refuse_defaults(function, stated, where)
 
     def body(inputs: Mapping[str, Any], **filled: Any) -> None:
         __tracebackhide__ = True
-        function(**fixed, **{name: inputs[name] for name in drawn}, **filled)
+        given = {name: inputs[name] for name in drawn}
+        before = {name: Snapshot.of(value) for name, value in given.items()}
+        with threads_that_fail():
+            refuse_answer(function, function(**fixed, **given, **filled), where)
+        _refuse_changes(before, given)
 
     return drawn_test(case, body, drawn, variables, fixtures)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Coroutine, Generator
 from types import ModuleType
 from typing import Any
 
@@ -12,8 +12,14 @@ import pytest
 
 from pytest_contracts.binding import load_file
 from pytest_contracts.contract.model import Claim, Contract
-from pytest_contracts.errors import ContractBindingError, ContractError, Unavailable
+from pytest_contracts.errors import (
+    ContractBindingError,
+    ContractError,
+    Unavailable,
+    VacuousError,
+)
 from pytest_contracts.suggesting import did_you_mean
+from pytest_contracts.where import Where
 
 Procedure = Callable[..., Any]
 
@@ -58,6 +64,58 @@ def _module(contract: Contract, config: pytest.Config) -> ModuleType:
     name = f"contract_procedures_{path.stem}_{digest}"
     rewriter = getattr(config.pluginmanager, "rewrite_hook", None)
     return load_file(name, path, rewriter if hasattr(rewriter, "exec_module") else None)
+
+
+def refuse_defaults(function: Procedure, stated: Collection[str], where: Where) -> None:
+    """Refuse a default in the place of what the claim states: it would run with the default.
+
+    Raises:
+        ContractBindingError: a parameter that the claim has a value for has one of its own.
+    """
+    for parameter in inspect.signature(function).parameters.values():
+        if parameter.name in stated and parameter.default is not parameter.empty:
+            raise ContractBindingError(
+                f"{function.__name__} has a default for {parameter.name!r}, "
+                f"{parameter.default!r}, which would hide what the claim states",
+                where=where,
+                hint=f"Write {parameter.name} without a default.",
+            )
+
+
+def refuse_unrun(function: Procedure, where: Where) -> None:
+    """Refuse what a call only makes ready to run.
+
+    Raises:
+        VacuousError: the function is a coroutine or a generator.
+    """
+    if inspect.iscoroutinefunction(function):
+        kind = "coroutine"
+    elif inspect.isgeneratorfunction(function) or inspect.isasyncgenfunction(function):
+        kind = "generator"
+    else:
+        return
+    raise VacuousError(
+        f"{function.__name__} is a {kind}: a call runs nothing of it",
+        where=where,
+        hint="Write a plain function; asyncio.run(…) within it runs a coroutine.",
+    )
+
+
+def refuse_answer(function: Procedure, result: object, where: Where) -> None:
+    """Refuse a procedure that answers in place of asserting.
+
+    Raises:
+        VacuousError: it returned a value, which nobody looks at.
+    """
+    if result is None:
+        return
+    if isinstance(result, Coroutine | Generator):
+        result.close()
+    raise VacuousError(
+        f"{function.__name__} returned {type(result).__name__}, which nobody looks at",
+        where=where,
+        hint="A procedure asserts: write assert in place of return.",
+    )
 
 
 def parameter_names(function: Procedure) -> tuple[str, ...]:

@@ -177,6 +177,9 @@ def _all_covered(tally: Tally, scope: str, empty: str, bound: int | None) -> dic
     assumptions = [text for text in (tally.domain_text(), scope, *_bound_text(bound)) if text]
     if not tally.counted:
         return {"verdict": "VACUOUS", "assumptions": assumptions, "reason": empty}
+    if not tally.domains:
+        reason = "the harness draws nothing, so it shows nothing beyond one run of its own"
+        return {"verdict": "VACUOUS", "assumptions": assumptions, "reason": reason}
     uncovered = tally.uncovered()
     if uncovered:
         names = ", ".join(repr(name) for name in uncovered)

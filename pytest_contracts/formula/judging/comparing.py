@@ -20,7 +20,8 @@ from pytest_contracts.formula.judging.elements import at, excess_of, first, larg
 from pytest_contracts.formula.judging.judgement import Finding, Pair, Truth
 from pytest_contracts.formula.judging.record import Record
 from pytest_contracts.formula.judging.selection import Selection
-from pytest_contracts.formula.tree import Expr
+from pytest_contracts.formula.library import LIBRARY
+from pytest_contracts.formula.tree import Call, Expr
 from pytest_contracts.formula.values import as_array, is_numeric, number
 from pytest_contracts.formula.writing.unicode import render_unicode
 from pytest_contracts.tolerance import ToleranceKind
@@ -104,14 +105,17 @@ class Comparisons:
             and not (np.ndim(left) or np.ndim(right))
         ):
             return self.scalars(pair, left, right)
+        apart = np.shape(left) != np.shape(right)
         if (
             not self.record.closest
             and self.selection.mask is None
+            and not (apart and _of_one_kind(pair))
             and self.plainly(symbol, left, right)
         ):
             return True
         a, b = as_array(left), as_array(right)
-        if symbol in ("==", "!=", "approx") and a.shape != b.shape and a.ndim and b.ndim:
+        stretched = a.shape != b.shape and bool((a.ndim and b.ndim) or _of_one_kind(pair))
+        if symbol in ("==", "!=", "approx") and stretched:
             self.record.count(max(a.size, b.size))
             reason = f"shapes {list(a.shape)} and {list(b.shape)} differ"
             holds = symbol == "!="
@@ -215,3 +219,11 @@ class Comparisons:
         arithmetic.broadcast(left, right)
         noise = noise_of(left, right, self.precision)
         return np.broadcast_to(noise, shape)
+
+
+def _of_one_kind(pair: Pair) -> bool:
+    """Tell whether both sides are results of functions under judgement, not numbers beside them.
+
+    A number may stand for every element; a function that gives one in place of many is wrong.
+    """
+    return all(isinstance(node, Call) and node.function not in LIBRARY for node in pair[::2])

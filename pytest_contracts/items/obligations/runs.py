@@ -8,9 +8,9 @@ from typing import Any
 from pytest_contracts.binding import attribute
 from pytest_contracts.contract.obligation_keys import MODIFIES, STATE, THREADS
 from pytest_contracts.errors import ContractBindingError, Falsified
+from pytest_contracts.items.fingerprint import Snapshot
 from pytest_contracts.items.obligations.clause import Clause, Test
 from pytest_contracts.items.obligations.enough import ALWAYS
-from pytest_contracts.items.obligations.fingerprint import Snapshot
 from pytest_contracts.items.obligations.templates import template
 
 
@@ -35,7 +35,9 @@ def determinism(clause: Clause) -> Test:
             Snapshot.of(subject.run(subject.given(arguments), **setting)) for setting in settings
         )
         for setting, other in zip(settings[1:], others, strict=True):
-            clause.case.observation.compared(max(first.size, other.size))
+            # That nothing is returned twice is no evidence of anything.
+            nothing = first.nothing and other.nothing
+            clause.case.observation.compared(0 if nothing else max(first.size, other.size))
             apart = first.difference(other)
             if apart is None:
                 continue
