@@ -50,9 +50,9 @@ def profile(model: Model, prompt: list[int], tokens: list[int]) -> dict[str, Any
     for phase, batches in (("prefill", [prompt]), ("decode", [[token] for token in tokens])):
         costs: dict[str, Cost] = {}
         for ids in batches:
-            past = session.length
+            reader = _Reader(model, session.length, len(ids))
             for timing in session.timed(ids):
-                _add(costs, _Reader(model, past, len(ids)), timing)
+                _add(costs, reader, timing)
         ranked = sorted(costs.values(), key=lambda cost: -cost.seconds)
         total = sum(cost.seconds for cost in ranked)
         report[phase] = {

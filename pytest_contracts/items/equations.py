@@ -16,10 +16,9 @@ from pytest_contracts.contract.model import Contract, Equation
 from pytest_contracts.contract.scope import decorated, definition_of, implementation_names
 from pytest_contracts.errors import ContractBindingError, Falsified, Unavailable
 from pytest_contracts.formula import as_function, names
+from pytest_contracts.items.fingerprint import IMMUTABLE
 from pytest_contracts.items.observation import Observation, Prose
 from pytest_contracts.where import Where
-
-_IMMUTABLE = (bool, int, float, complex, str, bytes, type(None))
 
 SCALAR = "reference"
 """The implementation that is called with plain Python numbers and lists, never with arrays."""
@@ -46,7 +45,7 @@ class Argument:
             value = value.item()
         if self.dtype is not None and isinstance(value, int | float):
             return np.dtype(self.dtype).type(value).item()
-        return value if isinstance(value, _IMMUTABLE) else copy.deepcopy(value)
+        return value if isinstance(value, IMMUTABLE) else copy.deepcopy(value)
 
 
 def _dtype(spec: Any) -> str | None:

@@ -13,7 +13,8 @@ from pytest_contracts.errors import ContractBindingError
 from pytest_contracts.formula.values import host
 from pytest_contracts.where import Where
 
-_IMMUTABLE = (bool, int, float, complex, str, bytes, type(None), np.generic)
+IMMUTABLE = (bool, int, float, complex, str, bytes, type(None), np.generic)
+"""What holds no state that a call could change."""
 
 
 @dataclass(frozen=True)
@@ -44,7 +45,7 @@ class Snapshot:
         if isinstance(value, np.ndarray) and value.dtype != object:
             array = np.array(value, order="C")
         size = array.size if array is not None else 1
-        mutable = not isinstance(value, _IMMUTABLE)
+        mutable = not isinstance(value, IMMUTABLE)
         return cls(digest.digest(), size, mutable, array, _brief(value), value is None)
 
     def difference(self, other: Snapshot) -> dict[str, Any] | None:
@@ -79,7 +80,7 @@ def _parts(value: Any, above: set[int]) -> Iterable[bytes]:
         yield f"{value.dtype.str} {value.shape}".encode()
         yield value.tobytes()
         return
-    if isinstance(value, _IMMUTABLE):
+    if isinstance(value, IMMUTABLE):
         yield kind
         yield value if isinstance(value, bytes) else repr(value).encode()
         return
