@@ -7,6 +7,7 @@ from collections.abc import Callable, Coroutine, Generator, Iterable, Mapping, S
 from dataclasses import dataclass
 from functools import cache
 from inspect import signature
+from pickle import PicklingError
 from typing import Any
 
 import numpy as np
@@ -45,7 +46,15 @@ class Argument:
             value = value.item()
         if self.dtype is not None and isinstance(value, int | float):
             return np.dtype(self.dtype).type(value).item()
-        return value if isinstance(value, IMMUTABLE) else copy.deepcopy(value)
+        return value if isinstance(value, IMMUTABLE) else _copied(value)
+
+
+def _copied(value: Any) -> Any:
+    """Return a copy of what a strategy drew; what refuses to be copied is handed over itself."""
+    try:
+        return copy.deepcopy(value)
+    except (TypeError, copy.Error, PicklingError):
+        return value
 
 
 def _dtype(spec: Any) -> str | None:

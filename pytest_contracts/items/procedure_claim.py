@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 from typing import Any
 
 from pytest_contracts.contract.model import Equation
@@ -11,7 +12,7 @@ from pytest_contracts.errors import ContractBindingError, Falsified
 from pytest_contracts.items.case import Case
 from pytest_contracts.items.drawn import drawn_test
 from pytest_contracts.items.equations import Equations, Subject
-from pytest_contracts.items.fingerprint import Snapshot
+from pytest_contracts.items.fingerprint import IMMUTABLE, Snapshot
 from pytest_contracts.items.procedures import (
     parameter_names,
     procedure,
@@ -42,10 +43,18 @@ def _never_called(name: str, subject: Subject) -> str | None:
     return f"{name} never called {subject.label} as {subject.implementation!r}"
 
 
+def _snapshots(given: Mapping[str, Any]) -> Iterator[tuple[str, Snapshot]]:
+    """Yield the inputs that can change, and whose state can be told; a Decimal's cannot."""
+    for name, value in given.items():
+        if not isinstance(value, IMMUTABLE):
+            with suppress(ContractBindingError):
+                yield name, Snapshot.of(value)
+
+
 def _refuse_changes(before: Mapping[str, Snapshot], given: Mapping[str, Any]) -> None:
     """Refuse a procedure that ends with other inputs: what it compared, it compared with them."""
-    for name, value in given.items():
-        apart = before[name].difference(Snapshot.of(value))
+    for name, snapshot in before.items():
+        apart = snapshot.difference(Snapshot.of(given[name]))
         if apart is not None:
             raise Falsified(f"the procedure leaves its input {name} as it was drawn", **apart)
 
@@ -85,7 +94,7 @@ def procedure_test(case: Case) -> Callable[..., None]:
     def body(inputs: Mapping[str, Any], **filled: Any) -> None:
         __tracebackhide__ = True
         given = {name: inputs[name] for name in drawn}
-        before = {name: Snapshot.of(value) for name, value in given.items()}
+        before = dict(_snapshots(given))
         with threads_that_fail():
             refuse_answer(function, function(**fixed, **given, **filled), where)
         _refuse_changes(before, given)

@@ -394,3 +394,38 @@ def test_the_ledger_keeps_what_computed_the_values(project):
     record = project.ledger()["A"]
     assert record["compared"] == 5
     assert record["ran"] == {"logits, fused": "lowered"}
+
+
+def test_an_input_whose_state_cannot_be_told_is_handed_over(project):
+    """Such as those of registered strategies that draw decimals or dates."""
+    project.pytester.makeconftest(
+        "from hypothesis import strategies as st\n"
+        "def pytest_contracts_strategies(config):\n"
+        "    return {'dates': st.dates}\n"
+    )
+    project.procedures("def f(day):\n    assert day.month <= 12\n")
+    project.contract(
+        "proof_obligations: [{id: A, type: safety, property: P, run: f, "
+        "variables: {day: {strategy: dates}}}]"
+    )
+    project.run().assert_outcomes(passed=1)
+
+
+def test_an_input_that_refuses_to_be_copied_is_handed_over(project):
+    project.pytester.makeconftest(
+        "import threading\n"
+        "from hypothesis import strategies as st\n"
+        "def pytest_contracts_strategies(config):\n"
+        "    return {'locks': lambda: st.builds(threading.Lock)}\n"
+    )
+    project.pytester.makepyfile(locks="def free(lock):\n    return 0 if lock.locked() else 1\n")
+    project.contract(
+        "equations:\n"
+        "  free:\n"
+        "    formula: free(lock) = 1\n"
+        "    variables: {lock: {strategy: locks}}\n"
+        "    implementations: {cpu: 'locks:free'}\n"
+        "proof_obligations: [{id: A, type: invariant, property: P, formal: free(lock) = 1}]\n",
+        head="metadata: {version: 1.0.0, kind: kernel, description: d}",
+    )
+    project.run().assert_outcomes(passed=1)
