@@ -1,19 +1,23 @@
-"""Threads for work that releases the interpreter lock: a pool for loops, a crew in step."""
+"""Threads for work that releases the interpreter lock: helpers for loops, a crew in step.
+
+They are started with `_thread`, which keeps no books in Python. `threading.Thread.start` enters a
+new thread in a table and takes it out again: a signal handler that raises in between (Ctrl-C, an
+alarm) leaves the table half done, and ends in a KeyError in place of its own exception.
+"""
 
 from __future__ import annotations
 
+import _thread
 import contextlib
 import itertools
 import os
 import threading
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 
 from inference.errors import InputError
 
-_pool: ThreadPoolExecutor | None = None
 _crew: Crew | None = None
 
 turn = threading.Lock()
@@ -42,42 +46,71 @@ def for_chunks(
 ) -> None:
     """Call ``work(first, last)`` for consecutive ranges that cover ``0..total``.
 
-    The calling thread works too, and helpers that never got to start are not waited for: so the
-    call is safe from several threads at once, from inside ``work``, and in a forked child.
-    Exceptions of ``work`` are raised here.
+    The calling thread works too, and goes on with fewer helpers where the system gives no more.
+    Exceptions of ``work`` are raised here, once nobody works on any longer.
     """
-    helpers = min(threads or available(), -(-total // chunk)) - 1
-    if helpers <= 0:
+    count = min(threads or available(), -(-total // chunk)) - 1
+    if count <= 0:
         for first in range(0, total, chunk):
             work(first, min(first + chunk, total))
         return
     starts = itertools.count(0, chunk)
+    called_off = False
 
     def drain() -> None:
-        while (first := next(starts)) < total:
+        while not called_off and (first := next(starts)) < total:
             work(first, min(first + chunk, total))
 
-    pool = _shared_pool()
-    futures = [pool.submit(drain) for _ in range(helpers)]
+    helpers: list[_Helper] = []
     try:
+        with contextlib.suppress(RuntimeError):  # no more threads to be had
+            while len(helpers) < count:
+                helpers.append(_Helper(drain))
         drain()
     finally:
-        running = [future for future in futures if not future.cancel()]
-        for future in running:
-            future.result()
+        called_off = True
+        for helper in helpers:
+            helper.wait()
+    for helper in helpers:
+        if helper.error is not None:
+            raise helper.error
 
 
-def _shared_pool() -> ThreadPoolExecutor:
-    global _pool
-    if _pool is None:
-        _pool = ThreadPoolExecutor(max(1, available() - 1), thread_name_prefix="inference")
-    return _pool
+def start(work: Callable[..., object], *arguments: object) -> None:
+    """Call ``work(*arguments)`` on a thread of its own, which does not keep the process alive.
+
+    ``RuntimeError`` when the system has no more threads.
+    """
+    _thread.start_new_thread(work, arguments)
+
+
+class _Helper:
+    """A thread that calls ``work`` once."""
+
+    def __init__(self, work: Callable[[], None]) -> None:
+        self.error: BaseException | None = None
+        self._work = work
+        self._ended = threading.Lock()
+        self._ended.acquire()
+        start(self._run)
+
+    def wait(self) -> None:
+        """Return when the work has ended."""
+        self._ended.acquire()
+
+    def _run(self) -> None:
+        try:
+            self._work()
+        except BaseException as error:
+            self.error = error
+        finally:
+            self._ended.release()
 
 
 def _forget_threads() -> None:
     """Threads do not survive a fork, and a lock may have been held by one of them."""
-    global _pool, _crew, turn
-    _pool = _crew = None
+    global _crew, turn
+    _crew = None
     turn = threading.Lock()
 
 
@@ -102,12 +135,14 @@ class Crew:
         self._work: Callable[[int], object] | None = None
         self._error: BaseException | None = None
         self._wake = [threading.Lock() for _ in range(count - 1)]
-        for number, wake in enumerate(self._wake, 1):
+        for wake in self._wake:
             wake.acquire()
-            name = f"inference-{number}"
-            threading.Thread(
-                target=self._serve, args=(number, wake), name=name, daemon=True
-            ).start()
+        try:
+            for number, wake in enumerate(self._wake, 1):
+                start(self._serve, number, wake)
+        except BaseException:  # an interrupt included: those that have started must not wait on
+            self.dismiss()
+            raise
 
     def run(self, work: Callable[[int], object]) -> None:
         """Call ``work(number)`` on every thread; number 0 is the caller's.

@@ -1,6 +1,9 @@
 from __future__ import annotations
 
 import os
+import signal
+import subprocess
+import sys
 import threading
 
 import pytest
@@ -40,6 +43,57 @@ def test_calls_may_be_nested() -> None:
 
     threads.for_chunks(lambda first, last: threads.for_chunks(inner, 8, 1, 4), 6, 1, 4)
     assert count == [6] * 8
+
+
+def test_goes_on_where_the_system_has_no_more_threads(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object) -> None:
+        raise RuntimeError("can't start new thread")
+
+    monkeypatch.setattr(threads, "start", refuse)
+    seen: list[int] = []
+    threads.for_chunks(lambda first, last: seen.extend(range(first, last)), 9, 2, 4)
+    assert seen == list(range(9))
+
+
+@pytest.mark.skipif(not hasattr(signal, "setitimer"), reason="needs timers")
+@pytest.mark.parametrize("what", ["crew", "loop"])
+def test_an_alarm_while_threads_start_is_what_ends_the_call(what: str) -> None:
+    """`threading.Thread.start` would end in a KeyError of its own books, or never."""
+    code = f"""
+import random, signal
+from inference import threads
+class Alarm(Exception): pass
+armed = False
+def ring(*_):
+    if armed:
+        raise Alarm
+signal.signal(signal.SIGALRM, ring)
+rung = 0
+for i in range(1500):
+    crew = None
+    try:
+        armed = True
+        signal.setitimer(signal.ITIMER_REAL, random.uniform(1e-5, 4e-4))
+        if {what == "crew"}:
+            for _ in range(8):
+                crew = threads.Crew(4, 512, 0)
+                crew.dismiss()
+        else:
+            for _ in range(8):
+                threads.for_chunks(lambda first, last: None, 16, 1, 4)
+        armed = False
+    except Alarm:
+        rung += 1
+    armed = False
+    signal.setitimer(signal.ITIMER_REAL, 0)
+    if crew is not None:
+        crew.dismiss()
+assert rung > 100, rung
+"""
+    done = subprocess.run(
+        [sys.executable, "-P", "-c", code], capture_output=True, text=True, timeout=120
+    )
+    assert (done.returncode, done.stderr) == (0, "")
 
 
 def test_a_processor_is_available(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import mmap
+import os
 import threading
 from contextlib import suppress
 from typing import Protocol
@@ -10,6 +11,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from inference import threads
 from inference.kernels.cpu.memory import address_of
 
 _HUGE = 1 << 21
@@ -59,8 +61,9 @@ class Reserved:
         self._taken = self._present = 0
         self._size = size
         self._changed = threading.Condition()
-        self._thread = threading.Thread(target=self._touch, name="inference-pages", daemon=True)
-        self._thread.start()
+        self._ended = threading.Event()
+        self._process = os.getpid()
+        threads.start(self._touch)
 
     def take(self, size: int) -> NDArray[np.uint8]:
         """Return ``size`` zeros that begin on a cache line; ``ValueError`` when all are taken."""
@@ -69,18 +72,25 @@ class Reserved:
             if last > self._size:
                 raise ValueError(f"{size} bytes asked of {self._size - first} reserved ones")
             self._taken += room(size)
-            while self._present < last and self._thread.is_alive():  # not in a forked child
+            while self._present < last and self._is_touching():
                 self._changed.wait(0.1)
         return self._region[first:last]
 
+    def _is_touching(self) -> bool:
+        in_a_forked_child = self._process != os.getpid()  # which has none of the threads
+        return not (in_a_forked_child or self._ended.is_set())
+
     def _touch(self) -> None:
-        for first in range(0, self._size, SMALLEST):
-            last = min(first + SMALLEST, self._size)
-            # NumPy lets go of the interpreter for this; nobody has been given these bytes yet.
-            self._region[first : last : mmap.PAGESIZE] = 0
-            with self._changed:
-                self._present = last
-                self._changed.notify_all()
+        try:
+            for first in range(0, self._size, SMALLEST):
+                last = min(first + SMALLEST, self._size)
+                # NumPy lets go of the interpreter for this; nobody has been given these bytes yet.
+                self._region[first : last : mmap.PAGESIZE] = 0
+                with self._changed:
+                    self._present = last
+                    self._changed.notify_all()
+        finally:
+            self._ended.set()
 
 
 def room(size: int) -> int:

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from numba import njit, types
 
-from inference import kernels
+from inference import kernels, threads
 from inference.backends.cpu.lowered import table as t
 from inference.backends.cpu.lowered.team import APART, fetch_add, meet
 from inference.kernels.cpu.memory import floats, integers, octets, row_of_floats, words
@@ -389,8 +389,8 @@ def prepare() -> None:
     if execute.signatures:
         return
     done = threading.Event()
-    threading.Thread(target=_say_if_it_compiles, args=(done,), daemon=True).start()
     try:
+        threads.start(_say_if_it_compiles, done)
         execute.compile(_SIGNATURE)
     finally:
         done.set()

@@ -53,14 +53,22 @@ def test_a_part_is_given_once_nobody_else_writes_there(monkeypatch: pytest.Monke
     threading.Timer(0.2, may_go_on.set).start()
     memory.take(regions.SMALLEST)[:] = 2
     assert may_go_on.is_set()
-    memory._thread.join()
+    assert memory._ended.wait(10)
     assert (whole[: regions.SMALLEST] == 1).all()
     assert (whole[regions.SMALLEST :] == 2).all()
 
 
 def test_nobody_waits_for_a_thread_that_has_ended() -> None:
-    """A forked child has none."""
     memory = Reserved(MIB)
-    memory._thread.join()
-    memory._present = 0  # as where a fork came before
+    assert memory._ended.wait(10)
+    memory._present = 0
+    assert memory.take(MIB).size == MIB
+
+
+def test_nobody_waits_in_a_forked_child(monkeypatch: pytest.MonkeyPatch) -> None:
+    memory = Reserved(MIB)
+    assert memory._ended.wait(10)
+    memory._ended.clear()
+    memory._present = 0  # as where the fork came before
+    monkeypatch.setattr(regions.os, "getpid", lambda: -1)
     assert memory.take(MIB).size == MIB
