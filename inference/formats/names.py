@@ -6,9 +6,9 @@ APR files use Hugging Face's names too. The names are in the row of the architec
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
-from inference.model.architectures import ARCHITECTURES, MODEL_TENSORS
+from inference.model.architectures import ARCHITECTURES, BIASES, MODEL_TENSORS
 
 _GGUF_LAYER = re.compile(r"blk\.(0|[1-9]\d{0,5})\.(.+)", re.ASCII | re.DOTALL)
 _HF_LAYER = re.compile(r"model\.layers\.(0|[1-9]\d{0,5})\.(.+)", re.ASCII | re.DOTALL)
@@ -21,7 +21,7 @@ def to_hf(name: str, architecture: str) -> str:
     if name in MODEL_TENSORS:
         return MODEL_TENSORS[name]
     match, row = _GGUF_LAYER.fullmatch(name), ARCHITECTURES.get(architecture)
-    hf = row.layer_tensors.get(match[2]) if match and row else None
+    hf = {**BIASES, **row.layer_tensors}.get(match[2]) if match and row else None
     return f"model.layers.{match[1]}.{hf}" if match and hf else name
 
 
@@ -40,11 +40,17 @@ def layer_of(name: str) -> int | None:
     return int(match[1]) if match else None
 
 
-def canonical_names(architecture: str, layers: int, *, tied: bool) -> Iterator[str]:
-    """Yield the name of every tensor that a model of ``architecture`` has."""
+def canonical_names(
+    architecture: str, layers: int, *, tied: bool, biases: Iterable[str] = ()
+) -> Iterator[str]:
+    """Yield the name of every tensor that a model of ``architecture`` has.
+
+    ``biases`` are those of a layer (``attn_q.bias``).
+    """
+    parts = (*ARCHITECTURES[architecture].layer_tensors, *biases)
     for name in MODEL_TENSORS:
         if not (tied and name == "output.weight"):
             yield name
     for layer in range(layers):
-        for name in ARCHITECTURES[architecture].layer_tensors:
+        for name in parts:
             yield f"blk.{layer}.{name}"

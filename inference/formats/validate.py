@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from inference.errors import EngineError, ModelFileError
 from inference.formats.base import ModelFile
 from inference.formats.layout import tensor_nbytes
-from inference.formats.names import canonical_names
+from inference.formats.names import canonical_names, to_hf
 from inference.model.config import ModelConfig
 
 MAX_EMBEDDING_ZEROS = 0.5
@@ -49,14 +49,20 @@ def expected_shapes(config: ModelConfig) -> Iterator[tuple[str, tuple[int, ...]]
         "attn_v.weight": (key, hidden),
         "attn_v.bias": (key,),
         "attn_output.weight": (hidden, query),
+        "attn_output.bias": (hidden,),
         "post_attention_norm.weight": (hidden,),
         "ffn_norm.weight": (hidden,),
         "ffn_gate.weight": (wide, hidden),
+        "ffn_gate.bias": (wide,),
         "ffn_up.weight": (wide, hidden),
+        "ffn_up.bias": (wide,),
         "ffn_down.weight": (hidden, wide),
+        "ffn_down.bias": (hidden,),
         "post_ffw_norm.weight": (hidden,),
     }
-    for name in canonical_names(config.architecture, config.layers, tied=config.tied_embeddings):
+    for name in canonical_names(
+        config.architecture, config.layers, tied=config.tied_embeddings, biases=config.biases
+    ):
         yield name, shapes[name.split(".", 2)[2] if name.startswith("blk.") else name]
     if config.rope_divisors:
         yield "rope_freqs.weight", (config.head_dim // 2,)
@@ -65,14 +71,16 @@ def expected_shapes(config: ModelConfig) -> Iterator[tuple[str, tuple[int, ...]]
 def check_structure(file: ModelFile, config: ModelConfig) -> None:
     """Refuse a file whose tensors are not those of its configuration, by name, shape or size.
 
-    A missing bias counts as much as a missing matrix: the model would run and be wrong.
+    A bias that one layer has and another lacks counts as much as a missing matrix: the model would
+    run and be wrong.
     """
     seen = 0
     for name, shape in expected_shapes(config):
         info = file.tensors.get(name)
         if info is None:
+            shown = name if file.format == "gguf" else to_hf(name, config.architecture)
             raise ModelFileError(
-                file.path, f"tensor {name!r} of architecture {config.architecture} is missing"
+                file.path, f"tensor {shown!r} of architecture {config.architecture} is missing"
             )
         if info.shape != shape:
             rule = "F-LAYOUT-CONTRACT-" + _broken_rule(name, shape)

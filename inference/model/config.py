@@ -59,6 +59,7 @@ class ModelConfig:
 
     Sizes are in elements. ``context_length`` is in tokens. ``rope_theta`` is the rotary base;
     ``rope_divisors`` says that the file has a tensor of divisors for its frequencies.
+    ``biases`` names the linear layers that have one, as their tensors in a layer are called.
     ``qk_norm``: every head of q and k is normed. ``post_norms``: what a half-layer adds is normed.
     ``norm_offset`` is added to the stored weights of every norm; ``embedding_scale`` multiplies
     embeddings, ``query_scale`` multiplies queries beside the 1/√head_dim of their scores.
@@ -77,7 +78,7 @@ class ModelConfig:
     rope_type: RopeType
     rms_norm_eps: float
     tied_embeddings: bool
-    qkv_bias: bool
+    biases: tuple[str, ...] = ()
     rope_scaling: RopeScaling | None = None
     rope_divisors: bool = False
     qk_norm: bool = False

@@ -44,6 +44,9 @@ def attention(c: ModelConfig, layer: int) -> Iterator[Operation]:
     def weight(part: str, *shape: int) -> Parameter:
         return Parameter(f"blk.{layer}.{part}", shape)
 
+    def bias(part: str, buffer: str, size: int) -> Iterator[Operation]:
+        return added_bias(c, layer, part, buffer, size)
+
     def observe(stage: Stage, *buffers: str) -> Observe:
         return Observe(stage, layer, buffers)
 
@@ -53,9 +56,8 @@ def attention(c: ModelConfig, layer: int) -> Iterator[Operation]:
         matrix = weight(f"attn_{buffer}.weight", width[buffer], c.hidden)
         yield Linear("n", matrix, buffer)
     yield observe(Stage.QKV_MATMUL, "q", "k", "v")
-    if c.qkv_bias:
-        for buffer in "qkv":
-            yield AddBias(buffer, weight(f"attn_{buffer}.bias", width[buffer]))
+    for buffer in "qkv":
+        yield from bias(f"attn_{buffer}", buffer, width[buffer])
     yield observe(Stage.QKV_BIAS, "q", "k", "v")
     if c.qk_norm:
         for buffer in "qk":
@@ -72,9 +74,18 @@ def attention(c: ModelConfig, layer: int) -> Iterator[Operation]:
     yield Attend("q", c.heads, c.kv_heads, c.head_dim, layer, "a", window)
     yield observe(Stage.ATTENTION, "a")
     yield Linear("a", weight("attn_output.weight", c.hidden, width["q"]), "a")
+    yield from bias("attn_output", "a", c.hidden)
     yield observe(Stage.ATTN_OUT, "a")
     if c.post_norms:
         yield norm(c, "a", f"blk.{layer}.post_attention_norm.weight", c.hidden, "a")
+
+
+def added_bias(
+    c: ModelConfig, layer: int, part: str, buffer: str, size: int
+) -> Iterator[Operation]:
+    """Add a linear layer's bias to its result, where the model has one."""
+    if f"{part}.bias" in c.biases:
+        yield AddBias(buffer, Parameter(f"blk.{layer}.{part}.bias", (size,)))
 
 
 def norm(c: ModelConfig, x: str, name: str, size: int, out: str) -> RmsNorm:
@@ -101,12 +112,15 @@ def feed_forward(c: ModelConfig, layer: int) -> Iterator[Operation]:
     yield norm(c, "x", f"blk.{layer}.ffn_norm.weight", c.hidden, "n")
     yield Observe(Stage.FFN_NORM, layer, ("n",))
     yield Linear("n", weight("ffn_gate.weight", c.intermediate, c.hidden), "g")
+    yield from added_bias(c, layer, "ffn_gate", "g", c.intermediate)
     yield Observe(Stage.FFN_GATE, layer, ("g",))
     yield Linear("n", weight("ffn_up.weight", c.intermediate, c.hidden), "u")
+    yield from added_bias(c, layer, "ffn_up", "u", c.intermediate)
     yield Observe(Stage.FFN_UP, layer, ("u",))
     yield GATES[c.activation]("g", "u", layer, "f")
     yield Observe(Stage.FFN_SWIGL, layer, ("f",))
     yield Linear("f", weight("ffn_down.weight", c.hidden, c.intermediate), "f")
+    yield from added_bias(c, layer, "ffn_down", "f", c.hidden)
     yield Observe(Stage.FFN_OUT, layer, ("f",))
     if c.post_norms:
         yield norm(c, "f", f"blk.{layer}.post_ffw_norm.weight", c.hidden, "f")

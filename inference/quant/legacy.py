@@ -51,9 +51,12 @@ def decode_f16(blocks: Bytes, out: Floats) -> None:
 
 
 def encode_f16(x: Floats) -> Bytes:
-    """Round to float16, ties to even."""
+    """Round to float16, ties to even; ``ValueError`` for finite values beyond its range."""
     with np.errstate(over="ignore"):
-        return np.ascontiguousarray(x.astype("<f2")).view(np.uint8)
+        rounded = np.ascontiguousarray(x.astype("<f2"))
+    if (lost := np.isinf(rounded) & np.isfinite(x)).any():
+        raise ValueError(f"the value {x[lost].flat[0]:g} lies outside ±65504, float16's range")
+    return rounded.view(np.uint8)
 
 
 def decode_bf16(blocks: Bytes, out: Floats) -> None:

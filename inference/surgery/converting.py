@@ -207,6 +207,12 @@ def _to_gguf(job: _Job) -> Conversion:
             dtype = GGMLType.F32  # GGUF lacks APR's types, and llama.cpp wants float32 vectors
         recipes.append(Recipe(info, info.name, dtype, order, shift))
     if config is not None and (divisors := rope_divisors(config)) is not None:
+        if not ARCHITECTURES[config.architecture].rope_divisors:
+            raise UnsupportedFormatError(
+                job.file.path,
+                "GGUF cannot express rotary scaling 'llama3' of architecture "
+                f"{config.architecture}: its divisors are read for llama alone",
+            )
         data = divisors.astype("<f4").tobytes()
         shape = divisors.shape
         added[DIVISORS] = TensorSource(DIVISORS, GGMLType.F32, shape, lambda: [data])

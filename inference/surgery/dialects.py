@@ -27,9 +27,8 @@ DIVISORS = "rope_freqs.weight"
 
 def row_order(name: str, config: ModelConfig, to: Dialect) -> NDArray[np.intp] | None:
     """Return which row of the source is row i of the target; ``None`` when none moves."""
-    heads = {"attn_q.weight": config.heads, "attn_k.weight": config.kv_heads}.get(
-        name.split(".", 2)[-1]
-    )
+    part = name.split(".", 2)[-1].removesuffix(".weight").removesuffix(".bias")
+    heads = {"attn_q": config.heads, "attn_k": config.kv_heads}.get(part)
     adjacent = ARCHITECTURES[config.architecture].gguf_rope_type == RopeType.ADJACENT
     if heads is None or not adjacent:
         return None

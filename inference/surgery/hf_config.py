@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Any
 
 import numpy as np
 
+from inference.errors import UnsupportedFormatError
 from inference.formats.apr.hf_origin import hf_origin
 from inference.formats.base import ModelFile
 from inference.formats.config.reading import HF_ACTIVATIONS
 from inference.formats.hf.files import read_hf_files
 from inference.formats.tokenizer_spec import TokenizerSpec
-from inference.model.architectures import ARCHITECTURES, EVERYWHERE
+from inference.model.architectures import ARCHITECTURES, EVERYWHERE, Architecture
 from inference.model.config import LinearScaling, Llama3Scaling, ModelConfig
 
 
@@ -36,7 +38,7 @@ def made_config(
         **{row.keys[field].hf: _plain(getattr(config, field)) for field in EVERYWHERE},
         row.keys["activation"].hf: HF_ACTIVATIONS[config.activation][0],
         "tie_word_embeddings": config.tied_embeddings,
-        "attention_bias": config.qkv_bias,
+        **_biases(row, config.biases),
         "torch_dtype": dtype,
         "use_cache": True,
         "bos_token_id": spec.bos_id,
@@ -53,9 +55,35 @@ def made_config(
                 "sliding_attention" if layer in config.sliding.layers else "full_attention"
                 for layer in range(config.layers)
             ],
-            row.keys["query_scalar"].hf: round(config.head_dim / config.query_scale**2, 6),
+            row.keys["query_scalar"].hf: _query_scalar(config),
         }
     return document
+
+
+def _biases(row: Architecture, biases: Collection[str]) -> dict[str, bool]:
+    """Return the keys of config.json that switch biases on.
+
+    Transformers takes a bias that they switch on and the files lack for zero.
+    ``UnsupportedFormatError`` for one that it would leave out.
+    """
+    known = {part for parts in row.hf_biases.values() for part in parts}
+    lost = sorted(set(biases) - known)
+    if lost:
+        raise UnsupportedFormatError(
+            row.hf_class, f"has no place for {', '.join(lost)}, which this model has"
+        )
+    return {key: any(part in biases for part in row.hf_biases[key]) for key in row.hf_biases if key}
+
+
+def _query_scalar(config: ModelConfig) -> int:
+    """Return the scalar whose root divides scores, for Transformers an integer."""
+    value = round(config.head_dim / config.query_scale**2, 6)
+    if not value.is_integer():
+        raise UnsupportedFormatError(
+            ARCHITECTURES[config.architecture].hf_class,
+            f"divides scores by the root of an integer; this model's is {value:g}",
+        )
+    return int(value)
 
 
 def _scaling(scaling: LinearScaling | Llama3Scaling) -> dict[str, Any]:

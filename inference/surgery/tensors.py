@@ -152,9 +152,16 @@ def _raw(file: ModelFile, info: TensorInfo) -> Iterator[memoryview]:
 
 
 def _reordered(file: ModelFile, recipe: Recipe) -> Iterator[memoryview]:
-    """Yield the packed rows in another order: rows are packed one by one in every type."""
-    rows = PackedRows(recipe.info, file.raw(recipe.info.name))
+    """Yield the packed rows in another order: rows are packed one by one in every type.
+
+    The rows of a vector are its values.
+    """
     assert recipe.order is not None
+    if len(recipe.info.shape) == 1:
+        values = file.raw(recipe.info.name).reshape(recipe.info.shape[0], -1)
+        yield values[recipe.order].reshape(-1).data
+        return
+    rows = PackedRows(recipe.info, file.raw(recipe.info.name))
     yield rows.prefix.data
     step = max(1, PIECE // rows.packed.shape[1])
     for start in range(0, len(rows), step):
@@ -164,6 +171,10 @@ def _reordered(file: ModelFile, recipe: Recipe) -> Iterator[memoryview]:
 def _computed(file: ModelFile, recipe: Recipe) -> Iterator[memoryview]:
     """Yield expanded, moved, shifted and packed rows."""
     rows = PackedRows(recipe.info, file.raw(recipe.info.name))
+    if len(recipe.info.shape) == 1 and recipe.order is not None:
+        values = rows.expand(np.arange(1))[:, recipe.order] + np.float32(recipe.shift)
+        yield _packed(file.path, recipe, values)
+        return
     order = np.arange(len(rows)) if recipe.order is None else recipe.order
     # A type with one scale for the whole tensor has to see all of it.
     whole = prefix_bytes(recipe.dtype) > 0

@@ -28,7 +28,7 @@ from inference.model.architectures import ARCHITECTURES
 from inference.quant.types import GGMLType, row_bytes
 
 LAYERS, HIDDEN, HEADS, KV_HEADS, WIDE, VOCAB = 2, 64, 4, 2, 96, 40
-TOKENS = ["<|end|>", "<|start|>", "a", "b", "ab", "Ġ", "é", "日本"] + [f"t{i}" for i in range(32)]
+TOKENS = ["<|end|>", "<|begin|>", "a", "b", "ab", "Ġ", "é", "日本"] + [f"t{i}" for i in range(32)]
 
 
 def shapes() -> dict[str, tuple[int, ...]]:
@@ -181,8 +181,13 @@ def build_hf(
     *,
     shards: int = 1,
     changed: dict[str, Any] | None = None,
+    tensors: dict[str, NDArray[Any] | None] | None = None,
 ) -> Path:
-    """Write a Hugging Face directory with F32 and F16 tensors under the names ``names`` gives."""
+    """Write a Hugging Face directory with F32 and F16 tensors under the names ``names`` gives.
+
+    ``changed`` overrides what config.json says, ``tensors`` overrides tensors by the names of the
+    file; ``None`` drops one.
+    """
     path.mkdir(parents=True)
     values = np.random.default_rng(1)
     arrays = {
@@ -191,6 +196,8 @@ def build_hf(
         )
         for name, shape in shapes().items()
     }
+    arrays |= tensors or {}
+    arrays = {name: array for name, array in arrays.items() if array is not None}
     if shards == 1:
         save_file(arrays, path / "model.safetensors")
     else:

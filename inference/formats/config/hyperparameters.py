@@ -20,6 +20,9 @@ MAX_LAYERS = 100_000
 MAX_NUMBER = 1e300
 REQUIRED: Any = object()
 
+_GGUF_DEFAULTS: Mapping[str, Any] = {"rope_theta": 1e4}
+"""llama.cpp's for keys that files of 2023 leave out."""
+
 
 class Hyperparameters:
     """The metadata of one file, read by field; ``ModelFileError`` for values that cannot be.
@@ -35,6 +38,7 @@ class Hyperparameters:
         self.architecture = architecture
         self.keys: Mapping[str, Keys] = KEYS if row is None else row.keys
         self._defaults = row.hf_defaults if row is not None and defaults else {}
+        self._by_layer_type = row is not None and row.sliding_pattern is not None
         self.dialect, self.original = _original(file)
         imported = file.metadata.get("original_format") if file.format == "apr" else None
         self.weights_of: Dialect = "gguf" if "gguf" in (self.dialect, imported) else "hf"
@@ -46,12 +50,13 @@ class Hyperparameters:
 
     def value(self, field: str) -> Any:
         """Return what the file states, ``None`` for nothing."""
-        value = self.file.metadata.get(self.key(field))
-        if value is None and self.dialect == "hf":
-            if field == "rope_theta":
-                value = self.hf_rope("full_attention").get("rope_theta")
-            if value is None:
-                value = self._defaults.get(field)
+        if field == "rope_theta" and self.file.format == "hf":
+            value = self.hf_rope("full_attention").get("rope_theta")
+        else:
+            value = self.file.metadata.get(self.key(field))
+        if value is None:
+            defaults = self._defaults if self.dialect == "hf" else _GGUF_DEFAULTS
+            value = defaults.get(field)
         return value
 
     def size(self, field: str, *, default: Any = REQUIRED, limit: int = 1 << 40) -> int:
@@ -87,21 +92,29 @@ class Hyperparameters:
         """Return config.json's rotary parameters of full or of sliding attention.
 
         Transformers 5 moved the base and the scaling into ``rope_parameters``, by layer type for
-        the models that have several.
+        the architectures that have several. Where the old ``rope_scaling`` is there too it counts
+        alone, or over the new key with layer types; what is inside counts over what is beside
+        (``convert_rope_params_to_dict`` of modeling_rope_utils.py and of Gemma3TextConfig, 5.24).
         """
-        metadata = self.original
         full = layer_type == "full_attention"
-        base = metadata.get(self.keys["rope_theta" if full else "sliding_theta"].hf)
-        found: dict[str, Any] = {} if base is None else {"rope_theta": base}
-        sections = [metadata.get("rope_scaling")] if full else []
-        parameters = metadata.get("rope_parameters")
-        if isinstance(parameters, dict):
-            by_type = "full_attention" in parameters
-            sections.append(parameters.get(layer_type) if by_type else parameters if full else None)
-        for section in sections:
-            if isinstance(section, dict):
-                found |= section
-        return found
+        scaling, parameters = self._section("rope_scaling"), self._section("rope_parameters")
+        if self._by_layer_type:
+            section = parameters.get(layer_type) or {"rope_type": "default"}
+            if not isinstance(section, dict):
+                raise self._impossible(f"rope_parameters.{layer_type}", section, "an object")
+            section = {**section, **(scaling if full else {})}
+        else:
+            section = {**(scaling or parameters)}
+        beside = self.original.get(self.keys["rope_theta" if full else "sliding_theta"].hf)
+        if beside is not None:
+            section.setdefault("rope_theta", beside)
+        return section
+
+    def _section(self, key: str) -> dict[str, Any]:
+        section = self.original.get(key)
+        if section is not None and not isinstance(section, dict):
+            raise self._impossible(key, section, "an object")
+        return section or {}
 
     def positive_in(self, section: Mapping[str, Any], key: str) -> float:
         """Return a positive finite number of a part of the metadata."""

@@ -14,6 +14,7 @@ from inference.formats.config.sliding import sliding_window
 from inference.formats.validate import check_structure
 from inference.model.architectures import (
     ARCHITECTURES,
+    BIASES,
     EVERYWHERE,
     architecture_of_model_type,
 )
@@ -96,7 +97,7 @@ def model_config(file: ModelFile) -> ModelConfig:
         rope_type=rope_type,
         rms_norm_eps=read.positive("rms_norm_eps"),
         tied_embeddings="output.weight" not in file.tensors,
-        qkv_bias="blk.0.attn_q.bias" in file.tensors,
+        biases=tuple(part for part in BIASES if f"blk.0.{part}" in file.tensors),
         qk_norm=architecture.qk_norm,
         post_norms=architecture.post_norms,
         activation=architecture.activation,
@@ -127,9 +128,19 @@ def _check(file: ModelFile, config: ModelConfig) -> None:
         raise ModelFileError(
             file.path, f"head_dim is {config.head_dim}; rotary pairs need an even size"
         )
-    if config.tied_embeddings and file.metadata.get("tie_word_embeddings") is False:
-        raise ModelFileError(file.path, "embeddings are not tied, yet lm_head.weight is missing")
+    if config.tied_embeddings and not _says_tied(file, config.architecture):
+        raise ModelFileError(
+            file.path,
+            "embeddings are not tied (tie_word_embeddings), yet lm_head.weight is missing",
+        )
     check_structure(file, config)
+
+
+def _says_tied(file: ModelFile, architecture: str) -> bool:
+    """Tell whether a file allows that the embedding is the head too; GGUF files just do it."""
+    default = ARCHITECTURES[architecture].hf_tied if file.format == "hf" else True
+    stated = file.metadata.get("tie_word_embeddings")
+    return default if stated is None else stated is not False
 
 
 def _query_scale(read: Hyperparameters, head_dim: int, depths: Collection[int]) -> float:
@@ -150,9 +161,9 @@ def _refuse_extensions(read: Hyperparameters, config: ModelConfig) -> None:
         if read.extra(field) is not None:
             key = read.extra_key(field)
             raise UnsupportedFormatError(read.file.path, f"{key} is not implemented")
-    if read.extra("bidirectional"):
+    if read.extra("bidirectional") or read.extra("causal") is False:
         raise UnsupportedFormatError(read.file.path, "attention to later tokens is not implemented")
-    stated = _activation(read)
+    stated = read.extra("activation") if read.dialect == "hf" else None
     if stated not in (None, *HF_ACTIVATIONS[config.activation]):
         raise UnsupportedFormatError(
             read.file.path,
@@ -163,10 +174,3 @@ def _refuse_extensions(read: Hyperparameters, config: ModelConfig) -> None:
         raise UnsupportedFormatError(
             read.file.path, f"only {str(rotated)[:80]} of {config.head_dim} values of a head rotate"
         )
-
-
-def _activation(read: Hyperparameters) -> Any:
-    """Return config.json's activation, which some files have under the key of another model."""
-    if read.dialect == "gguf":
-        return None
-    return read.original.get("hidden_activation") or read.original.get("hidden_act")

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 from inference.errors import ModelFileError, UnsupportedFormatError
 from inference.formats.config.hyperparameters import Hyperparameters
 from inference.model.config import LinearScaling, Llama3Scaling, RopeScaling
@@ -36,6 +39,11 @@ def _hf_scaling(read: Hyperparameters) -> RopeScaling | None:
     kind = section.get("rope_type", section.get("type"))
     if kind in (None, "none", "default"):
         return None
+    part = section.get("partial_rotary_factor", read.original.get("partial_rotary_factor"))
+    if part not in (None, 1):
+        raise UnsupportedFormatError(
+            read.file.path, "partial_rotary_factor beside rotary scaling is not implemented"
+        )
     if kind == "linear":
         return LinearScaling(read.positive_in(section, "factor"))
     if kind != "llama3":
@@ -44,11 +52,21 @@ def _hf_scaling(read: Hyperparameters) -> RopeScaling | None:
         read.positive_in(section, "factor"),
         read.positive_in(section, "low_freq_factor"),
         read.positive_in(section, "high_freq_factor"),
-        read.size_in(section, "original_max_position_embeddings"),
+        _original_context(read, section),
     )
     if scaling.low_freq_factor >= scaling.high_freq_factor:
         raise ModelFileError(read.file.path, "low_freq_factor must be below high_freq_factor")
     return scaling
+
+
+def _original_context(read: Hyperparameters, section: Mapping[str, Any]) -> int:
+    """Return the context that a model was first trained with: what stands beside counts first."""
+    key = "original_max_position_embeddings"
+    if read.original.get(key) is not None:
+        return read.size_in(read.original, key)
+    if section.get(key) is not None:
+        return read.size_in(section, key)
+    return read.extra_size("context_length")
 
 
 def _unsupported(read: Hyperparameters, kind: object) -> UnsupportedFormatError:

@@ -56,10 +56,10 @@ def _local_theta(read: Hyperparameters) -> float:
     if read.dialect == "gguf":
         return read.extra_positive("sliding_theta", default=LOCAL_THETA)
     section = read.hf_rope("sliding_attention")
-    if section.get("rope_type") not in (None, "default"):
+    kind = section.get("rope_type", section.get("type"))
+    if kind not in (None, "default"):
         raise UnsupportedFormatError(
             read.file.path,
-            f"rotary scaling {str(section['rope_type'])[:80]!r} of sliding layers "
-            "is not implemented",
+            f"rotary scaling {str(kind)[:80]!r} of sliding layers is not implemented",
         )
     return read.positive_in({"rope_theta": LOCAL_THETA, **section}, "rope_theta")

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
-from inference.model.architectures.usual import KEYS, Keys
+from inference.model.architectures.usual import ATTENTION_BIASES, BIASES, KEYS, Keys
 from inference.model.config import Activation, RopeType
 
 
@@ -31,7 +31,10 @@ class Architecture:
         heads), which GGUF files do not state; llama.cpp goes by the depth too.
     Hugging Face's files
         ``hf_norm_offset``: their norm weights are short of this; GGUF converters add it.
-        ``hf_defaults`` has the values of hyper-parameters that config.json may leave out.
+        ``hf_defaults`` has the values of hyper-parameters that config.json may leave out, those of
+        the configuration class; ``hf_tied`` is what it says of the embeddings. ``hf_biases`` maps
+        keys of config.json to the biases that they switch on together, the empty key to those that
+        the class always has.
     """
 
     name: str
@@ -47,6 +50,10 @@ class Architecture:
     gguf_hidden_scalar_depths: Collection[int] = ()
     hf_norm_offset: float = 0.0
     hf_defaults: Mapping[str, Any] = field(default_factory=dict)
+    hf_tied: bool = False
+    hf_biases: Mapping[str, Collection[str]] = field(
+        default_factory=lambda: {"attention_bias": ATTENTION_BIASES}
+    )
 
     @property
     def model_type(self) -> str:
@@ -66,4 +73,4 @@ class Architecture:
     @cached_property
     def hf_layer_tensors(self) -> Mapping[str, str]:
         """Names within a layer the other way round, Hugging Face's to GGUF's."""
-        return {hf: gguf for gguf, hf in self.layer_tensors.items()}
+        return {hf: gguf for gguf, hf in {**BIASES, **self.layer_tensors}.items()}

@@ -25,11 +25,18 @@ LAYER: Mapping[str, str] = {
 }
 """Tensors within a layer of the llama lineage, GGUF's name -> Hugging Face's."""
 
-QKV_BIAS: Mapping[str, str] = {
+BIASES: Mapping[str, str] = {
     "attn_q.bias": "self_attn.q_proj.bias",
     "attn_k.bias": "self_attn.k_proj.bias",
     "attn_v.bias": "self_attn.v_proj.bias",
+    "attn_output.bias": "self_attn.o_proj.bias",
+    "ffn_gate.bias": "mlp.gate_proj.bias",
+    "ffn_up.bias": "mlp.up_proj.bias",
+    "ffn_down.bias": "mlp.down_proj.bias",
 }
+"""Biases of linear layers, which any model may have: present ones are added, others are not."""
+
+QKV_BIASES, ATTENTION_BIASES, MLP_BIASES = (*BIASES,)[:3], (*BIASES,)[:4], (*BIASES,)[4:]
 
 QK_NORM: Mapping[str, str] = {
     "attn_q_norm.weight": "self_attn.q_norm.weight",
@@ -69,14 +76,16 @@ KEYS: Mapping[str, Keys] = {
     "sliding_pattern": Keys("attention.sliding_window_pattern", "sliding_window_pattern"),
     "sliding_layers": Keys("attention.sliding_window_pattern", "layer_types"),
     "sliding_theta": Keys("rope.freq_base_swa", "rope_local_base_freq"),
-    "use_sliding": Keys(hf="use_sliding_window"),
-    "query_scalar": Keys(hf="query_pre_attn_scalar"),
-    "attn_softcap": Keys("attn_logit_softcapping", "attn_logit_softcapping"),
-    "final_softcap": Keys("final_logit_softcapping", "final_logit_softcapping"),
-    "bidirectional": Keys(hf="use_bidirectional_attention"),
+    "attn_softcap": Keys("attn_logit_softcapping"),
+    "final_softcap": Keys("final_logit_softcapping"),
     "activation": Keys(hf="hidden_act"),
+    "causal": Keys(hf="is_causal"),
+    # Read by the classes of some architectures only, whose rows have the key.
+    "use_sliding": Keys(),
+    "query_scalar": Keys(),
+    "bidirectional": Keys(),
 }
-"""Hyper-parameter -> its keys."""
+"""Hyper-parameter -> its keys. A key that Transformers reads elsewhere only changes nothing."""
 
 EVERYWHERE = tuple(field for field, keys in KEYS.items() if all(keys))
 """The hyper-parameters that every format has a key for."""

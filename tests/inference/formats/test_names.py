@@ -45,11 +45,13 @@ def test_unknown_architectures_keep_their_layer_names() -> None:
     assert from_hf("model.layers.0.self_attn.q_proj.weight", "mamba").startswith("model.")
 
 
-def test_qwen2_has_biases_and_llama_has_none() -> None:
+@pytest.mark.parametrize("architecture", ARCHITECTURES)
+def test_any_linear_layer_may_have_a_bias(architecture: str) -> None:
     for part in "qkv":
         hf = f"model.layers.3.self_attn.{part}_proj.bias"
-        assert from_hf(hf, "qwen2") == f"blk.3.attn_{part}.bias"
-    assert from_hf("model.layers.3.self_attn.k_proj.bias", "llama").startswith("model.")
+        assert from_hf(hf, architecture) == f"blk.3.attn_{part}.bias"
+        assert to_hf(f"blk.3.attn_{part}.bias", architecture) == hf
+    assert from_hf("model.layers.0.mlp.down_proj.bias", architecture) == "blk.0.ffn_down.bias"
 
 
 def test_gemma3_moves_the_second_norm() -> None:

@@ -24,7 +24,7 @@ def test_parameters_are_those_of_the_file_format(of_architecture: Model, tied: b
 
 
 def test_divisors_of_the_frequencies_are_one_more_tensor(tiny: Model) -> None:
-    config = replace(tiny.config, architecture="llama", qkv_bias=False, rope_divisors=True)
+    config = replace(tiny.config, architecture="llama", biases=(), rope_divisors=True)
     parameters = {p.name: p.shape for p in build_program(config).parameters()}
     assert parameters == dict(expected_shapes(config))
     assert parameters["rope_freqs.weight"] == (config.head_dim // 2,)
@@ -56,6 +56,6 @@ def test_only_the_last_row_meets_the_vocabulary(tiny: Model) -> None:
 
 def test_bias_is_a_matter_of_configuration(tiny: Model) -> None:
     with_bias = [op for op in tiny.program.ops if isinstance(op, AddBias)]
-    without = build_program(replace(tiny.config, qkv_bias=False))
+    without = build_program(replace(tiny.config, biases=()))
     assert len(with_bias) == 3 * tiny.config.layers
     assert not any(isinstance(op, AddBias) for op in without.ops)

@@ -35,6 +35,7 @@ from inference.quant import dequantize
 from inference.quant.types import AprType, GGMLType, TensorType
 from inference.surgery import converting, dialects
 from inference.surgery.converting import convert_model
+from inference.surgery.tensors import Conversion, Recipe, fitting_type
 from inference.text.tokenizer import Tokenizer
 
 TINY = Path(__file__).parents[2] / "golden" / "tiny"
@@ -126,6 +127,8 @@ def test_a_directory_of_gguf_is_the_same_model(architecture: str, tmp_path: Path
     ours = json.loads((tmp_path / "hf" / "config.json").read_text())
     for key in ("model_type", "architectures", "hidden_size", "head_dim", "rms_norm_eps"):
         assert ours[key] == theirs.get(key, ours[key])
+    # Transformers refuses a float where its class has an integer.
+    assert type(ours.get("query_pre_attn_scalar", 1)) is int
     library = Library.from_file(str(tmp_path / "hf" / "tokenizer.json"))
     expected = Library.from_file(str(source / "tokenizer.json"))
     for text in TEXTS[:3]:
@@ -257,6 +260,40 @@ def test_what_a_target_cannot_express_is_refused(tmp_path: Path) -> None:
     with pytest.raises(UnsupportedFormatError, match="cannot express this model's query_scale"):
         convert_model(source, tmp_path / "x.gguf", format="gguf")
     assert sorted(path.name for path in tmp_path.iterdir()) == ["in"]
+
+
+def test_scaling_that_gguf_reads_for_llama_alone(tmp_path: Path) -> None:
+    source = tmp_path / "in"
+    shutil.copytree(TINY / "qwen2", source)
+    scaling = {"rope_type": "llama3", "factor": 8.0, "low_freq_factor": 1.0}
+    scaling |= {"high_freq_factor": 4.0, "original_max_position_embeddings": 16}
+    config = json.loads((source / "config.json").read_text())
+    (source / "config.json").write_text(json.dumps(config | {"rope_scaling": scaling}))
+    with pytest.raises(UnsupportedFormatError, match=r"rotary scaling 'llama3' .* qwen2") as caught:
+        convert_model(source, tmp_path / "x.gguf", format="gguf")
+    assert caught.value.path == source
+    convert_model(source, tmp_path / "x.apr", format="apr")
+
+
+@pytest.mark.parametrize("dtype", [GGMLType.F16, GGMLType.Q8_0])
+def test_a_weight_beyond_float16_is_refused(
+    dtype: TensorType, make_hf: Callable[..., Path], tmp_path: Path
+) -> None:
+    """It would be an infinity, and every logit NaN; blocks of 32 do not fit these rows of 48."""
+    large = np.full((96, 48), 0.5, np.float32)
+    large[3, 5] = 70000
+    source = make_hf(tensors={"model.layers.0.mlp.up_proj.weight": large})
+    with open_model(source) as file:
+        job = Conversion(
+            file,
+            [
+                Recipe(info, info.name, fitting_type(dtype, info))
+                for info in file.tensors.values()
+                if info.name == "blk.0.ffn_up.weight"
+            ],
+        )
+        with pytest.raises(ModelFileError, match=r"up_proj\.weight'.*70000 lies outside ±65504"):
+            [b"".join(tensor.pieces()) for tensor in job.sources()]
 
 
 def test_divisors_of_no_known_formula_are_refused(tmp_path: Path) -> None:

@@ -151,7 +151,6 @@ def test_a_query_scalar_scales_the_queries(directory: Callable[..., Path]) -> No
         ({"layer_types": ["sliding_attention"]}, "of each of 2 layers whether it slides"),
         ({"layer_types": ["chunked_attention"] * 2}, "of each of 2 layers whether it slides"),
         ({"layer_types": {}}, "of each of 2 layers whether it slides"),
-        ({"sliding_window": None}, "'sliding_window' is missing"),
         ({"sliding_window": 0}, "'sliding_window' is '0'"),
         ({**LEGACY, "sliding_window_pattern": "6"}, "'sliding_window_pattern' is '6'"),
         ({"query_pre_attn_scalar": -1}, "'query_pre_attn_scalar' is '-1'"),

@@ -37,7 +37,7 @@ EXPECTED = ModelConfig(
     rope_type=RopeType.NEOX,
     rms_norm_eps=1e-6,
     tied_embeddings=False,
-    qkv_bias=True,
+    biases=("attn_q.bias", "attn_k.bias", "attn_v.bias"),
 )
 
 
@@ -109,7 +109,8 @@ def test_a_missing_tensor_is_noticed(name: str, make_gguf: Callable[..., Path]) 
         ("output.weight", (64, 32), "F-LAYOUT-CONTRACT-002: tensor 'output.weight' has shape"),
         ("blk.0.ffn_down.weight", (96, 64), "F-LAYOUT-CONTRACT-001"),
         ("blk.0.attn_q.bias", (32,), "F-LAYOUT-CONTRACT-003"),
-        ("blk.0.attn_output.bias", (64,), "not part of architecture qwen2"),
+        ("blk.0.attn_output.bias", (32,), "F-LAYOUT-CONTRACT-003"),
+        ("blk.0.attn_gate.bias", (64,), "not part of architecture qwen2"),
         ("rope_freqs.weight", (8,), "among them 'rope_freqs.weight'"),
     ],
 )
@@ -169,7 +170,15 @@ def test_scaled_rope_is_refused_by_name(make_gguf: Callable[..., Path], tmp_path
         ),
         ({"rope_parameters": {"rope_type": "yarn", "rope_theta": 1.0}}, "'yarn'"),
         ({"use_sliding_window": True}, "sliding-window attention"),
-        ({"rope_theta": None}, "'rope_theta' is missing"),
+        ({"is_causal": False}, "attention to later tokens"),
+        ({"rope_scaling": "linear"}, "'rope_scaling' is 'linear'; it must be an object"),
+        (
+            {
+                "rope_scaling": {"rope_type": "linear", "factor": 2},
+                "partial_rotary_factor": 0.5,
+            },
+            "partial_rotary_factor",
+        ),
         ({"hidden_size": 1e3}, "must be a positive integer"),
         ({"rope_theta": 10**400}, "must be a positive finite number"),
     ],
