@@ -8,7 +8,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from inference.errors import ModelFileError
+from inference.errors import ModelFileError, UnsupportedFormatError
+from inference.formats.disguised import HEAD, disguise
 
 MAX_FILE = 1 << 28
 _SURROGATE = re.compile("[\ud800-\udfff]")
@@ -39,6 +40,8 @@ def read_object(path: Path) -> dict[str, Any]:
             data = file.read(MAX_FILE + 1)
     except OSError as error:
         raise ModelFileError(path, f"cannot be read: {error.strerror or error}") from error
+    if (disguised := disguise(data[:HEAD])) is not None:
+        raise UnsupportedFormatError(path, disguised, offset=0)
     if len(data) > MAX_FILE:
         raise ModelFileError(path, f"is larger than {MAX_FILE:,} bytes")
     return parse_object(data, path, "the file")

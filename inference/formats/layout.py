@@ -21,6 +21,8 @@ def swap(dims: Sequence[int]) -> tuple[int, ...]:
 def tensor_nbytes(dtype: TensorType, shape: Sequence[int]) -> int:
     """Return the packed size in bytes of a tensor with ``shape`` in rows-first order.
 
+    No dimensions at all are one value; a dimension of 0 is none.
     ``ValueError`` when the last dimension is not a whole number of blocks.
     """
-    return prefix_bytes(dtype) + prod(shape[:-1]) * row_bytes(dtype, shape[-1])
+    *rows, width = shape or (1,)
+    return prefix_bytes(dtype) + prod(rows) * row_bytes(dtype, width)

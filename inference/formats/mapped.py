@@ -11,8 +11,9 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 
-from inference.errors import ModelFileError
+from inference.errors import ModelFileError, UnsupportedFormatError
 from inference.formats.base import TensorInfo
+from inference.formats.disguised import HEAD, disguise
 
 
 class Closing:
@@ -41,6 +42,8 @@ class MappedFile:
                 self.size = os.fstat(file.fileno()).st_size
                 if self.size == 0:
                     raise ModelFileError(path, "the file is empty", offset=0)
+                if (what := disguise(file.read(HEAD))) is not None:
+                    raise UnsupportedFormatError(path, what, offset=0)
                 self.map = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
         except OSError as error:
             raise ModelFileError(path, f"cannot be read: {error.strerror or error}") from error

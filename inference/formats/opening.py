@@ -8,7 +8,8 @@ from inference.errors import ModelFileError, UnsupportedFormatError
 from inference.formats.apr.reader import AprFile
 from inference.formats.apr.shards import AprShards
 from inference.formats.base import ModelFile
-from inference.formats.gguf.reader import GgufFile
+from inference.formats.disguised import HEAD, disguise
+from inference.formats.gguf.parts import open_gguf
 from inference.formats.hf.reader import HfDirectory
 
 _KINDS = "GGUF files, APR v2 files and Hugging Face directories are"
@@ -27,17 +28,19 @@ def open_model(path: str | Path) -> ModelFile:
         if not path.is_file():
             raise ModelFileError(path, "no such file or directory")
         with path.open("rb") as file:
-            head = file.read(16)
+            head = file.read(HEAD)
     except OSError as error:
         raise ModelFileError(path, f"cannot be read: {error.strerror or error}") from error
     if head[:4] == b"GGUF":
-        return GgufFile(path)
+        return open_gguf(path)
     if head[:3] == b"APR":
         return _open_apr(path)
     if head[8:9] == b"{" or path.name.endswith(".safetensors"):
         raise UnsupportedFormatError(
             path, "is a bare safetensors file; open the directory that also has its config.json"
         )
+    if (what := disguise(head)) is not None:
+        raise UnsupportedFormatError(path, what, offset=0)
     raise UnsupportedFormatError(
         path, f"begins with {head[:4]!r}, which no reader knows; {_KINDS} read", offset=0
     )

@@ -278,13 +278,13 @@ class _Parser:
     def _dims(self, what: str) -> tuple[int, ...]:
         at = self.offset
         count = self._u32(f"the rank of {what}")
-        if not 1 <= count <= MAX_DIMS:
-            raise self._fail(f"{what} has {count} dimensions; 1 to {MAX_DIMS} are accepted", at)
+        if count > MAX_DIMS:
+            raise self._fail(f"{what} has {count} dimensions; up to {MAX_DIMS} are accepted", at)
         dims = tuple(self._u64(f"the dimensions of {what}") for _ in range(count))
         elements = 1
         for dim in dims:
             elements *= dim
-        if elements == 0 or elements > MAX_ELEMENTS:
+        if elements > MAX_ELEMENTS:
             raise self._fail(f"{what} has impossible dimensions {list(dims)}", at)
         return dims
 

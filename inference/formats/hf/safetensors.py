@@ -102,7 +102,7 @@ def _tensor(path: Path, name: str, entry: Any, start: int) -> TensorInfo:
             f"{', '.join(DTYPES)} are read",
             offset=8,
         )
-    if not _sizes(shape) or not 1 <= len(shape) <= MAX_DIMS or not 0 < prod(shape) < 1 << 63:
+    if not _sizes(shape) or len(shape) > MAX_DIMS or not prod(shape) < 1 << 63:
         raise fail(f"bad shape {str(shape)[:80]}")
     if not _sizes(extent) or len(extent) != 2 or extent[0] > extent[1]:
         raise fail(f"bad data_offsets {str(extent)[:80]}")

@@ -38,7 +38,10 @@ def test_canonical_names_are_the_same_in_every_format(
     ("data", "message"),
     [
         (b"", "begins with b''"),
-        (b"PK\3\4" + bytes(60), "which no reader knows"),
+        (b"\x7fELF" + bytes(60), "which no reader knows"),
+        (b"PK\3\4" + bytes(60), "pickled tensors"),
+        (b"version https://git-lfs.github.com/spec/v1\noid sha256:0\n", "`git lfs pull`"),
+        (b"\n<!DOCTYPE html><html>", "a web page"),
         (b"\x10\0\0\0\0\0\0\0{" + bytes(60), "a bare safetensors file"),
         (b"APR2" + bytes(60), "old kind APR2"),
         (b"GGUF", "the version needs"),

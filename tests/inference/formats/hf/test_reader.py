@@ -1,19 +1,25 @@
 from __future__ import annotations
 
 import json
+import shutil
 import struct
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from safetensors import SafetensorError, deserialize, safe_open
+from safetensors.numpy import load_file, save_file
 
-from inference.errors import ModelFileError, UnsupportedFormatError
+from inference.errors import EngineError, ModelFileError, UnsupportedFormatError
 from inference.formats import open_model
+from inference.formats.config import model_config
 from inference.formats.hf.reader import HfDirectory
 from inference.formats.hf.safetensors import read_safetensors
 from inference.formats.names import to_hf
+from inference.formats.overlay import tensor_values
+from inference.formats.tokenizer import tokenizer_spec
 from inference.quant.types import GGMLType
 
 
@@ -78,10 +84,9 @@ _BROKEN: dict[str, tuple[bytes, str]] = {
     "type a list": (made(entry([1]), bytes(32)), "element type"),
     "shape a text": (made(entry(shape="24"), bytes(32)), "bad shape"),
     "shape negative": (made(entry(shape=[-2, -4]), bytes(32)), "bad shape"),
-    "shape with zero": (made(entry(shape=[0, 4], end=0)), "bad shape"),
     "shape overflows": (made(entry(shape=[2**62, 4]), bytes(32)), "bad shape"),
     "shape of booleans": (made(entry(shape=[True, 8]), bytes(32)), "bad shape"),
-    "scalar": (made(entry(shape=[], end=4), bytes(4)), "bad shape"),
+    "scalar of two values": (made(entry(shape=[], end=8), bytes(8)), "takes 4 bytes, not 8"),
     "rank 9": (made(entry(shape=[1] * 9, end=4), bytes(4)), "bad shape"),
     "offsets reversed": (made(entry(begin=32, end=0), bytes(32)), "bad data_offsets"),
     "offset a float": (made(entry(end=32.0), bytes(32)), "bad data_offsets"),
@@ -209,3 +214,110 @@ def test_a_tensor_in_two_shards_is_refused(make_hf: Callable[..., Path]) -> None
     (path / "model.safetensors.index.json").write_text(json.dumps(index))
     with pytest.raises(ModelFileError, match="disagree about tensor"):
         HfDirectory(path)
+
+
+def test_one_file_counts_over_an_index_that_was_left_behind(make_hf: Callable[..., Path]) -> None:
+    path = make_hf(shards=2)
+    arrays = {}
+    for shard in path.glob("part-*.safetensors"):
+        arrays |= load_file(shard)
+    arrays["model.norm.weight"] = arrays["model.norm.weight"] + 1
+    save_file(arrays, path / "model.safetensors")
+    with open_model(path) as file:
+        found = tensor_values(file, "output_norm.weight")
+    np.testing.assert_array_equal(found, arrays["model.norm.weight"])
+    for shard in path.glob("part-*.safetensors"):
+        shard.unlink()
+    open_model(path).close()
+
+
+def test_stored_rotary_frequencies_are_left_out(make_hf: Callable[..., Path]) -> None:
+    name = "model.layers.0.self_attn.rotary_emb.inv_freq"
+    with open_model(make_hf(tensors={name: np.ones(8, np.float32)})) as file:
+        assert not [found for found in file.tensors if "inv_freq" in found]
+        model_config(file)
+
+
+def test_scalars_and_empty_tensors(make_hf: Callable[..., Path]) -> None:
+    odd = {"k_scale": np.array(2, np.float32), "marker": np.zeros((0, 3), np.float32)}
+    with open_model(make_hf(tensors=odd)) as file:
+        assert file.tensors["k_scale"].shape == ()
+        assert file.raw("k_scale").view(np.float32).tolist() == [2.0]
+        assert file.tensors["marker"].shape == (0, 3)
+        assert file.raw("marker").size == 0
+
+
+def moved(path: Path, rename: Callable[[str], str | None]) -> Path:
+    arrays = load_file(path / "model.safetensors")
+    renamed = {rename(name): array for name, array in arrays.items()}
+    save_file({n: a for n, a in renamed.items() if n is not None}, path / "model.safetensors")
+    return path
+
+
+def test_names_of_a_model_saved_without_its_head(make_hf: Callable[..., Path]) -> None:
+    with open_model(make_hf()) as file:
+        expected = {*file.tensors} - {"output.weight"}
+        file.close()
+    path = moved(file.path, lambda n: n.removeprefix("model.") if n.startswith("model.") else None)
+    with open_model(path) as file:
+        assert {*file.tensors} == expected
+
+
+@pytest.mark.parametrize("prefix", ["language_model.model.", "model.language_model."])
+def test_the_text_model_of_a_multimodal_one(prefix: str, make_hf: Callable[..., Path]) -> None:
+    path = make_hf(tensors={"vision_tower.patch.weight": np.ones((2, 2), np.float32)})
+    with open_model(path) as file:
+        expected = {*file.tensors} - {"vision_tower.patch.weight"}
+        config = model_config(open_model(make_plain(path)))
+    nested = json.loads((path / "config.json").read_text())
+    whole = {"model_type": "some_vl", "text_config": nested, "eos_token_id": 5}
+    (path / "config.json").write_text(json.dumps(whole))
+
+    def rename(name: str) -> str:
+        if name.startswith("lm_head"):
+            return f"language_model.{name}"
+        return name.replace("model.", prefix, 1) if name.startswith("model.") else name
+
+    with open_model(moved(path, rename)) as file:
+        assert {*file.tensors} == expected
+        assert model_config(file) == config
+        assert file.metadata["eos_token_id"] == nested["eos_token_id"]
+
+
+def make_plain(path: Path) -> Path:
+    """Return a copy without the vision tower."""
+    plain = path.with_name("plain")
+    shutil.copytree(path, plain)
+    return moved(plain, lambda name: None if name.startswith("vision") else name)
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("adapter_config.json", "this is an adapter"),
+        ("pytorch_model.bin", r"pytorch_model\.bin is no safetensors file"),
+    ],
+)
+def test_what_lies_there_in_place_of_weights(
+    name: str, message: str, make_hf: Callable[..., Path]
+) -> None:
+    path = make_hf()
+    (path / "model.safetensors").unlink()
+    (path / name).write_text("{}")
+    with pytest.raises(ModelFileError, match=message):
+        open_model(path)
+
+
+@pytest.mark.parametrize("name", ["model.safetensors", "config.json", "tokenizer.json"])
+def test_a_pointer_of_git_lfs_is_named(name: str, make_hf: Callable[..., Path]) -> None:
+    path = make_hf()
+    (path / name).write_text("version https://git-lfs.github.com/spec/v1\noid sha256:00\nsize 9\n")
+    with pytest.raises(EngineError, match="Git LFS pointer"), open_model(path) as file:
+        tokenizer_spec(file)
+
+
+def test_untied_embeddings_need_a_head(make_hf: Callable[..., Path]) -> None:
+    """Silence means untied, by the defaults of Transformers' classes for all but Gemma 3."""
+    path = make_hf(tensors={"lm_head.weight": None}, changed={"tie_word_embeddings": None})
+    with open_model(path) as file, pytest.raises(ModelFileError, match=r"lm_head\.weight"):
+        model_config(file)
