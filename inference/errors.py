@@ -33,6 +33,10 @@ class ModelFileError(EngineError):
         self.message = message
 
 
+class ModelWarning(UserWarning):
+    """A model file says something that cannot be, which nothing depends on; it is left out."""
+
+
 class UnsupportedFormatError(ModelFileError):
     """The file is of a kind or version that the engine does not read."""
 

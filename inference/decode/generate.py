@@ -84,7 +84,7 @@ class Writer:
         """
         self._left = _room(session, len(prompt), options)
         self._options = options
-        self._sampler = Sampler(options, prompt)
+        self._sampler = Sampler(options, prompt, tokenizer.suppressed_ids)
         self._ends = frozenset() if options.ignore_eos else frozenset(tokenizer.eog_ids)
         self._characters = tokenizer.stream(skip_special=False)
         self._stop = StopFinder(options.stop)

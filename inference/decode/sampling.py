@@ -90,10 +90,16 @@ def logprobs(logits: Logits, token: int, count: int) -> Logprobs:
 
 
 class Sampler:
-    """Chooses one token after the other, remembering those that the penalties look at."""
+    """Chooses one token after the other, remembering those that the penalties look at.
 
-    def __init__(self, options: SamplingOptions, prompt: Iterable[int] = ()) -> None:
+    ``banned`` are ids within the vocabulary that the model file itself excludes.
+    """
+
+    def __init__(
+        self, options: SamplingOptions, prompt: Iterable[int] = (), banned: Iterable[int] = ()
+    ) -> None:
         self._options = options
+        self._banned = sorted(banned)
         self._rng = np.random.default_rng(options.seed)
         window = options.penalty_last_n
         self._recent: deque[int] = deque(prompt, maxlen=None if window < 0 else window)
@@ -105,6 +111,9 @@ class Sampler:
             EngineError: the logits are not finite, or no token is left.
             InputError: a biased token is not in the vocabulary.
         """
+        if self._banned:
+            logits = logits.copy()
+            logits[self._banned] = -np.inf
         counts = np.zeros(0, np.intp)
         if self._options.penalizes:
             counts = np.bincount(np.fromiter(self._recent, np.intp), minlength=len(logits))

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
-from inference.errors import TokenizerError
+from inference.errors import ModelWarning, TokenizerError
 from inference.formats.apr.tokenizer import read_apr_tokenizer
 from inference.formats.base import ModelFile
 from inference.formats.gguf.tokenizer import read_gguf_tokenizer
@@ -28,8 +30,22 @@ def tokenizer_spec(file: ModelFile) -> TokenizerSpec:
     """
     spec = _READERS[file.format](file)
     embedding = file.tensors.get("token_embd.weight")
-    _check(spec, str(file.path), rows=embedding.shape[0] if embedding is not None else None)
-    return spec
+    rows = embedding.shape[0] if embedding is not None else None
+    _check(spec, str(file.path), rows=rows)
+    return _without_bad_padding(spec, str(file.path))
+
+
+def _without_bad_padding(spec: TokenizerSpec, path: str) -> TokenizerSpec:
+    """Leave out a padding token that is none of the vocabulary: nothing here needs it."""
+    token, count = spec.pad_id, len(spec.tokens)
+    if token is None or 0 <= token < count:
+        return spec
+    warnings.warn(
+        f"{path}: padding token {token} is outside 0..{count - 1}; it is left out",
+        ModelWarning,
+        stacklevel=3,
+    )
+    return replace(spec, pad_id=None)
 
 
 def _all_finite(scores: list[float]) -> bool:
@@ -41,7 +57,7 @@ def _all_finite(scores: list[float]) -> bool:
 
 def _check(spec: TokenizerSpec, path: str, *, rows: int | None) -> None:
     count = len(spec.tokens)
-    if spec.model not in ("gpt2", "llama"):
+    if not spec.unexpressed and spec.model not in ("gpt2", "llama"):
         raise TokenizerError(
             f"{path}: tokenizer model {spec.model[:80]!r} is not implemented; gpt2 and llama are"
         )
@@ -58,15 +74,14 @@ def _check(spec: TokenizerSpec, path: str, *, rows: int | None) -> None:
     for what, values in lists:
         if values and len(values) != count:
             raise TokenizerError(f"{path}: {len(values):,} {what} for {count:,} tokens")
-    if spec.model == "gpt2" and not spec.merges:
+    if spec.model == "gpt2" and not spec.merges and not spec.unexpressed:
         raise TokenizerError(f"{path}: a byte-level BPE vocabulary needs merges; there are none")
-    if spec.model == "llama" and not spec.merges and not spec.scores:
+    if spec.model == "llama" and not (spec.merges or spec.scores or spec.unexpressed):
         raise TokenizerError(f"{path}: a SentencePiece vocabulary needs scores; there are none")
     for what, token in (
         ("BOS", spec.bos_id),
         ("EOS", spec.eos_id),
         ("unknown", spec.unk_id),
-        ("padding", spec.pad_id),
     ):
         if token is not None and not 0 <= token < count:
             raise TokenizerError(f"{path}: {what} token {token} is outside 0..{count - 1}")

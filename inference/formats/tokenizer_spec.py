@@ -16,6 +16,10 @@ from inference.formats.base import ModelFile
 NORMAL, UNKNOWN, CONTROL, USER_DEFINED, UNUSED, BYTE = 1, 2, 3, 4, 5, 6
 """Token types, numbered as in GGUF."""
 
+LLAMA3_RULES = frozenset({"llama-bpe", "llama3", "llama-v3"})
+"""Names of Llama 3's pre-tokenizer: a word that is a token is not merged up, a text begins with
+BOS unless the file says otherwise."""
+
 UNKNOWN_PRE = "unknown"
 """``pre`` of a tokenizer.json whose pre-tokenizer llama.cpp has no name for."""
 
@@ -28,8 +32,11 @@ class TokenizerSpec:
     of the pre-tokenizer. ``token_types`` has GGUF's numbers. Each of ``merges`` is two tokens with
     a space between. ``add_space_prefix`` puts a space before a text that begins the input or
     follows a special token; ``nfc`` puts text into Unicode's normal form C first (llama.cpp has no
-    such rule, and GGUF no key for it: this project's own is used). ``tokenizer_json`` is set when
-    the model came with Hugging Face's own file.
+    such rule, and GGUF no key for it: this project's own is used). ``end_ids`` end a generation
+    beside ``eos_id``, ``suppressed_ids`` are never generated. ``special_texts`` are what a chat
+    template may name beside BOS and EOS (``pad_token``). ``tokenizer_json`` is set when the model
+    came with Hugging Face's own file; ``unexpressed`` names the parts of that file that the other
+    fields cannot say, so that only the file itself makes the right ids.
     """
 
     model: str
@@ -47,7 +54,11 @@ class TokenizerSpec:
     add_space_prefix: bool = False
     nfc: bool = False
     chat_template: str | None = field(default=None, repr=False)
+    end_ids: list[int] = field(default_factory=list)
+    suppressed_ids: list[int] = field(default_factory=list, repr=False)
+    special_texts: dict[str, str] = field(default_factory=dict)
     tokenizer_json: Path | None = None
+    unexpressed: tuple[str, ...] = ()
 
 
 _DEFAULTS: Mapping[str, Any] = {"pre": "default"}
@@ -63,12 +74,23 @@ _TYPES: Mapping[str, type] = {
     "add_space_prefix": bool,
     "nfc": bool,
     "chat_template": str,
+    "special_texts": dict,
 }
-LISTS: Mapping[str, type] = {"tokens": str, "scores": float, "token_types": int, "merges": str}
-"""The long fields and what their elements are."""
+LISTS: Mapping[str, type] = {
+    "tokens": str,
+    "scores": float,
+    "token_types": int,
+    "merges": str,
+    "end_ids": int,
+    "suppressed_ids": int,
+}
+"""The lists and what their elements are."""
 
-FIELDS = tuple(field.name for field in fields(TokenizerSpec) if field.name != "tokenizer_json")
-"""What a file may state; ``tokenizer_json`` says where the file lies instead."""
+OF_THE_FILE = ("tokenizer_json", "unexpressed")
+"""Fields about Hugging Face's own file, which no other file states."""
+
+FIELDS = tuple(field.name for field in fields(TokenizerSpec) if field.name not in OF_THE_FILE)
+"""What a file may state."""
 
 
 def spec_of(found: Mapping[str, Any], file: ModelFile, names: Mapping[str, str]) -> TokenizerSpec:

@@ -7,15 +7,15 @@ from dataclasses import fields
 from math import prod
 from typing import Any
 
-from inference.errors import TokenizerError
 from inference.formats.apr.gguf_origin import keep_gguf
 from inference.formats.apr.hf_origin import keep_hf
 from inference.formats.base import ModelFile
 from inference.formats.config import architecture_of, rope_type_of, stated_hyperparameters
 from inference.formats.gguf.reader import GgufFile
 from inference.formats.tokenizer import tokenizer_spec
-from inference.formats.tokenizer_spec import UNKNOWN_PRE, TokenizerSpec
+from inference.formats.tokenizer_spec import OF_THE_FILE, TokenizerSpec
 from inference.quant.types import TensorType, block_size, type_size
+from inference.surgery.checking import refuse_unexpressed
 
 
 def apr_metadata(file: ModelFile) -> dict[str, Any]:
@@ -27,8 +27,7 @@ def apr_metadata(file: ModelFile) -> dict[str, Any]:
         return dict(file.metadata)
     architecture = architecture_of(file)
     spec = tokenizer_spec(file)
-    if spec.pre == UNKNOWN_PRE:
-        raise TokenizerError(f"{file.path}: its pre-tokenizer is not one that an APR file can name")
+    refuse_unexpressed(file, spec, "an APR file")
     metadata: dict[str, Any] = {
         "model_type": architecture,
         "architecture": architecture,
@@ -76,7 +75,7 @@ def _special_ids(spec: TokenizerSpec) -> Iterator[tuple[str, int | None]]:
 
 
 def _tokenizer_section(spec: TokenizerSpec) -> dict[str, Any]:
-    elsewhere = {"chat_template", "tokenizer_json"}
+    elsewhere = {"chat_template", *OF_THE_FILE}
     return {
         field.name: value
         for field in fields(spec)

@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from inference.errors import TokenizerError, UnsupportedFormatError
-from inference.formats.tokenizer_spec import TokenizerSpec
+from inference.formats.base import ModelFile
+from inference.formats.tokenizer_spec import OF_THE_FILE, TokenizerSpec
 from inference.model.config import ModelConfig
 
 _DIALECT = {"rope_type", "norm_offset", "rope_scaling", "rope_divisors"}
@@ -47,12 +48,22 @@ def _same(one: Any, other: Any) -> bool:
     return bool(one == other)
 
 
+def refuse_unexpressed(file: ModelFile, spec: TokenizerSpec, target: str) -> None:
+    """Refuse a tokenizer.json with parts that ``target`` has no words for, before any work."""
+    if spec.unexpressed:
+        raise TokenizerError(
+            f"{file.path}: {target} cannot express its tokenizer.json: "
+            f"{'; '.join(spec.unexpressed)}"
+        )
+
+
 def check_tokenizer(path: Path, source: TokenizerSpec, written: TokenizerSpec) -> None:
     """Refuse a written tokenizer that makes other ids of a few texts than the source's.
 
     ``UnsupportedFormatError`` names the text. Equal specifications need no trial.
     """
-    if replace(source, tokenizer_json=None) == replace(written, tokenizer_json=None):
+    of_the_file = {name: getattr(TokenizerSpec("", "", []), name) for name in OF_THE_FILE}
+    if replace(source, **of_the_file) == replace(written, **of_the_file):
         return
     from inference.text.tokenizer import Tokenizer
 
@@ -64,6 +75,10 @@ def check_tokenizer(path: Path, source: TokenizerSpec, written: TokenizerSpec) -
             raise UnsupportedFormatError(
                 path, f"the written tokenizer makes other ids of {text[:40]!r}"
             )
+    if ours.eog_ids != theirs.eog_ids or ours.suppressed_ids != theirs.suppressed_ids:
+        raise UnsupportedFormatError(
+            path, "the target cannot express which tokens end a text or are never generated"
+        )
     if source.chat_template != written.chat_template:
         raise UnsupportedFormatError(path, "the target cannot express this model's chat template")
 

@@ -9,16 +9,16 @@ from typing import Any
 from gguf.constants import GGUFValueType as Kind
 from gguf.constants import LlamaFileType
 
-from inference.errors import TokenizerError
 from inference.formats.apr.gguf_origin import gguf_origin
 from inference.formats.base import ModelFile
 from inference.formats.config.sliding import LOCAL_THETA
 from inference.formats.gguf.metadata import GgufMetadata
 from inference.formats.gguf.reader import GgufFile
-from inference.formats.gguf.tokenizer import GGUF_KEYS, GGUF_TYPES
-from inference.formats.tokenizer_spec import LISTS, UNKNOWN_PRE, TokenizerSpec
+from inference.formats.gguf.tokenizer import END_KEYS, GGUF_KEYS, GGUF_TYPES
+from inference.formats.tokenizer_spec import LISTS, TokenizerSpec
 from inference.model.architectures import ARCHITECTURES
 from inference.model.config import LinearScaling, ModelConfig
+from inference.surgery.checking import refuse_unexpressed
 
 Entry = tuple[str, Any, tuple[Kind, ...]]
 
@@ -118,8 +118,7 @@ def _hyperparameters(config: ModelConfig) -> Iterator[Entry]:
 
 
 def _tokenizer(file: ModelFile, spec: TokenizerSpec) -> Iterator[Entry]:
-    if spec.pre == UNKNOWN_PRE:
-        raise TokenizerError(f"{file.path}: its pre-tokenizer is not one that GGUF can name")
+    refuse_unexpressed(file, spec, "GGUF")
     for field in fields(spec):
         if field.name not in GGUF_KEYS:
             continue
@@ -129,6 +128,8 @@ def _tokenizer(file: ModelFile, spec: TokenizerSpec) -> Iterator[Entry]:
         if value is None or (field.name in {*LISTS, "nfc"} and not value):
             continue
         yield GGUF_KEYS[field.name], value, GGUF_TYPES[field.name]
+    for key, token in zip(END_KEYS, spec.end_ids, strict=False):
+        yield key, token, (Kind.UINT32,)
 
 
 def _scores(spec: TokenizerSpec) -> list[float]:

@@ -44,6 +44,8 @@ class ByteLevelBpe:
     def __init__(self, spec: TokenizerSpec) -> None:
         self._tokens = spec.tokens
         self._unused = {i for i, kind in enumerate(spec.token_types) if kind == UNUSED}
+        self._count = len(spec.tokens)
+        self._has_gaps = not _BYTE_OF_CHARACTER.keys() <= set(spec.tokens)
         self._bpe = _build(spec, pre_tokenizer(spec.pre))
 
     def encode(self, text: str, *, after_special: bool) -> Iterator[list[int]]:
@@ -52,7 +54,8 @@ class ByteLevelBpe:
         ``TokenizerError`` for over a million blanks in a row.
         """
         for part in chunks(text):
-            yield self._bpe.encode(part, add_special_tokens=False).ids
+            ids = self._bpe.encode(part, add_special_tokens=False).ids
+            yield [token for token in ids if token < self._count] if self._has_gaps else ids
 
     @cached_property
     def longest(self) -> int | None:
@@ -68,7 +71,10 @@ def _build(spec: TokenizerSpec, rule: PreTokenizer) -> tokenizers.Tokenizer:
     from tokenizers import Regex, Tokenizer, models, pre_tokenizers
 
     vocabulary = {text: token for token, text in enumerate(spec.tokens)}
-    merges = pairs(spec.merges)
+    # A byte without a token is left out, but what stands round it must not merge across it.
+    missing = [character for character in _BYTE_OF_CHARACTER if character not in vocabulary]
+    vocabulary |= {text: len(spec.tokens) + number for number, text in enumerate(missing)}
+    merges = [*dict.fromkeys(pairs(spec.merges))]  # of two equal merges the first counts
     try:
         model = models.BPE(vocabulary, merges, ignore_merges=rule.ignore_merges)
     except Exception as error:  # the library raises its base class for every bad vocabulary

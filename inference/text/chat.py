@@ -43,6 +43,7 @@ class ChatTemplate:
     source: str = field(repr=False)
     bos_token: str | None = None
     eos_token: str | None = None
+    special_texts: Mapping[str, str] = field(default_factory=dict)
     limits: Limits = field(default_factory=Limits)
 
     @classmethod
@@ -57,6 +58,7 @@ class ChatTemplate:
             tokenizer.chat_template,
             bos_token=tokenizer.token_text(tokenizer.bos_id),
             eos_token=tokenizer.token_text(tokenizer.eos_id),
+            special_texts=tokenizer.special_texts,
         )
 
     def render(
@@ -76,7 +78,11 @@ class ChatTemplate:
         Raises:
             TokenizerError: the template is broken, refuses the conversation, or exceeds its limits.
         """
-        tokens = {"bos_token": self.bos_token, "eos_token": self.eos_token}
+        tokens = {
+            **self.special_texts,
+            "bos_token": self.bos_token,
+            "eos_token": self.eos_token,
+        }
         request = {
             "template": self.source,
             "context": {

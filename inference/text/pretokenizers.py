@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from inference.errors import TokenizerError
+from inference.formats.tokenizer_spec import LLAMA3_RULES
 
 _CONTRACTIONS = r"'(?:[sS]|[tT]|[rR][eE]|[vV][eE]|[mM]|[lL][lL]|[dD])"
 _LINES_AND_SPACES = r" ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+"
@@ -28,8 +29,7 @@ class PreTokenizer:
 
 PRE_TOKENIZERS: dict[str, PreTokenizer] = {
     "gpt-2": PreTokenizer((_GPT2,)),
-    "llama-bpe": PreTokenizer((_LLAMA3,), ignore_merges=True),
-    "llama3": PreTokenizer((_LLAMA3,), ignore_merges=True),
+    **{name: PreTokenizer((_LLAMA3,), ignore_merges=True) for name in sorted(LLAMA3_RULES)},
     "qwen2": PreTokenizer((_QWEN2,)),
     "smollm": PreTokenizer((r"\p{N}", _GPT2)),
 }
@@ -63,7 +63,7 @@ def chunks(text: str) -> Iterator[str]:
     """
     for part in cut(text, _WORD_THEN_SPACE):
         if len(part) > _LONGEST_BLANK:
-            _refuse_long_blanks(part)
+            refuse_long_blanks(part)
         yield part
 
 
@@ -79,7 +79,8 @@ def cut(text: str, boundary: re.Pattern[str]) -> Iterator[str]:
     yield text[start:]
 
 
-def _refuse_long_blanks(text: str) -> None:
+def refuse_long_blanks(text: str) -> None:
+    """Refuse more than a million blanks in a row with a `TokenizerError`."""
     for run in _BLANK_RUN.finditer(text):
         if run.end() - run.start() > _LONGEST_BLANK:
             raise TokenizerError(

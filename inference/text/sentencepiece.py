@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 SPACE = "▁"
 _BEFORE_SPACE = re.compile(f"[^{SPACE}](?={SPACE})")
 BYTE_TOKENS = tuple(f"<0x{byte:02X}>" for byte in range(256))
-_BYTE_OF_TOKEN = {token: bytes([byte]) for byte, token in enumerate(BYTE_TOKENS)}
+BYTE_OF_TOKEN = {token: bytes([byte]) for byte, token in enumerate(BYTE_TOKENS)}
 
 
 class SentencePieceBpe:
@@ -68,7 +68,7 @@ class SentencePieceBpe:
         if kind == UNUSED:
             return b""
         if kind == BYTE:
-            return _BYTE_OF_TOKEN[text]
+            return BYTE_OF_TOKEN[text]
         return text.replace(SPACE, " ").encode("utf-8", errors="surrogatepass")
 
 
@@ -77,7 +77,7 @@ def _build(spec: TokenizerSpec) -> tokenizers.Tokenizer:
 
     vocabulary = {text: token for token, text in enumerate(spec.tokens)}
     for token, kind in enumerate(spec.token_types):
-        if kind == BYTE and spec.tokens[token] not in _BYTE_OF_TOKEN:
+        if kind == BYTE and spec.tokens[token] not in BYTE_OF_TOKEN:
             raise TokenizerError(f"byte token {token} is {spec.tokens[token][:20]!r}, not <0xNN>")
     has_bytes = all(token in vocabulary for token in BYTE_TOKENS)
     if not has_bytes and spec.unk_id is None:

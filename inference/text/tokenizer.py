@@ -4,8 +4,9 @@
 >>> tokenizer.decode(tokenizer.encode("What is 2+2?"))
 'What is 2+2?'
 
-Text is not normalized, unless it came with a tokenizer.json that asks for NFC: what differs in
-bytes differs in ids.
+Text is not normalized, unless it came with a tokenizer.json that asks for it: what differs in
+bytes differs in ids. A tokenizer.json that says more than the other formats can is read by the
+``tokenizers`` library as it is.
 """
 
 from __future__ import annotations
@@ -16,6 +17,8 @@ from collections.abc import Iterable
 from inference.errors import ContextOverflowError, TokenizerError
 from inference.formats.tokenizer_spec import TokenizerSpec
 from inference.text.byte_level import ByteLevelBpe
+from inference.text.library import LibraryTokenizer
+from inference.text.pretokenizers import refuse_long_blanks
 from inference.text.sentencepiece import SentencePieceBpe
 from inference.text.special import SpecialTokens, end_of_generation_ids
 
@@ -33,13 +36,14 @@ class Tokenizer:
     """
 
     def __init__(self, spec: TokenizerSpec) -> None:
-        if spec.model not in _KINDS:
+        self._library = _library(spec)
+        if self._library is None and spec.model not in _KINDS:
             raise TokenizerError(
                 f"tokenizer model {spec.model[:80]!r} is not implemented; "
                 "gpt2 (byte-level BPE) and llama (SentencePiece) are"
             )
         self._tokens = spec.tokens
-        self._bpe = _KINDS[spec.model](spec)
+        self._bpe = None if self._library is not None else _KINDS[spec.model](spec)
         self.bos_id, self.eos_id = spec.bos_id, spec.eos_id
         self.unk_id, self.pad_id = spec.unk_id, spec.pad_id
         self.add_bos, self.add_eos = spec.add_bos, spec.add_eos
@@ -47,7 +51,11 @@ class Tokenizer:
         self._nfc = spec.nfc
         self.chat_template = spec.chat_template
         self.eog_ids = end_of_generation_ids(spec)
+        self.suppressed_ids = frozenset(spec.suppressed_ids)
+        self.special_texts = dict(spec.special_texts)
         self._special = SpecialTokens(spec, self.eog_ids)
+        if self._library is not None:
+            return
         for wanted, token, name in (
             (spec.add_bos, spec.bos_id, "a beginning"),
             (spec.add_eos, spec.eos_id, "an end"),
@@ -94,6 +102,9 @@ class Tokenizer:
         if limit is not None and len(text) > _MILLION and self._exceeds(text, limit):
             raise _too_long(text, limit)
         _check_unicode(text)
+        if self._library is not None:
+            return self._library_encode(text, add_special, parse_special, limit)
+        assert self._bpe is not None
         ids: list[int] = []
         if add_special and self.add_bos and self.bos_id is not None:
             ids.append(self.bos_id)
@@ -114,6 +125,16 @@ class Tokenizer:
             raise _too_long(text, limit)
         return ids
 
+    def _library_encode(
+        self, text: str, add_special: bool, parse_special: bool, limit: int | None
+    ) -> list[int]:
+        assert self._library is not None
+        refuse_long_blanks(text)
+        ids = self._library.encode(text, add_special=add_special, parse_special=parse_special)
+        if limit is not None and len(ids) > limit:
+            raise _too_long(text, limit)
+        return ids
+
     def _normalized(self, text: str) -> str:
         if not self._nfc:
             return text
@@ -124,6 +145,8 @@ class Tokenizer:
 
     def _exceeds(self, text: str, limit: int) -> bool:
         """Tell whether even ids that stand for as much text as any do would be too many."""
+        if self._bpe is None:
+            return False
         longest = self._bpe.longest
         return longest is not None and len(text) > limit * max(longest, self._special.longest)
 
@@ -151,7 +174,9 @@ class Tokenizer:
             raise TokenizerError(f"token id {token} is outside 0..{len(self._tokens) - 1}")
         if token in self._special:
             return self._tokens[token].encode("utf-8", errors="surrogatepass")
-        return self._bpe.token_bytes(token)
+        ordinary = self._library or self._bpe
+        assert ordinary is not None
+        return ordinary.token_bytes(token)
 
     def token_text(self, token: int | None) -> str | None:
         """Return the text of one id as templates want it; None stays None."""
@@ -177,6 +202,12 @@ class StreamDecoder:
     def finish(self) -> str:
         """Return what was held back: U+FFFD when the last character never became whole."""
         return self._utf8.decode(b"", final=True)
+
+
+def _library(spec: TokenizerSpec) -> LibraryTokenizer | None:
+    if spec.tokenizer_json is None or not spec.unexpressed:
+        return None
+    return LibraryTokenizer(spec, spec.tokenizer_json)
 
 
 def _too_long(text: str, limit: int) -> ContextOverflowError:

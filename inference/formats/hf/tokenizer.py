@@ -3,16 +3,26 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from inference.errors import ModelFileError, TokenizerError
 from inference.formats.base import ModelFile
+from inference.formats.hf.unexpressed import (
+    Steps,
+    steps_of,
+    unexpressed_added,
+    unexpressed_model,
+    unexpressed_normalizers,
+    unexpressed_post_processors,
+    unexpressed_pre_tokenizers,
+)
 from inference.formats.jsonfile import read_object
 from inference.formats.tokenizer_spec import (
     BYTE,
     CONTROL,
+    LLAMA3_RULES,
     NORMAL,
     UNKNOWN,
     UNKNOWN_PRE,
@@ -29,14 +39,17 @@ _PATTERNS: Mapping[str, str] = {
     _WORDS + r"\p{N}" + _REST: "qwen2",
     _WORDS + r"\p{N}{1,3}" + _REST: "llama-bpe",
 }
+_BY_ID = ("bos_token", "eos_token")
+"""Special tokens that a chat template gets from their ids."""
+
 _BYTE_TOKEN = re.compile(r"<0x[0-9A-F]{2}>")
 
 
 def read_hf_tokenizer(file: ModelFile) -> TokenizerSpec:
     """Return the tokenizer of a Hugging Face directory.
 
-    ``pre`` is ``unknown`` where llama.cpp has no name for the pre-tokenizer; tokenizer.json then
-    still says all.
+    What tokenizer.json says beyond a specification is in ``unexpressed``; the file itself makes the
+    ids then. ``pre`` is ``unknown`` where llama.cpp has no name for the pre-tokenizer.
     """
     path = file.path / "tokenizer.json"
     if not path.is_file():
@@ -45,7 +58,9 @@ def read_hf_tokenizer(file: ModelFile) -> TokenizerSpec:
     try:
         whole = read_object(path)
         settings = read_object(config_path) if config_path.is_file() else {}
-        return _Reader(file, path, whole, settings).spec()
+        generation_path = file.path / "generation_config.json"
+        generation = read_object(generation_path) if generation_path.is_file() else {}
+        return _Reader(file, path, whole, settings, generation).spec()
     except ModelFileError as error:
         raise TokenizerError(str(error)) from error
     except (LookupError, TypeError, ValueError, AttributeError, OverflowError) as error:
@@ -54,35 +69,37 @@ def read_hf_tokenizer(file: ModelFile) -> TokenizerSpec:
 
 class _Reader:
     def __init__(
-        self, file: ModelFile, path: Path, whole: dict[str, Any], settings: dict[str, Any]
+        self,
+        file: ModelFile,
+        path: Path,
+        whole: dict[str, Any],
+        settings: dict[str, Any],
+        generation: dict[str, Any],
     ) -> None:
         self.path = path
         self.config = file.metadata
         self.settings = settings
+        self.generation = generation
         self.whole = whole
         self.model = whole["model"]
         self.added = whole.get("added_tokens") or []
         self.ids: dict[str, int] = {}
 
     def spec(self) -> TokenizerSpec:
-        if self.model.get("type") != "BPE":
-            raise TokenizerError(
-                f"{self.path}: model type {str(self.model.get('type'))[:40]!r} is not implemented; "
-                "BPE is"
-            )
-        steps = self._steps()
+        steps = steps_of(self.whole.get("pre_tokenizer"), "pretokenizers")
         byte_level = any(step.get("type") == "ByteLevel" for step in steps)
         tokens, types = self._vocabulary(byte_level)
+        pre = _pre(steps) if byte_level else "default"
         first, last = self._template()
         bos, eos = self._special("bos_token"), self._special("eos_token")
         return TokenizerSpec(
             model="gpt2" if byte_level else "llama",
-            pre=_pre(steps) if byte_level else "default",
+            pre=pre,
             tokens=tokens,
             token_types=types,
             merges=[
                 merge if isinstance(merge, str) else " ".join(merge)
-                for merge in self.model["merges"]
+                for merge in self.model.get("merges") or []
             ],
             bos_id=bos,
             eos_id=eos,
@@ -93,12 +110,59 @@ class _Reader:
             add_space_prefix=not byte_level and self._prepends_space(steps),
             nfc=self._normalizes("NFC"),
             chat_template=self._chat_template(),
+            end_ids=self._ends(eos),
+            suppressed_ids=self._listed(self.generation.get("suppress_tokens")),
+            special_texts=self._special_texts(),
             tokenizer_json=self.path,
+            unexpressed=tuple(self._unexpressed(steps, byte_level, pre, bos, eos)),
         )
 
-    def _steps(self) -> list[dict[str, Any]]:
-        pre = self.whole.get("pre_tokenizer") or {}
-        return list(pre["pretokenizers"]) if pre.get("type") == "Sequence" else [pre]
+    def _unexpressed(
+        self, steps: Steps, byte_level: bool, pre: str, bos: int | None, eos: int | None
+    ) -> Iterator[str]:
+        normalizers = steps_of(self.whole.get("normalizer"), "normalizers")
+        yield from unexpressed_model(
+            self.model,
+            byte_level=byte_level,
+            ignore_merges=pre in LLAMA3_RULES,
+        )
+        yield from unexpressed_normalizers(normalizers, byte_level=byte_level)
+        yield from unexpressed_pre_tokenizers(
+            steps, byte_level=byte_level, known=pre != UNKNOWN_PRE
+        )
+        yield from unexpressed_added(self.added, normalizes=bool(normalizers))
+        post = steps_of(self.whole.get("post_processor"), "processors")
+        texts = {number: text for text, number in self.ids.items()}
+        names = [None if token is None else texts.get(token) for token in (bos, eos)]
+        yield from unexpressed_post_processors(post, *names)
+
+    def _ends(self, eos: int | None) -> list[int]:
+        """Return the ends of generation beside EOS: those of generation_config.json count first."""
+        stated = self.generation.get("eos_token_id")
+        if stated is None:
+            stated = self.config.get("eos_token_id")
+        return [token for token in self._listed(stated) if token != eos]
+
+    def _listed(self, stated: Any) -> list[int]:
+        """Return the ids of one number or a list that are in the vocabulary."""
+        found = stated if isinstance(stated, list) else [stated]
+        known = set(self.ids.values())
+        return [token for token in found if type(token) is int and token in known]
+
+    def _special_texts(self) -> dict[str, str]:
+        """Return every special token that the settings name, as a chat template may name it."""
+        found: dict[str, str] = {}
+        for settings in (self._special_tokens_map(), self.settings):
+            extra = settings.get("extra_special_tokens")
+            for name, value in {**(extra if isinstance(extra, dict) else {}), **settings}.items():
+                text = value.get("content") if isinstance(value, dict) else value
+                if name.endswith("_token") and isinstance(text, str):
+                    found[name] = text
+        return {name: text for name, text in found.items() if name not in _BY_ID}
+
+    def _special_tokens_map(self) -> dict[str, Any]:
+        path = self.path.with_name("special_tokens_map.json")
+        return read_object(path) if path.is_file() else {}
 
     def _prepends_space(self, steps: list[dict[str, Any]]) -> bool:
         return self._normalizes("Prepend") or any(
@@ -115,6 +179,8 @@ class _Reader:
     def _vocabulary(self, byte_level: bool) -> tuple[list[str], list[int]]:
         """Return tokens and token types by id; ids without a token are padding, as in GGUF."""
         vocab = self.model["vocab"]
+        if isinstance(vocab, list):  # of Unigram: texts with their scores
+            vocab = {entry[0]: number for number, entry in enumerate(vocab)}
         self.ids = {str(token): int(number) for token, number in vocab.items()}
         self.ids.update((entry["content"], int(entry["id"])) for entry in self.added)
         stated = self.config.get("vocab_size")
@@ -160,15 +226,17 @@ class _Reader:
             if step.get("type") == "TemplateProcessing":
                 single = step["single"]
                 return "SpecialToken" in single[0], "SpecialToken" in single[-1]
+            if step.get("type") in ("RobertaProcessing", "BertProcessing"):
+                return True, True
         return None, None
 
     def _chat_template(self) -> str | None:
+        beside = self.path.with_name("chat_template.jinja")
+        if beside.is_file():  # counts over an older one in the settings
+            return beside.read_text(encoding="utf-8")
         template = self.settings.get("chat_template")
         if isinstance(template, list):
             template = {entry["name"]: entry["template"] for entry in template}.get("default")
-        beside = self.path.with_name("chat_template.jinja")
-        if template is None and beside.is_file():
-            template = beside.read_text(encoding="utf-8")
         return template if isinstance(template, str) else None
 
 

@@ -5,7 +5,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from inference.decode.sampling import greedy, sample
+from inference.decode.options import SamplingOptions
+from inference.decode.sampling import Sampler, greedy, sample
 from inference.errors import EngineError
 
 
@@ -42,3 +43,12 @@ def test_no_token_without_a_distribution(bad: float) -> None:
     for temperature in (0.0, 1.0):
         with pytest.raises(EngineError, match="apr check"):
             sample(np.array([0.0, bad], np.float32), temperature, np.random.default_rng(0))
+
+
+@pytest.mark.parametrize("temperature", [0.0, 1.0])
+def test_tokens_that_a_file_excludes_are_never_chosen(temperature: float) -> None:
+    logits = np.array([1.0, 9.0, 2.0, 8.0], np.float32)
+    before = logits.copy()
+    sampler = Sampler(SamplingOptions(temperature=temperature, seed=0), banned=[1, 3])
+    assert {sampler.choose(logits) for _ in range(50)} <= {0, 2}
+    np.testing.assert_array_equal(logits, before)

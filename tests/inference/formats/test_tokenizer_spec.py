@@ -10,7 +10,7 @@ import pytest
 from gguf import GGUFValueType as Kind
 from tokenizers import Tokenizer
 
-from inference.errors import TokenizerError
+from inference.errors import ModelWarning, TokenizerError
 from inference.formats import open_model
 from inference.formats.apr.reader import AprFile
 from inference.formats.apr.writer import write_apr
@@ -24,6 +24,7 @@ from inference.formats.tokenizer_spec import (
     USER_DEFINED,
     TokenizerSpec,
 )
+from inference.surgery.converting import convert_model
 
 
 def spec_of(path: Path) -> TokenizerSpec:
@@ -41,7 +42,7 @@ def edit(path: Path, change: Callable[[dict[str, Any]], None]) -> Path:
 def test_gguf(tiny_gguf: Path) -> None:
     spec = spec_of(tiny_gguf)
     assert (spec.model, spec.pre) == ("gpt2", "qwen2")
-    assert spec.tokens[:8] == ["<|end|>", "<|start|>", "a", "b", "ab", "Ġ", "é", "日本"]
+    assert spec.tokens[:8] == ["<|end|>", "<|begin|>", "a", "b", "ab", "Ġ", "é", "日本"]
     assert spec.token_types == [CONTROL] * 2 + [NORMAL] * 38
     assert spec.merges == ["a b"]
     assert (spec.bos_id, spec.eos_id, spec.unk_id, spec.pad_id) == (None, 0, None, None)
@@ -220,7 +221,7 @@ def test_byte_fallback_is_sentencepiece(make_hf: Callable[..., Path]) -> None:
             "processors": [
                 {
                     "type": "TemplateProcessing",
-                    "single": [{"SpecialToken": {"id": "<|start|>"}}, {"Sequence": {"id": "A"}}],
+                    "single": [{"SpecialToken": {"id": "<|begin|>"}}, {"Sequence": {"id": "A"}}],
                 }
             ],
         }
@@ -252,7 +253,6 @@ def test_the_default_of_several_chat_templates(make_hf: Callable[..., Path]) -> 
     [
         (lambda whole: whole.pop("model"), "not laid out as"),
         (lambda whole: whole.update(model=[]), "not laid out as"),
-        (lambda whole: whole["model"].update(type="Unigram"), "'Unigram' is not implemented"),
         (lambda whole: whole["model"].update(vocab={"a": 2**40}), "token ids reach"),
         (lambda whole: whole["model"].update(vocab={"a": -1}), "token ids reach"),
         (lambda whole: whole["model"].update(vocab={"a": 1e400}), "not valid JSON"),
@@ -283,3 +283,87 @@ def test_no_tokenizer_file_and_no_json(make_hf: Callable[..., Path]) -> None:
     (path / "tokenizer.json").unlink()
     with pytest.raises(TokenizerError, match=r"has no tokenizer\.json"):
         spec_of(path)
+
+
+def test_ends_of_generation_json_count(make_hf: Callable[..., Path]) -> None:
+    path = make_hf()
+    stated = '{"eos_token_id": [2, 0, 99], "suppress_tokens": [5]}'
+    (path / "generation_config.json").write_text(stated)
+    spec = spec_of(path)
+    assert (spec.eos_id, spec.end_ids, spec.suppressed_ids) == (0, [2], [5])
+
+
+def test_ends_of_config_json(make_hf: Callable[..., Path]) -> None:
+    spec = spec_of(make_hf(changed={"eos_token_id": [3, 0]}))
+    assert (spec.eos_id, spec.end_ids) == (0, [3])
+
+
+def test_a_template_beside_counts_over_the_settings(make_hf: Callable[..., Path]) -> None:
+    path = make_hf()
+    (path / "chat_template.jinja").write_text("new")
+    assert spec_of(path).chat_template == "new"
+
+
+def test_special_tokens_for_templates(make_hf: Callable[..., Path]) -> None:
+    path = make_hf()
+    settings = {
+        "eos_token": "<|end|>",
+        "pad_token": {"content": "a"},
+        "extra_special_tokens": {"image_token": "b"},
+        "add_bos_token": False,
+    }
+    (path / "tokenizer_config.json").write_text(json.dumps(settings))
+    (path / "special_tokens_map.json").write_text('{"pad_token": "old", "sep_token": "ab"}')
+    expected = {"pad_token": "a", "image_token": "b", "sep_token": "ab"}
+    assert spec_of(path).special_texts == expected
+
+
+def test_ends_and_bans_of_gguf(make_gguf: Callable[..., Path]) -> None:
+    path = make_gguf(
+        changed={
+            "tokenizer.ggml.eot_token_id": (4, Kind.UINT32, None),
+            "tokenizer.ggml.eom_token_id": (99, Kind.UINT32, None),
+            "tokenizer.ggml.suppress_tokens": ([7, -1, 99], Kind.ARRAY, Kind.INT32),
+        }
+    )
+    spec = spec_of(path)
+    assert (spec.end_ids, spec.suppressed_ids) == ([4], [7])
+
+
+@pytest.mark.parametrize(("pre", "adds"), [("llama-bpe", True), ("llama3", True), ("qwen2", False)])
+def test_bos_where_a_gguf_file_does_not_say(
+    pre: str, adds: bool, make_gguf: Callable[..., Path]
+) -> None:
+    changed = {
+        "tokenizer.ggml.pre": (pre, Kind.STRING, None),
+        "tokenizer.ggml.add_bos_token": None,
+        "tokenizer.ggml.bos_token_id": (1, Kind.UINT32, None),
+    }
+    assert spec_of(make_gguf(changed=changed)).add_bos is adds
+
+
+def test_ids_that_a_sentencepiece_file_does_not_state(make_gguf: Callable[..., Path]) -> None:
+    changed = {
+        "tokenizer.ggml.model": ("llama", Kind.STRING, None),
+        "tokenizer.ggml.eos_token_id": None,
+        "tokenizer.ggml.add_bos_token": None,
+    }
+    spec = spec_of(make_gguf(changed=changed))
+    assert (spec.bos_id, spec.eos_id, spec.unk_id, spec.add_bos) == (1, 2, 0, True)
+
+
+@pytest.mark.parametrize("token", [40, 2**32 - 1])
+def test_a_padding_token_outside_is_left_out(token: int, make_gguf: Callable[..., Path]) -> None:
+    changed = {"tokenizer.ggml.padding_token_id": (token, Kind.UINT32, None)}
+    with pytest.warns(ModelWarning, match=f"padding token {token} is outside 0..39"):
+        assert spec_of(make_gguf(changed=changed)).pad_id is None
+
+
+def test_ends_and_bans_survive_a_conversion(make_hf: Callable[..., Path], tmp_path: Path) -> None:
+    path = make_hf()
+    stated = '{"eos_token_id": [0, 2, 3, 4], "suppress_tokens": [5]}'
+    (path / "generation_config.json").write_text(stated)
+    for target, format in (("x.gguf", "gguf"), ("x.apr", "apr")):
+        convert_model(path, tmp_path / target, format=format)  # type: ignore[arg-type]
+        spec = spec_of(tmp_path / target)
+        assert (spec.end_ids, spec.suppressed_ids) == ([2, 3, 4], [5])

@@ -43,7 +43,7 @@ def real(golden: dict[str, Any]) -> Tokenizer:
 
 BYTES = [CHARACTER_OF_BYTE[byte] for byte in range(256)]
 MERGED = ["ab", "abc", "bc", "Ġa", "ĊĊ"]
-SPECIAL = {"<|end|>": CONTROL, "<|start|>": CONTROL, "<|end|>>": CONTROL, "<tool>": USER_DEFINED}
+SPECIAL = {"<|end|>": CONTROL, "<|begin|>": CONTROL, "<|end|>>": CONTROL, "<tool>": USER_DEFINED}
 
 
 @pytest.fixture
@@ -57,6 +57,6 @@ def small_spec() -> TokenizerSpec:
         tokens=tokens,
         token_types=types,
         merges=["a b", "ab c", "b c", "Ġ a", "Ċ Ċ"],
-        bos_id=tokens.index("<|start|>"),
+        bos_id=tokens.index("<|begin|>"),
         eos_id=tokens.index("<|end|>"),
     )

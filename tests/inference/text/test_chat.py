@@ -40,7 +40,7 @@ def test_real_templates_render_as_transformers_does(golden: dict[str, Any]) -> N
 def test_a_prompt_begins_with_one_bos(small_spec: TokenizerSpec) -> None:
     from dataclasses import replace
 
-    start = small_spec.tokens.index("<|start|>")
+    start = small_spec.tokens.index("<|begin|>")
     body = "{% for m in messages %}{{ m.content }}{% endfor %}"
     for source, add_bos, count in (
         (body, False, 0),
@@ -63,7 +63,7 @@ def test_a_template_sees_the_tokens_and_variables(small_spec: TokenizerSpec) -> 
         "{{ bos_token }}{% for m in messages %}{{ m.role }}: {{ m.content }}{% endfor %}{{ x }}"
     )
     tokenizer = Tokenizer.from_spec(replace(small_spec, chat_template=source))
-    assert ChatTemplate.of(tokenizer).render(HELLO, x="!") == "<|start|>user: hello!"
+    assert ChatTemplate.of(tokenizer).render(HELLO, x="!") == "<|begin|>user: hello!"
 
 
 def test_a_file_without_a_template_says_so(small_spec: TokenizerSpec) -> None:

@@ -14,10 +14,17 @@ from hypothesis import strategies as st
 from inference.errors import ContextOverflowError, TokenizerError
 from inference.formats import open_model
 from inference.formats.tokenizer import tokenizer_spec
-from inference.formats.tokenizer_spec import UNUSED, USER_DEFINED, TokenizerSpec
+from inference.formats.tokenizer_spec import (
+    CONTROL,
+    NORMAL,
+    UNUSED,
+    USER_DEFINED,
+    TokenizerSpec,
+)
 from inference.model.architectures import ARCHITECTURES
 from inference.surgery.importing import import_model
 from inference.text import pretokenizers
+from inference.text.byte_level import CHARACTER_OF_BYTE
 from inference.text.tokenizer import Tokenizer
 
 AB, ABC, BC, SPACE_A, NEWLINES, END, START, END_LONG, TOOL = range(256, 265)
@@ -110,7 +117,7 @@ def test_the_longest_special_token_wins(small: Tokenizer) -> None:
 
 def test_skip_special_hides_control_and_keeps_user_defined(small: Tokenizer) -> None:
     ids = [START, ord_of("a"), TOOL, END]
-    assert small.decode(ids) == "<|start|>a<tool><|end|>"
+    assert small.decode(ids) == "<|begin|>a<tool><|end|>"
     assert small.decode(ids, skip_special=True) == "a<tool>"
 
 
@@ -118,7 +125,7 @@ def test_bos_and_eos_are_added_where_the_file_asks(small_spec: TokenizerSpec) ->
     both = Tokenizer.from_spec(replace(small_spec, add_bos=True, add_eos=True))
     assert both.encode("a") == [START, ord_of("a"), END]
     assert both.encode("a", add_special=False) == [ord_of("a")]
-    assert both.token_text(both.bos_id) == "<|start|>"
+    assert both.token_text(both.bos_id) == "<|begin|>"
     assert both.token_text(None) is None
 
 
@@ -175,7 +182,7 @@ def _shared() -> Tokenizer:
         from inference.text.byte_level import CHARACTER_OF_BYTE
 
         tokens = [CHARACTER_OF_BYTE[byte] for byte in range(256)]
-        tokens += ["ab", "abc", "bc", "Ġa", "ĊĊ", "<|end|>", "<|start|>", "<|end|>>", "<tool>"]
+        tokens += ["ab", "abc", "bc", "Ġa", "ĊĊ", "<|end|>", "<|begin|>", "<|end|>>", "<tool>"]
         types = [1] * 261 + [3, 3, 3, 4]
         merges = ["a b", "ab c", "b c", "Ġ a", "Ċ Ċ"]
         _MADE.append(Tokenizer.from_spec(TokenizerSpec("gpt2", "qwen2", tokens, [], types, merges)))
@@ -310,3 +317,80 @@ def test_parts_of_a_long_text_are_tokenized_as_if_never_cut(
     for chunk in (1, 7, 50):
         monkeypatch.setattr(pretokenizers, "_CHUNK", chunk)
         assert tokenizer.encode(text) == whole
+
+
+def with_special(small_spec: TokenizerSpec, *texts: str, kind: int = CONTROL) -> TokenizerSpec:
+    """Add tokens of one kind behind the others."""
+    return replace(
+        small_spec,
+        tokens=[*small_spec.tokens, *texts],
+        token_types=[*small_spec.token_types, *[kind] * len(texts)],
+    )
+
+
+@pytest.mark.parametrize("text", ["<turn|>", "<｜end▁of▁sentence｜>", "<|tool_response>", "[e~["])
+def test_ends_known_by_text(text: str, small_spec: TokenizerSpec) -> None:
+    spec = with_special(small_spec, text, kind=NORMAL)
+    token = len(small_spec.tokens)
+    assert token in Tokenizer.from_spec(spec).eog_ids
+    assert token in Tokenizer.from_spec(spec).hidden_ids
+
+
+@pytest.mark.parametrize(
+    ("others", "ends"),
+    [
+        (["<|return|>"], True),
+        (["<|return|>", "<|call|>"], False),
+        (["<|flush|>", "<|calls|>"], False),
+        (["<|flush|>", "<|return|>"], True),
+    ],
+)
+def test_an_end_that_is_none_beside_others(
+    others: list[str], ends: bool, small_spec: TokenizerSpec
+) -> None:
+    """In gpt-oss <|end|> closes a message and is printed, whatever eos_token_id says."""
+    tokenizer = Tokenizer.from_spec(with_special(small_spec, *others))
+    assert (END in tokenizer.eog_ids) is ends
+    assert (END in tokenizer.hidden_ids) is ends
+    assert END in tokenizer.encode("a<|end|>")
+
+
+def test_further_ends_of_the_file(small_spec: TokenizerSpec) -> None:
+    assert Tokenizer.from_spec(replace(small_spec, end_ids=[TOOL])).eog_ids == {END, TOOL}
+
+
+def test_marks_round_a_hole_are_control_tokens(small_spec: TokenizerSpec) -> None:
+    spec = with_special(small_spec, "<|fim_prefix|>", "<|fim_middle|>", kind=NORMAL)
+    tokenizer = Tokenizer.from_spec(spec)
+    prefix = len(small_spec.tokens)
+    assert tokenizer.encode("<|fim_prefix|>a") == [prefix, ord_of("a")]
+    assert prefix not in tokenizer.encode("<|fim_prefix|>a", parse_special=False)
+    assert tokenizer.decode([prefix, ord_of("a")], skip_special=True) == "a"
+
+
+def test_special_texts_go_by_their_bytes(small_spec: TokenizerSpec) -> None:
+    """Of two that overlap, six characters lose against five that take seven bytes."""
+    spec = with_special(small_spec, "abcdef", "efééx", kind=USER_DEFINED)
+    tokenizer = Tokenizer.from_spec(spec)
+    first = len(small_spec.tokens)
+    assert first + 1 in tokenizer.encode("abcdefééx")
+    assert first in tokenizer.encode("abcdef")
+
+
+def test_nothing_merges_across_a_byte_without_a_token(small_spec: TokenizerSpec) -> None:
+    """llama.cpp leaves it out after merging; SmolLM2's vocabulary lacks 21 bytes."""
+    gap = small_spec.tokens.index(CHARACTER_OF_BYTE[0x13])
+    tokens = [*small_spec.tokens]
+    tokens[gap] = "filler"
+    tokenizer = Tokenizer.from_spec(replace(small_spec, tokens=tokens))
+    a, b = ord_of("a"), ord_of("b")
+    assert tokenizer.encode("ab") != [a, b]
+    assert tokenizer.encode("a\x13b") == [a, b]
+    assert tokenizer.encode("\x13") == []
+
+
+def test_of_two_equal_merges_the_first_counts(small_spec: TokenizerSpec) -> None:
+    once = Tokenizer.from_spec(small_spec)
+    twice = Tokenizer.from_spec(replace(small_spec, merges=[*small_spec.merges, "a b"]))
+    for text in ("abc", "xabcab", "bcab"):
+        assert twice.encode(text) == once.encode(text)
