@@ -11,16 +11,10 @@ from inference.errors import TokenizerError, UnsupportedFormatError
 from inference.formats.base import ModelFile
 from inference.formats.tokenizer_spec import OF_THE_FILE, TokenizerSpec
 from inference.model.config import ModelConfig
+from inference.text.hard_texts import HARD_TEXTS
 
 _DIALECT = {"rope_type", "norm_offset", "rope_scaling", "rope_divisors"}
 """Fields in which the same model differs between GGUF and Hugging Face."""
-
-_PROBES = (
-    "What is 2+2?",
-    "def f(x):\n\treturn x ** 2  # größer, 日本語, 🙂\n\n",
-    "cafe\u0301, not composed",
-    "  two  spaces, I'll don't 1234567 \r\n",
-)
 
 
 def differing_fields(one: ModelConfig, other: ModelConfig) -> list[str]:
@@ -70,7 +64,7 @@ def check_tokenizer(path: Path, source: TokenizerSpec, written: TokenizerSpec) -
     if source.tokens != written.tokens:
         raise UnsupportedFormatError(path, "the target cannot express this model's vocabulary")
     ours, theirs = Tokenizer.from_spec(source), Tokenizer.from_spec(written)
-    for text in (*_PROBES, source.chat_template or ""):
+    for text in (*HARD_TEXTS, source.chat_template or ""):
         if ours.encode(text) != theirs.encode(text):
             raise UnsupportedFormatError(
                 path, f"the written tokenizer makes other ids of {text[:40]!r}"
@@ -97,6 +91,6 @@ def check_library_tokenizer(document: bytes, spec: TokenizerSpec) -> None:
     except Exception as error:  # the library raises its base class for every bad file
         raise TokenizerError(f"the tokenizer cannot be told to Hugging Face's: {error}") from error
     ours = Tokenizer.from_spec(spec)
-    for text in _PROBES:
+    for text in HARD_TEXTS:
         if theirs.encode(text).ids != ours.encode(text):
             raise TokenizerError(f"the tokenizer.json made for it makes other ids of {text!r}")

@@ -31,7 +31,7 @@ def made_tokenizer(spec: TokenizerSpec) -> dict[str, Any]:
     Text is normalized only where the specification says so: the ids are those of the source.
     """
     types = spec.token_types or [0] * len(spec.tokens)
-    added = [token for token, kind in enumerate(types) if kind in (CONTROL, USER_DEFINED)]
+    added = [t for t, kind in enumerate(types) if kind in (CONTROL, UNKNOWN, USER_DEFINED)]
     vocab = {
         text: token
         for token, text in enumerate(spec.tokens)
@@ -42,7 +42,9 @@ def made_tokenizer(spec: TokenizerSpec) -> dict[str, Any]:
         "version": "1.0",
         "truncation": None,
         "padding": None,
-        "added_tokens": [_added(spec, token, special=types[token] == CONTROL) for token in added],
+        "added_tokens": [
+            _added(spec, token, special=types[token] != USER_DEFINED) for token in added
+        ],
         **(_byte_level(spec) if byte_level else _sentencepiece(spec)),
         "post_processor": _post_processor(spec, byte_level=byte_level),
         "model": {
