@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from inference.errors import TokenizerError
 from inference.formats.tokenizer_spec import BYTE, UNUSED, TokenizerSpec
+from inference.text.leftmost import merge_leftmost
 from inference.text.merges import pairs
 from inference.text.pretokenizers import cut
 
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 
 SPACE = "▁"
 _BEFORE_SPACE = re.compile(f"[^{SPACE}](?={SPACE})")
+_MOST_TIED = 1000
 BYTE_TOKENS = tuple(f"<0x{byte:02X}>" for byte in range(256))
 BYTE_OF_TOKEN = {token: bytes([byte]) for byte, token in enumerate(BYTE_TOKENS)}
 
@@ -31,6 +33,7 @@ class SentencePieceBpe:
     def __init__(self, spec: TokenizerSpec) -> None:
         self._spec = spec
         self._bpe = _build(spec)
+        self._ids = {text: token for token, text in enumerate(spec.tokens)}
 
     def encode(self, text: str, *, after_special: bool) -> Iterator[list[int]]:
         """Yield the ids of a text, part by part.
@@ -40,7 +43,44 @@ class SentencePieceBpe:
         if after_special and self._spec.add_space_prefix:
             text = f" {text}"
         for part in cut(text.replace(" ", SPACE), self._boundary):
-            yield self._bpe.encode(part, add_special_tokens=False).ids
+            if self._tied is not None and self._tied.search(part):
+                yield self._leftmost(part)
+            else:
+                yield self._bpe.encode(part, add_special_tokens=False).ids
+
+    @cached_property
+    def _tied(self) -> re.Pattern[str] | None:
+        """The tokens that share their score with another, so that the place in a text decides.
+
+        A pattern that finds them, or anything where there are too many to look for.
+        """
+        if self._spec.merges:
+            return None
+        of_score: dict[float, list[str]] = {}
+        for text, score in zip(self._spec.tokens, self._spec.scores, strict=True):
+            if len(text) > 1:
+                of_score.setdefault(score, []).append(text)
+        tied: list[str] = []
+        for texts in of_score.values():
+            merged = [text for text in texts if self._can_merge(text)] if len(texts) > 1 else []
+            tied += merged if len(merged) > 1 else []
+        if len(tied) > _MOST_TIED:
+            return re.compile("")
+        return re.compile("|".join(map(re.escape, sorted(tied)))) if tied else None
+
+    def _can_merge(self, text: str) -> bool:
+        """Tell whether a token can be made of two others."""
+        ids = self._ids
+        return any(text[:i] in ids and text[i:] in ids for i in range(1, len(text)))
+
+    def _leftmost(self, part: str) -> list[int]:
+        ids: list[int] = []
+        for piece in merge_leftmost(part, self._ids, self._spec.scores):
+            if (token := self._ids.get(piece)) is not None:
+                ids.append(token)
+            else:
+                ids += self._bpe.encode(piece, add_special_tokens=False).ids  # bytes, or unknown
+        return ids
 
     @cached_property
     def _boundary(self) -> re.Pattern[str]:

@@ -24,6 +24,7 @@ from inference.formats.tokenizer_spec import (
     USER_DEFINED,
     TokenizerSpec,
 )
+from inference.text.sentencepiece import SentencePieceBpe
 from inference.text.tokenizer import Tokenizer
 
 GOLDEN = Path(__file__).parents[2] / "golden" / "tokenizer"
@@ -190,3 +191,14 @@ def test_a_hugging_face_tokenizer_gives_its_own_ids(tmp_path: Path) -> None:
         assert tokenizer.encode(string["text"]) == string["ids_add_special"]
         assert tokenizer.decode(string["ids"]) == string["decode"]
         assert tokenizer.decode(string["ids"], skip_special=True) == string["decode_skip_special"]
+
+
+def test_of_equal_scores_the_leftmost_pair_merges() -> None:
+    """The library would prefer the token with the lower id wherever it stands."""
+    tokens = ["<unk>", "a", "b", "c", "bc", "ab", "x"]
+    scores = [0.0, -9.0, -9.0, -9.0, -1.0, -1.0, -9.0]
+    spec = TokenizerSpec("llama", "default", tokens, scores=scores, unk_id=0)
+    bpe = SentencePieceBpe(spec)
+    assert [*bpe.encode("abc", after_special=False)] == [[5, 3]]
+    assert [*bpe.encode("xbca", after_special=False)] == [[6, 4, 1]]
+    assert [*bpe.encode("abcé", after_special=False)] == [[5, 3, 0]]
