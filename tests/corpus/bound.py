@@ -244,7 +244,8 @@ def logits(tokens: NDArray[np.int64]) -> Array:
 QWEN2_7B = ModelConfig(
     architecture="qwen2", layers=28, hidden=3584, heads=28, kv_heads=4, head_dim=128,
     intermediate=18944, vocab=152064, context_length=32768, rope_theta=1_000_000.0,
-    rope_type="neox", rms_norm_eps=1e-6, tied_embeddings=False, biases=("attn_q.bias", "attn_k.bias", "attn_v.bias"),
+    rope_type="neox", rms_norm_eps=1e-6, tied_embeddings=False,
+    biases=("attn_q.bias", "attn_k.bias", "attn_v.bias"),
 )  # fmt: skip
 """Source: config.json of Qwen/Qwen2.5-7B-Instruct."""
 
