@@ -232,8 +232,15 @@ class Contract:
 
     @property
     def sibling(self) -> Path:
-        """The Python module beside the file that holds ``run:`` procedures (it may not exist)."""
-        return self.path.with_name(self.path.stem.replace("-", "_") + ".py")
+        """The Python module beside the file that holds ``run:`` procedures (it may not exist).
+
+        Of a symbolic link, beside the link; else beside the file that it leads to.
+        """
+        beside = self.path.with_name(self.path.stem.replace("-", "_") + ".py")
+        if self.path.is_symlink() and not beside.exists():
+            real = self.path.resolve()
+            return real.with_name(real.stem.replace("-", "_") + ".py")
+        return beside
 
     def equation(self, name: str) -> Equation:
         """Return the equation called ``name``; KeyError when the contract has none."""

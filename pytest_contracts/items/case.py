@@ -11,6 +11,7 @@ from pytest_contracts.contract.model import Claim, Contract, Equation, Variable
 from pytest_contracts.contract.obligation_keys import TO
 from pytest_contracts.contract.scope import concerned, implementation_names, variables_of
 from pytest_contracts.errors import ContractBindingError
+from pytest_contracts.items.names import Names
 from pytest_contracts.items.observation import Observation
 from pytest_contracts.items.parameters import ParameterSet
 from pytest_contracts.items.project import Project
@@ -28,6 +29,7 @@ class Case:
     nodeid: str
     config: pytest.Config
     project: Project
+    names: Names
     observation: Observation = field(default_factory=Observation)
     error: Exception | None = None
     """What is wrong with the clause itself, so that nothing can run."""

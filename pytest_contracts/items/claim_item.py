@@ -92,7 +92,7 @@ class ContractItem(pytest.Function):
             self.settle(Verdict.UNAVAILABLE, blocked_message(self.contract, self.claim))
         try:
             for name in self.claim.requires if self.case.error is None else ():
-                self.case.project.resource(name, self.claim.where)()
+                self.case.names.resource(name, self.claim.where)()
             if self.case.parameters.unavailable is not None:
                 raise self.case.parameters.unavailable
             super().setup()

@@ -55,6 +55,6 @@ def _domains(
     while waiting:
         name = waiting.pop()
         if name not in domains:
-            domains[name] = case.project.domain(variables[name])
+            domains[name] = case.names.domain(variables[name])
             waiting += [need for need in domains[name].needs if need in variables]
     return domains

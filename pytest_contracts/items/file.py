@@ -48,6 +48,7 @@ class ContractFile(pytest.Module):
     def __init__(self, *, project: Project, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.project = project
+        self.names = project.names(self.ihook)
 
     def collect(self) -> Iterator[pytest.Item]:
         """Yield the contract's items.
@@ -109,9 +110,9 @@ class ContractFile(pytest.Module):
             if claim.prose is not None:
                 raise Prose(claim.prose)
             for name in claim.requires:
-                self.project.resource(name, claim.where)
+                self.names.resource(name, claim.where)
             implementations = self._chosen(self._implementations(contract, claim))
-            sets = parameter_sets(claim, self.project.parameters)
+            sets = parameter_sets(claim, self.names.parameters)
             cases = [self._case(contract, claim, i, s) for i in implementations for s in sets]
             built = [(case, self._test(case)) for case in cases]
         except (ContractError, Prose, Unavailable) as error:
@@ -157,6 +158,7 @@ class ContractFile(pytest.Module):
             nodeid=f"{self.nodeid}::{item_name(claim, implementation, parameters)}",
             config=self.config,
             project=self.project,
+            names=self.names,
             error=error,
         )
 

@@ -64,9 +64,8 @@ def pytest_collect_file(file_path: Path, parent: pytest.Collector) -> pytest.Col
     """Collect ``*.yaml`` files below a contract directory, and no others."""
     if file_path.suffix != ".yaml" or file_path.name == BINDINGS:
         return None
-    resolved = file_path.resolve()
     directories = Options.of(parent.config).directories
-    if not any(resolved.is_relative_to(directory) for directory in directories):
+    if not any(_below(file_path, directory) for directory in directories):
         return None
     from pytest_contracts.items.file import ContractFile
 
@@ -74,6 +73,12 @@ def pytest_collect_file(file_path: Path, parent: pytest.Collector) -> pytest.Col
         parent, path=file_path, project=project(parent.config)
     )
     return collector
+
+
+def _below(path: Path, directory: Path) -> bool:
+    """Tell whether a file lies below a directory, itself or as a link to one elsewhere."""
+    places = (path, path.parent.resolve() / path.name, path.resolve())
+    return any(place.is_relative_to(directory) for place in places)
 
 
 @pytest.hookimpl(trylast=True)
@@ -123,16 +128,32 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
 
 
 @pytest.hookimpl(tryfirst=True)
-def pytest_runtest_protocol(item: pytest.Item) -> bool | None:
+def pytest_runtest_protocol(item: pytest.Item, nextitem: pytest.Item | None) -> bool | None:
     """Let what the whole run decides announce itself instead of running."""
     announce = getattr(item, "announce", None)
     if announce is None:
         return None
-    if item.config.getoption("setuponly", False):  # nothing runs, so there is nothing to decide
-        return True
-    # Neither logstart nor logfinish: both would list the file of every gate once more.
-    item.ihook.pytest_runtest_logreport(report=announce())
+    if not item.config.getoption("setuponly", False):  # else nothing runs: nothing to decide
+        # Neither logstart nor logfinish: both would list the file of every gate once more.
+        item.ihook.pytest_runtest_logreport(report=announce())
+    _leave(item, nextitem)
     return True
+
+
+def _leave(item: pytest.Item, nextitem: pytest.Item | None) -> None:
+    """Tear down what the items before one that is never set up have left for it.
+
+    Where plugins reorder, an ordinary test may follow.
+    """
+    # Not by the hook of tear-down, where plugins expect that the item itself was set up.
+    call = pytest.CallInfo.from_call(
+        lambda: item.session._setupstate.teardown_exact(nextitem),
+        when="teardown",
+        reraise=(pytest.exit.Exception, KeyboardInterrupt),
+    )
+    if call.excinfo is not None:
+        report = item.ihook.pytest_runtest_makereport(item=item, call=call)
+        item.ihook.pytest_runtest_logreport(report=report)
 
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)

@@ -16,7 +16,7 @@ from pytest_contracts.errors import (
     Unavailable,
     VacuousError,
 )
-from pytest_contracts.items.project import unknown
+from pytest_contracts.items.names import unknown
 from pytest_contracts.where import Where
 
 Functions = Mapping[str, Callable[..., Sequence[Any]]]

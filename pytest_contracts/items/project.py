@@ -1,60 +1,43 @@
-"""What a run knows of the project: the names that its plugins add, its contracts, its evidence."""
+"""What a run knows of the project: its contracts, its evidence, the names that plugins add."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from functools import cached_property
 from pathlib import Path
-from typing import Any
 
+import pluggy
 import pytest
 
-from pytest_contracts.contract import Contract, Where, find_contracts, load
+from pytest_contracts.contract import Contract, find_contracts, load
 from pytest_contracts.contract.loading import absent_dependencies
-from pytest_contracts.contract.model import Remark, Variable
-from pytest_contracts.domains.strategies import Domain, parse_domain
-from pytest_contracts.errors import ContractBindingError, ContractError, ContractSyntaxError
+from pytest_contracts.contract.model import Remark
+from pytest_contracts.errors import ContractError, ContractSyntaxError
+from pytest_contracts.items.names import Givers, Names, givers
 from pytest_contracts.ledger.evidence import EvidenceError, EvidenceStore
 from pytest_contracts.ledger.sources import SourceTree
 from pytest_contracts.options import Options
-from pytest_contracts.suggesting import did_you_mean
 
 
 class Project:
-    """The merged answers to this plugin's hooks, and the files beside the contracts.
-
-    Everything is asked for once, and only when needed.
-    """
+    """The files of the project, read once and only when needed."""
 
     def __init__(self, config: pytest.Config) -> None:
         self._config = config
         self.options = Options.of(config)
-        self._domains: dict[int, tuple[Variable, Domain]] = {}
+        self._names: dict[Givers, Names] = {}
         self._loaded: dict[str, Contract | None] = {}
         self.collected: dict[tuple[str, str], list[str]] = {}
         """Contract and claim, and the node ids of its items, whether or not they are selected."""
         self.read: set[Path] = set()
         """The contract files that were collected, the ones at fault included."""
 
-    @cached_property
-    def strategies(self) -> Mapping[str, Callable[..., Any]]:
-        """Named strategies."""
-        return self._merged("pytest_contracts_strategies")
-
-    @cached_property
-    def vocabularies(self) -> Mapping[str, Callable[..., int]]:
-        """Named vocabularies."""
-        return self._merged("pytest_contracts_vocabularies")
-
-    @cached_property
-    def parameters(self) -> Mapping[str, Callable[..., Sequence[Any]]]:
-        """Functions that ``parametrize`` strings may call."""
-        return self._merged("pytest_contracts_parameters")
-
-    @cached_property
-    def resources(self) -> Mapping[str, Callable[[], None]]:
-        """What ``requires`` may list."""
-        return self._merged("pytest_contracts_resources")
+    def names(self, relay: pluggy.HookRelay) -> Names:
+        """Return what the plugins and conftest files that one folder sees have given names to."""
+        who = givers(relay)
+        if who not in self._names:
+            self._names[who] = Names(relay, self._config)
+        return self._names[who]
 
     @cached_property
     def sources(self) -> SourceTree:
@@ -66,31 +49,12 @@ class Project:
         """What held on other machines."""
         return EvidenceStore(self.options.evidence_folders)
 
-    def domain(self, variable: Variable) -> Domain:
-        """Return what a variable stands for, read once for all claims about its equation."""
-        known = self._domains.get(id(variable))
-        if known is None:
-            # The variable is kept, so that no other one gets its id.
-            known = variable, parse_domain(variable, self.strategies, self.vocabularies)
-            self._domains[id(variable)] = known
-        return known[1]
-
     def check_evidence(self) -> None:
         """Read the evidence now; UsageError where a file of it is damaged."""
         try:
             _ = self.evidence
         except EvidenceError as error:
             raise pytest.UsageError(str(error)) from None
-
-    def resource(self, name: str, where: Where) -> Callable[[], None]:
-        """Return the function behind a name in ``requires``; it raises where that is missing.
-
-        Raises:
-            ContractBindingError: no plugin knows the name.
-        """
-        if name not in self.resources:
-            raise unknown("resource", name, self.resources, where, "pytest_contracts_resources")
-        return self.resources[name]
 
     def check_dependencies(self, contract: Contract) -> list[Remark]:
         """Check that a contract depends on existing ones; other files are read only if need be.
@@ -151,14 +115,6 @@ class Project:
                 self._loaded[name] = None
         return self._loaded[name]
 
-    def _merged(self, hook: str) -> dict[str, Callable[..., Any]]:
-        merged: dict[str, Callable[..., Any]] = {}
-        for answer in getattr(self._config.hook, hook)(config=self._config):
-            for name, function in answer.items():
-                if merged.setdefault(name, function) is not function:
-                    raise ContractBindingError(f"two plugins give {name!r} through {hook}")
-        return merged
-
 
 def _cycle(name: str, contracts: Mapping[str, Contract]) -> list[str]:
     """Return the shortest way along dependencies from a contract back to itself, [] for none."""
@@ -173,12 +129,3 @@ def _cycle(name: str, contracts: Mapping[str, Contract]) -> list[str]:
                 seen.add(need)
                 ways.append([*way, need])
     return []
-
-
-def unknown(
-    what: str, name: str, known: Mapping[str, object], where: Where | None, hook: str
-) -> ContractBindingError:
-    """Return the error for a name that no plugin provides."""
-    listed = ", ".join(sorted(known)) or "none"
-    hint = did_you_mean(name, known) or f"Known: {listed}. The hook {hook} adds more."
-    return ContractBindingError(f"no {what} is called {name!r}", where=where, hint=hint)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import xml.etree.ElementTree as ElementTree
 
@@ -314,3 +315,126 @@ def test_time_limit_fails_the_claim(project):
     record = project.ledger()["SLOW"]
     assert record["verdict"] == "FALSIFIED"
     assert "Timeout" in record["message"]
+
+
+# -- what stands beside and around contracts -----------------------------------------------------
+
+AFTER = """
+def test_after():
+    pass
+"""
+
+
+@pytest.mark.parametrize("reorder", ["items.reverse()", "items.sort(key=lambda i: i.name)"])
+def test_an_ordinary_test_may_follow_a_gate(project, reorder):
+    project.contract(CLAIMS.replace("softmax(x) > 1}", "softmax(x) < 2}"))
+    project.pytester.makepyfile(test_z=AFTER)
+    project.pytester.makeconftest(
+        "import pytest\n"
+        "@pytest.hookimpl(wrapper=True, tryfirst=True)\n"
+        f"def pytest_collection_modifyitems(items):\n    yield\n    {reorder}\n"
+    )
+    result = project.run("contracts", "test_z.py", examples=3)
+    result.assert_outcomes(passed=8)
+    assert project.verdicts()["GATE"] == "HELD"
+
+
+def test_new_files_first_may_put_a_test_behind_a_gate(project):
+    project.contract(CLAIMS.replace("softmax(x) > 1}", "softmax(x) < 2}"))
+    old = project.pytester.makepyfile(test_z=AFTER)
+    os.utime(old, (1_000_000_000, 1_000_000_000))
+    project.run("--nf", "contracts", "test_z.py", examples=3).assert_outcomes(passed=8)
+
+
+def test_a_tear_down_that_fails_before_a_gate_is_an_error_of_its_own(project):
+    project.contract(
+        """
+        proof_obligations: [{id: A, type: safety, property: P, run: f}]
+        qa_gate: {id: GATE, checks: [A]}
+        """
+    )
+    project.procedures("def f(brittle): assert brittle")
+    project.pytester.makepyfile(test_z=AFTER)
+    project.pytester.makeconftest(
+        "import pytest\n"
+        "@pytest.fixture(scope='module')\ndef brittle():\n    yield 1\n    raise OSError('kept')\n"
+        "@pytest.hookimpl(wrapper=True, tryfirst=True)\n"
+        "def pytest_collection_modifyitems(items):\n"
+        "    yield\n    items.sort(key=lambda item: item.name == 'test_after')\n"
+    )
+    result = project.run("contracts", "test_z.py")
+    result.assert_outcomes(passed=3, errors=1)
+    result.stdout.fnmatch_lines(["*OSError: kept*"])
+
+
+LINKED = """
+proof_obligations: [{id: A, type: safety, property: P, equation: softmax, run: f}]
+"""
+
+
+@pytest.mark.parametrize("linked", ["file", "folder", "directory"])
+def test_a_contract_may_be_a_symbolic_link(project, linked):
+    path = project.contract(LINKED)
+    project.procedures("def f(implementation, x):\n    assert len(implementation(x)) == len(x)\n")
+    root = project.pytester.path
+    if linked == "file":
+        (root / "elsewhere").mkdir()
+        for name in (path, path.with_name("softmax_v1.py")):
+            name.rename(root / "elsewhere" / name.name)
+        path.symlink_to(root / "elsewhere" / path.name)
+    else:
+        here = path.parent if linked == "folder" else root / "contracts"
+        here.rename(root / "elsewhere")
+        here.symlink_to(root / "elsewhere")
+    project.run(examples=3).assert_outcomes(passed=2)
+    project.run("contracts", examples=3).assert_outcomes(passed=2)
+    project.run(f"{PATH}::A", contracts=True, examples=3).assert_outcomes(passed=2)
+
+
+NAMING = """
+from hypothesis import strategies as st
+from pytest_contracts.errors import Unavailable
+
+def pytest_contracts_strategies(config):
+    return {"own": lambda: st.just(NUMBER)}
+
+def pytest_contracts_parameters(config):
+    return {"numbers": lambda: [NUMBER]}
+
+def pytest_contracts_resources(config):
+    return {"thing": lambda: None}
+"""
+NAMED = """
+proof_obligations:
+  - id: A
+    type: safety
+    property: P
+    run: f
+    requires: [thing]
+    variables: {n: {strategy: own}}
+    parametrize: {m: "numbers()"}
+"""
+
+
+def test_a_folder_s_conftest_speaks_to_the_contracts_below_it_whatever_their_names(project):
+    project.contract("proof_obligations: [{id: A, type: bound, property: P, formal: softmax(x) < 2}]",
+                     "first-v1")  # fmt: skip
+    for folder, number in (("one", 1), ("two", 2)):
+        project.contract(NAMED, f"{folder}/z-v1")
+        project.procedures(f"def f(n, m): assert n == m == {number}\n", f"{folder}/z_v1")
+        conftest = project.pytester.path / "contracts" / folder / "conftest.py"
+        conftest.write_text(NAMING.replace("NUMBER", str(number)), "utf-8")
+    project.run(examples=3).assert_outcomes(passed=4)
+    project.run("contracts/two", examples=3).assert_outcomes(passed=1)
+
+
+def test_a_folder_s_conftest_is_silent_beside_it(project):
+    project.contract(NAMED, "one/z-v1")
+    project.contract(NAMED, "two/z-v1")
+    for folder in ("one", "two"):
+        project.procedures("def f(n, m): assert n == m == 1\n", f"{folder}/z_v1")
+    conftest = project.pytester.path / "contracts" / "one" / "conftest.py"
+    conftest.write_text(NAMING.replace("NUMBER", "1"), "utf-8")
+    result = project.run(examples=3)
+    result.assert_outcomes(passed=1, failed=1)
+    result.stdout.fnmatch_lines(["*VACUOUS: no resource is called 'thing'*"])
