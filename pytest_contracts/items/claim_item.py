@@ -18,6 +18,7 @@ from pytest_contracts.errors import ContractError, Falsified, VacuousError
 from pytest_contracts.items.case import Case
 from pytest_contracts.items.evidenced import stand_in
 from pytest_contracts.items.observation import Inconclusive, Observation, Prose, is_unavailable
+from pytest_contracts.items.procedures import refuse_subtests
 from pytest_contracts.ledger.evidence import Evidence
 from pytest_contracts.ledger.records import Record, text_digest
 from pytest_contracts.ledger.verdict import Outcome, Verdict, level, outcome
@@ -116,6 +117,9 @@ class ContractItem(pytest.Function):
         if self.verdict is not None:
             return
         try:
+            if self.claim.run is not None:
+                where = self.claim.run_where or self.claim.where
+                refuse_subtests(self.claim.run, self.fixturenames, where)
             for step in self.case.prepare:
                 step()
             super().runtest()

@@ -101,6 +101,24 @@ def refuse_unrun(function: Procedure, where: Where) -> None:
     )
 
 
+SUBTESTS = "subtests"
+"""pytest's own fixture, or that of pytest-subtests."""
+
+
+def refuse_subtests(name: str, asked: Collection[str], where: Where) -> None:
+    """Refuse a procedure whose failures would not reach its claim.
+
+    Raises:
+        ContractBindingError: it asks for ``subtests``, itself or by a fixture.
+    """
+    if SUBTESTS in asked:
+        raise ContractBindingError(
+            f"{name} asks for subtests, whose failures would not reach the claim",
+            where=where,
+            hint="Assert each case, or state the cases under parametrize.",
+        )
+
+
 def refuse_answer(function: Procedure, result: object, where: Where) -> None:
     """Refuse a procedure that answers in place of asserting.
 

@@ -62,6 +62,9 @@ class Recorder:
         gate = getattr(report, "contracts_gate", None)
         if gate is not None:
             self._gates[gate["nodeid"]] = gate
+            # A worker of xdist announced it, this process decides it: to whoever writes down test
+            # cases by worker, such as pytest's JUnit file, they would be two.
+            vars(report).pop("node", None)
 
     @pytest.hookimpl(wrapper=True)
     def pytest_runtestloop(self, session: pytest.Session) -> Generator[None, Any, Any]:

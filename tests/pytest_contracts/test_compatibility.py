@@ -417,8 +417,7 @@ proof_obligations:
 
 
 def test_a_folder_s_conftest_speaks_to_the_contracts_below_it_whatever_their_names(project):
-    project.contract("proof_obligations: [{id: A, type: bound, property: P, formal: softmax(x) < 2}]",
-                     "first-v1")  # fmt: skip
+    project.contract(LINKED.replace("run: f", "formal: softmax(x) < 2"), "first-v1")
     for folder, number in (("one", 1), ("two", 2)):
         project.contract(NAMED, f"{folder}/z-v1")
         project.procedures(f"def f(n, m): assert n == m == {number}\n", f"{folder}/z_v1")
