@@ -19,6 +19,7 @@ from pytest_contracts.items.case import Case
 from pytest_contracts.items.evidenced import stand_in
 from pytest_contracts.items.observation import Inconclusive, Observation, Prose, is_unavailable
 from pytest_contracts.items.procedures import refuse_subtests
+from pytest_contracts.items.process import leaves_the_process
 from pytest_contracts.ledger.evidence import Evidence
 from pytest_contracts.ledger.records import Record, text_digest
 from pytest_contracts.ledger.verdict import Outcome, Verdict, level, outcome
@@ -35,6 +36,8 @@ from pytest_contracts.where import Where
 
 _MARKERS = {"falsification": "falsification", "obligation": "obligation", "harness": "symbolic"}
 _GPU = {"cuda", "gpu"}
+_UNDONE = {"monkeypatch", "mocker"}
+"""Fixtures that put back, when they are torn down, what a procedure changes by them."""
 
 
 class ContractItem(pytest.Function):
@@ -122,8 +125,7 @@ class ContractItem(pytest.Function):
                 refuse_subtests(self.claim.run, self.fixturenames, where)
             for step in self.case.prepare:
                 step()
-            super().runtest()
-            self.observation.conclude()
+            self._check()
         except BaseException as raised:
             error = self._settled(raised)
             verdict = verdict_of(error)
@@ -132,6 +134,22 @@ class ContractItem(pytest.Function):
             self.settle(verdict, message_of(error, verdict), error)
         else:
             self.settle(self.observation.verdict, self.observation.message)
+
+    def _check(self) -> None:
+        """Run the test; what it does to the process is its counterexample."""
+        __tracebackhide__ = True
+        with leaves_the_process(self._actor(), blamed=not _UNDONE & set(self.fixturenames)):
+            super().runtest()
+            self.observation.conclude()
+            self.observation.inputs = None  # no input is to blame for what is left behind
+
+    def _actor(self) -> str:
+        """Return whose work the check is, as the subject of a sentence."""
+        if self.claim.run is not None:
+            return self.claim.run
+        called = ", ".join(self.observation.ran) or self.claim.id
+        name = self.case.implementation
+        return called if name is None else f"{called} as {name!r}"
 
     def _settled(self, error: BaseException) -> BaseException:
         """Return what an exception of Hypothesis's or unittest's stands for."""

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Coroutine, Generator, Iterable, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Generator, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from functools import cache
 from inspect import signature
@@ -11,6 +12,8 @@ from pickle import PicklingError
 from typing import Any
 
 import numpy as np
+from hypothesis.control import current_build_context, currently_in_test_context
+from hypothesis.errors import UnsatisfiedAssumption
 
 from pytest_contracts.binding import Witness, importable, qualified_name, resolve
 from pytest_contracts.contract.model import Contract, Equation
@@ -18,7 +21,9 @@ from pytest_contracts.contract.scope import decorated, definition_of, implementa
 from pytest_contracts.errors import ContractBindingError, Falsified, Unavailable
 from pytest_contracts.formula import as_function, names
 from pytest_contracts.items.fingerprint import IMMUTABLE
+from pytest_contracts.items.memoized import Memories
 from pytest_contracts.items.observation import Observation, Prose
+from pytest_contracts.items.process import leaves_the_call
 from pytest_contracts.where import Where
 
 SCALAR = "reference"
@@ -84,6 +89,7 @@ class Subject:
         self.observation = observation
         self.label = label or equation.name
         self._witness: Witness | None = None
+        self._suspected = False
         self._arguments: tuple[Argument, ...] = ()
 
     @property
@@ -122,7 +128,38 @@ class Subject:
         An implementation may keep a workspace: the next call would overwrite what this one
         returned, and a claim about both would compare it with itself.
         """
-        return _own(self._bound()(*given, **keywords))
+        function = self._bound()
+        # On the first call, the second, the fourth and so on: it takes time.
+        looked_at = self._suspected or not function.calls & (function.calls + 1)
+        with self._alone(looked_at):
+            return _own(function(*given, **keywords))
+
+    @contextmanager
+    def _alone(self, looked_at: bool) -> Iterator[None]:
+        """Refuse an implementation that speaks to its judge, or changes what all claims share.
+
+        Raises:
+            Falsified: it does.
+        """
+        named = f"{self.label} as {self.implementation!r}"
+        told = _told()
+        try:
+            with leaves_the_call(named) if looked_at else nullcontext():
+                yield
+        except UnsatisfiedAssumption as error:
+            raise rejects_inputs(named) from error
+        except Falsified:
+            self._suspected = True  # Hypothesis tries the input again
+            raise
+        if _told() != told:
+            raise Falsified(
+                f"{named} knows nothing of its test",
+                detail={"reason": "hypothesis.event or target is called in it"},
+            )
+
+    def memories(self) -> Memories:
+        """Return what the implementation remembers of earlier calls, emptied."""
+        return Memories(self._bound().function)
 
     @property
     def calls(self) -> int:
@@ -190,6 +227,22 @@ class Subject:
                 where=where,
             )
         return function
+
+
+def rejects_inputs(named: str) -> Falsified:
+    """Return what is wrong with an implementation that calls ``hypothesis.assume``."""
+    return Falsified(
+        f"{named} takes every input of the domain",
+        detail={"reason": "hypothesis.assume or reject in it throws this one away"},
+    )
+
+
+def _told() -> tuple[int, int]:
+    """Return how much Hypothesis has been told of the current input by ``event`` and ``target``."""
+    if not currently_in_test_context():
+        return 0, 0
+    data = current_build_context().data
+    return len(data.events), len(data.target_observations)
 
 
 def _own(result: Any) -> Any:

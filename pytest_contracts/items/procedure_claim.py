@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
+import sys
+import traceback
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
+from functools import cache
+from types import CodeType
 from typing import Any
 
-from pytest_contracts.contract.model import Equation
+from hypothesis.errors import UnsatisfiedAssumption
+
+from pytest_contracts.binding import code_of, resolve
+from pytest_contracts.contract.model import Contract, Equation
 from pytest_contracts.contract.scope import concerned
 from pytest_contracts.errors import ContractBindingError, Falsified
 from pytest_contracts.items.case import Case
 from pytest_contracts.items.drawn import drawn_test
-from pytest_contracts.items.equations import Equations, Subject
+from pytest_contracts.items.equations import Equations, Subject, rejects_inputs
 from pytest_contracts.items.fingerprint import IMMUTABLE, Snapshot
 from pytest_contracts.items.procedures import (
     parameter_names,
@@ -59,6 +66,24 @@ def _refuse_changes(before: Mapping[str, Snapshot], given: Mapping[str, Any]) ->
             raise Falsified(f"the procedure leaves its input {name} as it was drawn", **apart)
 
 
+def _imported(contract: Contract) -> Iterator[tuple[CodeType, str]]:
+    """Yield the code of the implementations whose modules have been imported, with their names."""
+    for equation in contract.equations:
+        for name, target in equation.implementations.items():
+            if target.partition(":")[0] in sys.modules:
+                with suppress(ContractBindingError):
+                    code = code_of(resolve(target))
+                    if code is not None:
+                        yield code, f"{equation.name} as {name!r}"
+
+
+def _refuse_rejection(error: UnsatisfiedAssumption, named: Mapping[CodeType, str]) -> None:
+    """Refuse an implementation that throws inputs away; a procedure may."""
+    for frame, _ in traceback.walk_tb(error.__traceback__):
+        if frame.f_code in named:
+            raise rejects_inputs(named[frame.f_code]) from error
+
+
 def procedure_test(case: Case) -> Callable[..., None]:
     """Return the test that calls a claim's procedure.
 
@@ -91,12 +116,20 @@ def procedure_test(case: Case) -> Callable[..., None]:
     refuse_unrun(function, where)
     refuse_defaults(function, stated, where)
 
+    @cache
+    def implementations() -> Mapping[CodeType, str]:
+        return dict(_imported(case.contract))
+
     def body(inputs: Mapping[str, Any], **filled: Any) -> None:
         __tracebackhide__ = True
         given = {name: inputs[name] for name in drawn}
         before = dict(_snapshots(given))
-        with threads_that_fail():
-            refuse_answer(function, function(**fixed, **given, **filled), where)
+        try:
+            with threads_that_fail():
+                refuse_answer(function, function(**fixed, **given, **filled), where)
+        except UnsatisfiedAssumption as error:
+            _refuse_rejection(error, implementations())
+            raise
         _refuse_changes(before, given)
 
     return drawn_test(case, body, drawn, variables, fixtures)

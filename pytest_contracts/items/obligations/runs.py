@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import cache
 from typing import Any
 
 from pytest_contracts.binding import attribute
 from pytest_contracts.contract.obligation_keys import MODIFIES, STATE, THREADS
 from pytest_contracts.errors import ContractBindingError, Falsified
 from pytest_contracts.items.fingerprint import Snapshot
+from pytest_contracts.items.memoized import Memories
 from pytest_contracts.items.obligations.clause import Clause, Test
 from pytest_contracts.items.obligations.enough import ALWAYS
 from pytest_contracts.items.obligations.templates import template
@@ -16,7 +18,11 @@ from pytest_contracts.items.obligations.templates import template
 
 @template("determinism", beside=ALWAYS)
 def determinism(clause: Clause) -> Test:
-    """Two runs on the same input give the same bits, with each number of ``threads:``."""
+    """Two runs on the same input give the same bits, with each number of ``threads:``.
+
+    What the implementation remembers of the first run by ``functools.cache`` is forgotten before
+    the second.
+    """
     subject, name = clause.subject(), clause.equation.name
     threads = clause.value(THREADS)
     settings: list[dict[str, Any]] = [{"threads": count} for count in threads] or [{}]
@@ -30,10 +36,16 @@ def determinism(clause: Clause) -> Test:
                 hint="Let the function take threads=, or name others under applies_to.",
             )
 
+    @cache
+    def memories() -> Memories:
+        return subject.memories()
+
+    def result(arguments: tuple[Any, ...], setting: Mapping[str, Any]) -> Snapshot:
+        memories().forget()
+        return Snapshot.of(subject.run(subject.given(arguments), **setting))
+
     def same_bits(inputs: Mapping[str, Any], arguments: tuple[Any, ...]) -> None:
-        first, *others = (
-            Snapshot.of(subject.run(subject.given(arguments), **setting)) for setting in settings
-        )
+        first, *others = (result(arguments, setting) for setting in settings)
         for setting, other in zip(settings[1:], others, strict=True):
             # That nothing is returned twice is no evidence of anything.
             nothing = first.nothing and other.nothing

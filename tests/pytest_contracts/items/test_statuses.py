@@ -120,7 +120,22 @@ def test_bad_contract_file_fails_a_run_in_which_all_else_holds(project):
 
 
 def test_interrupt_is_no_verdict(project):
-    project.procedures("def f():\n    raise KeyboardInterrupt\n")
+    """One from outside, that is: a child sends it, as a terminal would."""
+    project.procedures(
+        "import os, subprocess, time\n"
+        "def f():\n"
+        "    subprocess.run(['kill', '-INT', str(os.getpid())])\n"
+        "    time.sleep(20)\n"
+    )
     project.contract(obligations("  - {id: A, type: safety, property: P, run: f}\n", GOOD))
     result = project.run_apart(examples=3)
     assert result.ret == pytest.ExitCode.INTERRUPTED
+    assert not (project.pytester.path / ".contracts").exists()
+
+
+def test_interrupt_that_code_raises_is_its_own(project):
+    project.procedures("def f():\n    raise KeyboardInterrupt\n")
+    project.contract(obligations("  - {id: A, type: safety, property: P, run: f}\n", GOOD))
+    result = project.run_apart(examples=3)
+    assert result.ret == pytest.ExitCode.TESTS_FAILED
+    assert project.ledger()["A"]["message"] == "f interrupts the run: KeyboardInterrupt"
