@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
+from pytest_contracts.ledger.contradictions import contradicted, without_contradictions
 from pytest_contracts.ledger.evidence import EvidenceStore, Key
 from pytest_contracts.ledger.gates import decide, in_turn
 from pytest_contracts.ledger.reading import StoredLedger
@@ -48,7 +49,7 @@ def with_kept(
     kept = {record.nodeid: record for record in _standing(earlier, present)}
     own = {item["nodeid"]: Record.from_dict(item) for item in document["items"]}
     notices = {notice["nodeid"]: notice for notice in _notices(document, earlier, present)}
-    records = {**kept, **own}
+    records = without_contradictions({**kept, **own})
     for notice in in_turn(notices.values()):
         records[notice.nodeid] = decide(notice, records, strict=present.strict).record
     files = {name for record in kept.values() for name in (*record.files, _path(record.where))}
@@ -82,7 +83,7 @@ def _standing(earlier: StoredLedger, present: Present) -> Iterator[Record]:
 
 
 def _stands(record: Record, earlier: StoredLedger, present: Present) -> bool:
-    if not _unchanged(record.where, earlier, present):
+    if not _unchanged(record.where, earlier, present) or contradicted(record):
         return False
     if record.verdict == Verdict.EVIDENCED.value:
         return _evidenced(record, present)

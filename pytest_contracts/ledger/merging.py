@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from pytest_contracts.errors import ContractError
+from pytest_contracts.ledger.contradictions import without_contradictions
 from pytest_contracts.ledger.gates import decide, in_turn
 from pytest_contracts.ledger.levels import contract_level
 from pytest_contracts.ledger.reading import StoredLedger
@@ -69,7 +70,8 @@ def merge(sources: Sequence[StoredLedger], *, strict: bool = False) -> Merged:
             if conflict := _conflict(earlier, (record, source)):
                 conflicts.append(f"{conflict}; kept {kept[0].verdict}")
             records[record.nodeid] = kept
-    merged = {nodeid: record for nodeid, (record, _) in records.items()}
+    held = {nodeid: record for nodeid, (record, _) in records.items()}
+    merged = without_contradictions(held)
     for record in _decided(notices, merged, strict):
         merged[record.nodeid] = record
     document = {

@@ -68,10 +68,21 @@ class Recorder:
 
     @pytest.hookimpl(wrapper=True)
     def pytest_runtestloop(self, session: pytest.Session) -> Generator[None, Any, Any]:
-        """Decide the gates once every item of every process has reported."""
+        """Once every item of every process has reported, settle what contradicts, and the gates."""
         result = yield
+        self._settle_contradictions()
         self._decide_gates(session)
         return result
+
+    def _settle_contradictions(self) -> None:
+        if "ledger" not in vars(self):
+            return
+        from pytest_contracts.ledger.contradictions import without_contradictions
+
+        found = {record.nodeid: record for record in self.ledger.records}
+        for record in without_contradictions(found).values():
+            if record is not found[record.nodeid]:
+                self.ledger.add(record)
 
     def _decide_gates(self, session: pytest.Session) -> None:
         if not self._gates:
@@ -127,7 +138,9 @@ class Recorder:
         self.problems += write_all(self.outputs.targets, report)
         if self.problems:
             session.exitstatus = pytest.ExitCode.USAGE_ERROR
-        elif report.thresholds and session.exitstatus == pytest.ExitCode.OK:
+        elif session.exitstatus == pytest.ExitCode.OK and (
+            report.thresholds or report.contradictions
+        ):
             session.exitstatus = pytest.ExitCode.TESTS_FAILED
 
     def _with_kept(self, report: Report, path: Path) -> Report:

@@ -10,6 +10,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from pytest_contracts.ledger.contradictions import contradicted
 from pytest_contracts.ledger.records import Record, Unread
 from pytest_contracts.ledger.verdict import Outcome, Verdict
 
@@ -93,6 +94,11 @@ class Report:
     def claims(self) -> tuple[Record, ...]:
         """All records but those of gates."""
         return tuple(record for record in self.records if record.kind != "gate")
+
+    @property
+    def contradictions(self) -> tuple[Record, ...]:
+        """The proofs that another item of their obligation contradicts."""
+        return tuple(record for record in self.records if contradicted(record))
 
     @property
     def verified(self) -> int:

@@ -6,6 +6,7 @@ from collections import Counter
 
 import pytest
 
+from pytest_contracts.ledger.contradictions import contradicted
 from pytest_contracts.ledger.levels import contract_level
 from pytest_contracts.ledger.records import Ledger, Record
 from pytest_contracts.ledger.verdict import Outcome, Verdict
@@ -48,6 +49,8 @@ def write_summary(reporter: pytest.TerminalReporter, ledger: Ledger) -> None:
         noun = "claim is" if len(ledger.retired) == 1 else "claims are"
         reporter.write_line(f"{len(ledger.retired)} {noun} retired and not collected")
     for record in ledger.records:
+        if contradicted(record):
+            reporter.write_line(f"{record.nodeid}: {record.message}", red=True, bold=True)
         if record.outcome == Outcome.XPASSED.value:
             reporter.write_line(
                 f"{record.where}: {record.nodeid} is {record.status}, but it holds: promote it",
