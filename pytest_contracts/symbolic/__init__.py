@@ -10,6 +10,8 @@ How to write a harness (a ``run:`` function of a ``kani_harnesses`` entry):
 5. Up to 10⁶ combinations are enumerated: anything deterministic is allowed, floats and NumPy too.
 6. Above, paths are explored symbolically: pure Python on ints, bools, bytes. Time is the limit, and
    each data-dependent ``if`` may double the paths; write ``+`` for disjoint bit fields, not ``|``.
+   Before, the harness runs on values at the edges and random ones. Integers beyond 2^53 that become
+   floats, rounded floats, and NumPy are never confirmed there.
 7. A counterexample counts only when the harness fails again on its values (FALSIFIED); whatever the
    engine cannot decide in time is INCONCLUSIVE and never a pass. No files, no network, no threads.
 """

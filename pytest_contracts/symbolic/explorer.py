@@ -7,17 +7,20 @@ confirmed" by exit code. Runs in the worker process only: it replaces the interp
 from __future__ import annotations
 
 import builtins
+from collections import Counter
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 from pytest_contracts.errors import ContractError
 from pytest_contracts.symbolic.draws import Domain, Draws, Harness, Tally
+from pytest_contracts.symbolic.exactness import watched
 
 _UNKNOWN_REASONS = {
     "PathTimeout": "a path took too long",
     "UnknownSatisfiability": "the solver could not decide a condition",
     "CrosshairUnsupported": "the code uses a symbolic value in a way that cannot be modelled",
     "NotDeterministic": "the harness behaves differently when run again",
+    "IgnoreAttempt": "the engine gave up a path, as where a model of its own did not fit",
 }
 
 
@@ -26,7 +29,8 @@ class Exploration:
     """What the search found; ``failing`` holds the values of the first failing path.
 
     ``approximated`` means that every path passed, but on a model that is not exact (IEEE floats
-    taken for reals): no confirmation.
+    taken for reals): no confirmation. ``inexact`` counts the steps that the engine and the machine
+    may take differently, by kind.
     """
 
     tally: Tally
@@ -34,6 +38,7 @@ class Exploration:
     exhausted: bool = False
     approximated: bool = False
     unknown: dict[str, int] = field(default_factory=dict)
+    inexact: Counter[str] = field(default_factory=Counter)
     failing: dict[str, Any] | None = None
 
     def note_unknown(self, error: BaseException) -> None:
@@ -63,7 +68,7 @@ def explore(harness: Harness, bound: int | None, *, cpu_s: float) -> Exploration
     )
     from crosshair.core_and_libs import AnalysisKind
     from crosshair.options import DEFAULT_OPTIONS
-    from crosshair.util import NotDeterministic, UnexploredPath
+    from crosshair.util import IgnoreAttempt, NotDeterministic, UnexploredPath
 
     draws_type = _symbolic_draws()
     found = Exploration(Tally())
@@ -84,8 +89,11 @@ def explore(harness: Harness, bound: int | None, *, cpu_s: float) -> Exploration
         finally:
             found.tally.note_domains(draws)
         # An assumption's signal can be swallowed by a bare `except:` in the code under test.
-        if outcome.ignore or draws.discarded:
+        if draws.discarded:
             return PathOutcome(CallAnalysis())
+        if outcome.ignore:
+            found.note_unknown(IgnoreAttempt())
+            return PathOutcome(CallAnalysis(VerificationStatus.UNKNOWN))
         if outcome.user_exc is None:
             found.tally.note_counted(draws)
             return PathOutcome(CallAnalysis(VerificationStatus.CONFIRMED))
@@ -105,7 +113,8 @@ def explore(harness: Harness, bound: int | None, *, cpu_s: float) -> Exploration
         per_condition_timeout=cpu_s,
         per_path_timeout=cpu_s / 2,
     )
-    result = explore_loop(options, RootNode(), run_path, stop_on_refutation=True)
+    with watched(lambda kind: found.inexact.update((kind,))):
+        result = explore_loop(options, RootNode(), run_path, stop_on_refutation=True)
     if raised:
         raise raised[0]
     found.exhausted = result.exhausted

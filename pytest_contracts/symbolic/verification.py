@@ -15,13 +15,15 @@ from pytest_contracts.symbolic.enumerate import (
     TooLarge,
     enumerate_cases,
 )
-from pytest_contracts.symbolic.explorer import explore
+from pytest_contracts.symbolic.explorer import Exploration, explore
 from pytest_contracts.symbolic.result import Solver, SymbolicResult, not_built
+from pytest_contracts.symbolic.sampling import sample
 from pytest_contracts.symbolic.worker import Limits, WorkerFailure, run_forked
 
 STRATEGIES = ("exhaustive", "bounded_int")
 SOLVERS = ("auto", "enumerate", "crosshair")
 WALL_PER_CPU = 3.0
+NO_PATH = "no path meets the assumptions"
 
 
 def verify(
@@ -149,27 +151,41 @@ def _by_enumeration(
 
 
 def _by_paths(function: Harness, bound: int | None, cpu_s: float) -> dict[str, Any]:
-    found = explore(function, bound, cpu_s=cpu_s)
-    base = {"solver": "crosshair", "paths": found.paths, "covers": found.tally.covers}
+    """Try values on the machine, then explore every path.
+
+    The engine's model of Python is not Python: what it proves stands only beside runs that agree.
+    """
+    start = time.process_time()
+    tried = sample(function, bound)
+    base = {"solver": "crosshair", "paths": tried.runs, "assumptions": _bound_text(bound)}
+    if tried.failing is not None:
+        return {**base, **_replay(function, bound, tried.failing)}
+    found = explore(function, bound, cpu_s=cpu_s - (time.process_time() - start))
+    base |= {"paths": found.paths, "covers": found.tally.covers}
     if found.failing is not None:
-        return {
-            **base,
-            "assumptions": _bound_text(bound),
-            **_replay(function, bound, found.failing),
-        }
+        return {**base, **_replay(function, bound, found.failing)}
+    if reason := _undecided(found, cpu_s):
+        return {**base, **_inconclusive("crosshair", bound, reason)}
+    if tried.meeting is not None and not found.tally.counted:
+        reason = f"the engine says that {NO_PATH}, yet {_shown(tried.meeting)} does"
+        return {**base, **_inconclusive("crosshair", bound, reason)}
+    covered = _all_covered(found.tally, "over all paths", NO_PATH, bound)
+    return {**base, "bounded": found.tally.bounded(), **covered}
+
+
+def _undecided(found: Exploration, cpu_s: float) -> str:
+    """Say why nothing follows from what was explored, "" where something does."""
+    reasons = list(found.inexact)
     if found.unknown:
-        return {**base, **_inconclusive("crosshair", bound, found.unknown_text())}
-    if found.exhausted and found.approximated:
-        reason = "all paths pass, but only on an inexact model of floats"
-        return {**base, **_inconclusive("crosshair", bound, reason)}
-    if not found.exhausted:
-        reason = f"stopped after {found.paths:,} paths: {cpu_s:.3g} s of CPU time used"
-        return {**base, **_inconclusive("crosshair", bound, reason)}
-    return {
-        **base,
-        "bounded": found.tally.bounded(),
-        **_all_covered(found.tally, "over all paths", "no path meets the assumptions", bound),
-    }
+        reasons = [found.unknown_text(), *reasons]
+    elif not found.exhausted:
+        stopped = f"stopped after {found.paths:,} paths: {cpu_s:.3g} s of CPU time used"
+        reasons = [stopped, *reasons]
+    elif reasons:
+        reasons[0] = f"all paths pass, but only in the engine's model: {reasons[0]}"
+    elif found.approximated:
+        reasons = ["all paths pass, but only on an inexact model of floats"]
+    return "; ".join(reasons)
 
 
 def _all_covered(tally: Tally, scope: str, empty: str, bound: int | None) -> dict[str, Any]:
@@ -207,8 +223,12 @@ def _replay(function: Harness, bound: int | None, values: Mapping[str, Any]) -> 
         }
     else:
         reason = "the model's counterexample is not reproduced by running it"
-    shown = ", ".join(f"{name} = {value!r}" for name, value in values.items())
+    shown = _shown(values)
     return {"verdict": "INCONCLUSIVE", "reason": f"{reason} ({shown})" if shown else reason}
+
+
+def _shown(values: Mapping[str, Any]) -> str:
+    return ", ".join(f"{name} = {value!r}" for name, value in values.items())
 
 
 def _trimmed(error: Exception) -> Exception:
