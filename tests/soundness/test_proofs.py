@@ -9,7 +9,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from typer.testing import CliRunner
 
+from pytest_contracts.cli import app
 from pytest_contracts.symbolic import verify
 from pytest_contracts.symbolic.draws import ConcreteDraws
 from pytest_contracts.symbolic.explorer import explore
@@ -150,7 +152,7 @@ def small(k):
 """
 
 
-def run(pytester: pytest.Pytester, kernel: str, status: str) -> pytest.RunResult:
+def run(pytester: pytest.Pytester, kernel: str, status: str, *arguments: str) -> pytest.RunResult:
     folder = pytester.path / "contracts"
     folder.mkdir(exist_ok=True)
     (folder / "twice-v1.yaml").write_text(CONTRACT.replace("@", status), encoding="utf-8")
@@ -159,7 +161,7 @@ def run(pytester: pytest.Pytester, kernel: str, status: str) -> pytest.RunResult
     return pytester.runpytest_subprocess(
         "-p", "pytest_contracts.plugin", "-p", "no:randomly", "-p", "no:rerunfailures",
         "-p", "no:cacheprovider", "--contracts=contracts", "--contracts-report=l.json",
-        "--contracts-report=r.md", "--contracts-report=b.svg",
+        "--contracts-report=r.md", "--contracts-report=b.svg", *arguments,
     )  # fmt: skip
 
 
@@ -177,6 +179,21 @@ def test_a_proof_of_what_is_refuted_is_an_error_of_its_own(pytester, status) -> 
     assert (items["KANI-1"]["level"], items["KANI-1"]["outcome"]) == ("L1", "failed")
 
 
+def test_a_proof_of_one_run_and_a_refutation_of_another_are_one_when_merged(pytester) -> None:
+    kernel = "def twice(n):\n    return 2 * n + 1\n"
+    assert run(pytester, kernel, "VIOLATED", "-k", "A[cpu]").ret == pytest.ExitCode.OK
+    (pytester.path / "l.json").rename(pytester.path / "one.json")
+    assert run(pytester, kernel, "VIOLATED", "-k", "KANI").ret == pytest.ExitCode.OK
+    paths = [str(pytester.path / name) for name in ("one.json", "l.json", "both.json")]
+    merged = CliRunner().invoke(app, ["merge", *paths[:2], "-o", paths[2]])
+    assert merged.exit_code == 1
+    assert "KANI-1: INCONCLUSIVE: contradiction: CONFIRMED" in merged.output
+    assert ledger(pytester, "both.json")["KANI-1"]["verdict"] == "INCONCLUSIVE"
+    # The ledger that stays has both as well; run again, the proof is not kept.
+    kept = pytester.path / ".contracts" / "ledger.json"
+    assert ledger(pytester, kept)["KANI-1"]["verdict"] == "INCONCLUSIVE"
+
+
 def test_a_proof_of_what_holds_is_none(pytester) -> None:
     result = run(pytester, "def twice(n):\n    return 2 * n\n", "ACTIVE")
     assert result.ret == pytest.ExitCode.OK
@@ -184,6 +201,7 @@ def test_a_proof_of_what_holds_is_none(pytester) -> None:
     result.stdout.no_fnmatch_line("*contradiction*")
 
 
-def ledger(pytester: pytest.Pytester) -> dict[str, dict[str, object]]:
-    items = json.loads((pytester.path / "l.json").read_text("utf-8"))["items"]
+def ledger(pytester: pytest.Pytester, name: str | Path = "l.json") -> dict[str, dict[str, object]]:
+    """Return the records of a ledger by item name."""
+    items = json.loads((pytester.path / name).read_text("utf-8"))["items"]
     return {item["nodeid"].rpartition("::")[2]: item for item in items}
