@@ -24,5 +24,5 @@ def tensor_nbytes(dtype: TensorType, shape: Sequence[int]) -> int:
     No dimensions at all are one value; a dimension of 0 is none.
     ``ValueError`` when the last dimension is not a whole number of blocks.
     """
-    *rows, width = shape or (1,)
+    *rows, width = tuple(shape) or (1,)
     return prefix_bytes(dtype) + prod(rows) * row_bytes(dtype, width)
