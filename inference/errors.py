@@ -11,14 +11,34 @@ EngineError                    base
   DeviceUnavailableError       a backend was asked for that this machine does not have
   KernelCompileError           a CUDA source does not compile for an architecture
   InputError (ValueError)      an argument makes no sense; the message says what would
+  OutOfMemoryError (MemoryError)  there was not enough memory; the message says for what
+
+All of them travel between processes: message and attributes survive pickle and copy.
 """
 
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 
-class EngineError(Exception):
+class Travelling:
+    """An exception that pickle and copy make anew as it is, whatever its ``__init__`` takes.
+
+    Python's own way calls the class with ``args``, which are the message alone here.
+    """
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _remade, (type(self), self.args, vars(self))  # type: ignore[attr-defined]
+
+
+def _remade(kind: type[BaseException], args: tuple[Any, ...], state: dict[str, Any]) -> Any:
+    error = kind.__new__(kind, *args)
+    error.__dict__.update(state)
+    return error
+
+
+class EngineError(Travelling, Exception):
     """Base of all deliberate errors of the engine."""
 
 
@@ -79,3 +99,7 @@ class KernelCompileError(EngineError):
 
 class InputError(EngineError, ValueError):
     """An argument makes no sense: a token id out of range, an unknown stage, files that differ."""
+
+
+class OutOfMemoryError(MemoryError, EngineError):
+    """There was not enough memory; the message says for what, and how much if that is known."""

@@ -8,6 +8,8 @@ ContractError                  base; has .message and .where
 Falsified (AssertionError)     the promise was broken; carries both sides of the failing comparison
 Unavailable                    what the claim needs is not on this machine; says how to get it
 ContractWarning (UserWarning)  something that a reader should know and that stops nothing
+
+All of them travel between processes: message and attributes survive pickle and copy.
 """
 
 from __future__ import annotations
@@ -37,7 +39,23 @@ def showable(text: str) -> str:
     return _UNSAFE.sub("\N{REPLACEMENT CHARACTER}", text)
 
 
-class ContractError(Exception):
+class Travelling:
+    """An exception that pickle and copy make anew as it is, whatever its ``__init__`` takes.
+
+    Python's own way calls the class with ``args``, which are the message alone here.
+    """
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _remade, (type(self), self.args, vars(self))  # type: ignore[attr-defined]
+
+
+def _remade(kind: type[BaseException], args: tuple[Any, ...], state: dict[str, Any]) -> Any:
+    error = kind.__new__(kind, *args)
+    error.__dict__.update(state)
+    return error
+
+
+class ContractError(Travelling, Exception):
     """A contract is at fault: what is wrong, where, and what to do about it.
 
     ``where`` is attached by the layer that knows the file; formula parsing alone does not.
@@ -115,7 +133,7 @@ class ContractWarning(UserWarning):
     """
 
 
-class Unavailable(Exception):
+class Unavailable(Travelling, Exception):
     """What a claim needs is not here; ``remedy`` tells how to get it."""
 
     def __init__(self, missing: str, remedy: str) -> None:
@@ -125,7 +143,7 @@ class Unavailable(Exception):
 
 
 @dataclass(eq=False)
-class Falsified(AssertionError):
+class Falsified(Travelling, AssertionError):
     """A promise was broken: the comparison that failed and the numbers on both sides."""
 
     claim: str

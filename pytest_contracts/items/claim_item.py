@@ -14,7 +14,7 @@ from _pytest._code.code import ExceptionInfo, TerminalRepr, Traceback
 
 from pytest_contracts.contract.meaning import claim_digest
 from pytest_contracts.contract.model import Claim, Contract, FalsificationTest, Harness, Status
-from pytest_contracts.errors import ContractError, Falsified, VacuousError
+from pytest_contracts.errors import ContractError, Falsified, Travelling, VacuousError
 from pytest_contracts.items.case import Case
 from pytest_contracts.items.evidenced import stand_in
 from pytest_contracts.items.observation import Inconclusive, Observation, Prose, is_unavailable
@@ -354,7 +354,7 @@ class ContractItem(pytest.Function):
         return [definition.func for definitions in known.values() for definition in definitions]
 
 
-class UnexpectedlyHeld(Exception):
+class UnexpectedlyHeld(Travelling, Exception):
     """A claim that is recorded as violated holds."""
 
     def __init__(self, status: Status) -> None:
