@@ -28,8 +28,13 @@ def load(path: str | Path, *, backend: BackendName = "auto", numerics: Numerics 
         ModelFileError: the file is unreadable or lacks a tensor that the decoder needs.
         UnsupportedArchitectureError, UnsupportedTypeError: the engine cannot run it.
         DeviceUnavailableError: ``backend`` names hardware that is not usable.
+        OutOfMemoryError: engine or model do not fit in memory.
     """
-    from inference.engine.model import Model
+    from inference.memory import needing, room_for_blas
+
+    room_for_blas("numpy", "to load the engine")
+    with needing("to load the engine"):
+        from inference.engine.model import Model
 
     return Model.open(path, backend=backend, numerics=numerics)
 

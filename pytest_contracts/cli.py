@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -12,6 +13,7 @@ if TYPE_CHECKING:
     from pytest_contracts.analysis.validate import Validation
     from pytest_contracts.contract import Contract
 
+_NOT_WRITTEN = 3
 _BINDING = typer.Option("--binding", help="A binding file of wild contracts (repeatable).")
 
 app = typer.Typer(
@@ -49,7 +51,7 @@ def validate(
     invalid = [report for report in reports if report.errors]
     if as_json:
         document = {"valid": not invalid, "contracts": [_record(report) for report in reports]}
-        typer.echo(json.dumps(document, indent=2, ensure_ascii=False))
+        _print_json(document)
     else:
         for report in reports:
             _print(report)
@@ -75,7 +77,7 @@ def show(
         contract = load(path, binding or ())
         lines = _described(contract, latex)
     except ContractError as error:
-        typer.echo(str(error), err=True)
+        _complain(str(error))
         raise typer.Exit(1) from None
     for line in lines:
         typer.echo(line)
@@ -111,10 +113,10 @@ def evidence(
         document, refused = extract(read(ledger), device=device, commit=commit)
         write_json(document, output)
     except ContractError as error:
-        typer.echo(str(error), err=True)
+        _complain(str(error))
         raise typer.Exit(1) from None
     except OSError as error:
-        typer.echo(f"cannot write {output}: {error.strerror}", err=True)
+        _complain(f"cannot write {output}: {error.strerror}")
         raise typer.Exit(1) from None
     for reason in refused:
         typer.echo(f"left out: {reason}")
@@ -151,7 +153,7 @@ def proof_status(
     except LedgerError as error:
         raise typer.BadParameter(str(error), param_hint="LEDGER") from None
     except ContractError as error:
-        typer.echo(str(error), err=True)
+        _complain(str(error))
         raise typer.Exit(1) from None
     under = declared = 0
     for contract in contracts:
@@ -191,10 +193,10 @@ def merge(
         merged = merged_of([read(path) for path in ledgers], strict=strict)
         write_json(merged.document, output)
     except ContractError as error:
-        typer.echo(str(error), err=True)
+        _complain(str(error))
         raise typer.Exit(2) from None
     except OSError as error:
-        typer.echo(f"cannot write {output}: {error.strerror}", err=True)
+        _complain(f"cannot write {output}: {error.strerror}")
         raise typer.Exit(2) from None
     for line in summary(merged):
         typer.echo(line)
@@ -277,6 +279,35 @@ def _described(contract: Contract, latex: bool) -> list[str]:
     return lines
 
 
+def _print_json(document: Any) -> None:
+    from pytest_contracts.streams import encodable
+
+    text = json.dumps(document, indent=2, ensure_ascii=False)
+    # JSON has escapes of its own for what a stream cannot carry.
+    typer.echo(text if encodable(text) else json.dumps(document, indent=2))
+
+
+def _complain(message: str) -> None:
+    """Say what is wrong; a standard error that takes nothing is no reason to fail otherwise."""
+    with contextlib.suppress(OSError):
+        typer.echo(message, err=True)
+
+
 def main() -> None:
-    """Run ``pv``."""
-    app()
+    """Run ``pv``; exit code 3 where its own output cannot be written, or memory runs out."""
+    from pytest_contracts.streams import delivered, settle
+
+    settle()
+    try:
+        app()
+    except OSError as error:
+        delivered()
+        if isinstance(error.__context__, typer.TyperException):  # it could not be shown
+            raise SystemExit(error.__context__.exit_code) from None
+        _complain(f"pv: {error}" if error.filename else f"pv: cannot write: {error.strerror}")
+        raise SystemExit(_NOT_WRITTEN) from None
+    except MemoryError as error:
+        _complain(f"pv: not enough memory: {error or 'the system gives no more'}")
+        raise SystemExit(_NOT_WRITTEN) from None
+    finally:
+        delivered()

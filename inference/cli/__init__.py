@@ -15,6 +15,7 @@ import typer
 from typer.core import TyperGroup
 
 from inference.cli.common import EXIT_CODES, run_guarded
+from inference.memory import room_for_blas
 
 # command: (module, one line of help)
 COMMANDS: dict[str, tuple[str, str]] = {
@@ -34,6 +35,9 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "diff": ("diff", "Compare two traces."),
     "check": ("check", "Check that a model file is sound and the model answers."),
 }
+
+_LIGHT = {"pull", "list", "rm"}
+"""The commands that need no NumPy."""
 
 _EPILOG = "\b\nExamples:\n  apr pull qwen2.5-coder-0.5b-instruct\n  apr check model.gguf --json\n"
 
@@ -59,6 +63,8 @@ class _LazyGroup(TyperGroup):
 
 
 def _load(name: str) -> Any:
+    if name not in _LIGHT:
+        room_for_blas("numpy", f"for apr {name}")
     module = importlib.import_module(f"inference.cli.{COMMANDS[name][0]}")
     examples = getattr(module, "EXAMPLES", "").strip("\n")
     lines = "".join(f"  {line.strip()}\n" for line in examples.splitlines())

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 from inference.cli.common import JsonOption, ModelArgument, NumericsOption, model_path, print_json
+from inference.cli.streams import say
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -64,10 +65,9 @@ def app_command(
     )
     report = {"model": str(path), "numerics": numerics, **bench(path, plan)}
     if not report["quiet_rounds"]:
-        typer.echo(
+        say(
             f"apr: other processes used more than {max_load:.0%} of the machine in every round; "
-            "take the figures as a lower bound, or wait until it is quiet",
-            err=True,
+            "take the figures as a lower bound, or wait until it is quiet"
         )
     if json:
         print_json(report)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import os
 import sys
 from collections.abc import Callable
 from contextlib import closing, suppress
@@ -28,6 +29,7 @@ from inference.cli.sampling_options import (
     TopKOption,
     TopPOption,
 )
+from inference.cli.streams import say
 from inference.errors import EngineError
 from inference.staging import staged_file
 
@@ -100,13 +102,15 @@ def _talk(
                 _command(conversation, text)
             elif text:
                 _answer(conversation, text, options, silent=silent)
-        except (EngineError, OSError) as error:
+        except (EngineError, MemoryError) as error:
             # A turn that failed is no reason to lose the conversation.
-            typer.echo(f"apr: {error}", err=True)
+            say(f"apr: {error or 'not enough memory'}")
 
 
 def _prompt(greeting: str) -> Callable[[], str | None]:
     """Return a function that reads the next line; None at the end of the input."""
+    if sys.stdin is None:
+        return lambda: None
     if not sys.stdin.isatty():
         if isinstance(sys.stdin, io.TextIOWrapper):
             # What is not UTF-8 becomes what no tokenizer accepts: a turn fails, not the program.
@@ -140,7 +144,7 @@ def _answer(
                 if not silent:
                     typer.echo(piece, nl=False)
         except KeyboardInterrupt:
-            typer.echo(" [interrupted]", nl=False, err=True)
+            say(" [interrupted]", nl=False)
     if not silent:
         typer.echo()
 
@@ -153,15 +157,15 @@ def _command(conversation: Conversation, text: str) -> None:
     elif name == "/clear":
         conversation.clear()
     elif name == "/save" and rest:
-        _save(conversation, Path(rest).expanduser())
+        _save(conversation, Path(os.path.expanduser(rest)))
     elif name == "/help":
         typer.echo(HELP)
     else:
-        typer.echo(f"apr: no command {text[:80]!r}; these there are:\n{HELP}", err=True)
+        say(f"apr: no command {text[:80]!r}; these there are:\n{HELP}")
 
 
 def _save(conversation: Conversation, path: Path) -> None:
     text = dumps({"messages": conversation.messages}, indent=2, ensure_ascii=False)
     with staged_file(path) as temporary:
         temporary.write_text(text, encoding="utf-8")
-    typer.echo(f"{path}: {len(conversation.messages)} messages", err=True)
+    say(f"{path}: {len(conversation.messages)} messages")

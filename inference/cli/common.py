@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import sys
@@ -12,6 +13,7 @@ from typing import Annotated, Any, Literal
 
 import typer
 
+from inference.cli.streams import delivered, say, settle
 from inference.errors import (
     ContextOverflowError,
     DeviceUnavailableError,
@@ -19,10 +21,12 @@ from inference.errors import (
     EngineError,
     InputError,
     ModelFileError,
+    OutOfMemoryError,
     TokenizerError,
     UnsupportedArchitectureError,
     UnsupportedTypeError,
 )
+from inference.memory import needing, shortage_in
 
 
 class ExitCode(IntEnum):
@@ -40,7 +44,7 @@ class ExitCode(IntEnum):
 EXIT_CODES = (
     "Exit codes: 0 done; 1 a check failed or a difference was found; 2 wrong usage; 3 a file is "
     "unreadable, damaged or of a kind that is not supported; 4 a model or device is not available; "
-    "5 any other error of the engine; 130 interrupted."
+    "5 any other error of the engine, too little memory among them; 130 interrupted."
 )
 
 _CODE_OF: tuple[tuple[type[Exception], ExitCode], ...] = (
@@ -103,6 +107,7 @@ def prompt_text(argument: str | None, file: Path | None) -> str:
 
     Raises:
         InputError: not exactly one of both is given, or the text is not UTF-8; says at which byte.
+        OutOfMemoryError: the text does not fit.
         OSError: the file cannot be read.
     """
     if (argument is None) == (file is None):
@@ -110,12 +115,19 @@ def prompt_text(argument: str | None, file: Path | None) -> str:
     if argument is not None:
         data, source = os.fsencode(argument), "the text"
     elif str(file) == "-":
-        data, source = sys.stdin.buffer.read(), "standard input"
+        if sys.stdin is None:
+            raise InputError("standard input is closed, and --prompt-file - reads from it")
+        data, source = b"", "standard input"
+        with needing("to read a text from standard input"):
+            data = sys.stdin.buffer.read()
     else:
         assert file is not None
-        data, source = file.read_bytes(), str(file)
+        source = str(file)
+        with needing(f"to read the text in {file}"):
+            data = file.read_bytes()
     try:
-        return data.decode()
+        with needing(f"for {source}, {len(data):,} bytes"):
+            return data.decode()
     except UnicodeDecodeError as error:
         raise InputError(f"{source}: byte {error.start:#x} is not UTF-8") from None
 
@@ -127,7 +139,12 @@ def styled(text: str, colour: str | None) -> str:
 
 def print_json(document: Any) -> None:
     """Write one JSON document to standard output, as strict JSON (no NaN)."""
-    typer.echo(json.dumps(document, indent=2, ensure_ascii=False, allow_nan=False))
+    text = json.dumps(document, indent=2, ensure_ascii=False, allow_nan=False)
+    try:
+        text.encode(getattr(sys.stdout, "encoding", None) or "utf-8")
+    except UnicodeEncodeError:  # JSON has escapes of its own for what a stream cannot carry
+        text = json.dumps(document, indent=2, ensure_ascii=True, allow_nan=False)
+    typer.echo(text)
 
 
 def run_guarded(command: Callable[[], Any], *, json_errors: bool = False) -> int:
@@ -135,31 +152,53 @@ def run_guarded(command: Callable[[], Any], *, json_errors: bool = False) -> int
 
     With ``json_errors`` the error is also the JSON document on standard output.
     """
-    try:
-        result = command()
-    except typer.Abort:
-        return ExitCode.INTERRUPTED
-    except KeyboardInterrupt:
-        _complain("interrupted")
-        return ExitCode.INTERRUPTED
-    except BrokenPipeError:
-        # The reader went away (`apr inspect … | head`); Python would complain again at exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return ExitCode.FAILED
-    except typer.TyperException as error:
-        message, code = error.format_message(), error.exit_code
-        show = getattr(error, "show", None)
-        show() if show is not None else _complain(message)
-    except (EngineError, OSError) as error:
-        message = " ".join(str(error).split())
-        code = next(code for kind, code in _CODE_OF if isinstance(error, kind))
-        _complain(message)
-    else:
-        return result if isinstance(result, int) else ExitCode.OK
-    if json_errors:
-        print_json({"error": {"message": message, "exit_code": int(code)}})
+    settle()
+    code, message = _outcome(command)
+    if json_errors and message is not None:
+        with contextlib.suppress(OSError):
+            print_json({"error": {"message": message, "exit_code": int(code)}})
+    if not delivered() and code == ExitCode.OK:
+        say("apr: standard output cannot be written")
+        return ExitCode.BAD_FILE
     return int(code)
 
 
-def _complain(message: str) -> None:
-    typer.echo(f"apr: {message}", err=True)
+def _outcome(command: Callable[[], Any]) -> tuple[int, str | None]:
+    """Run a command; return its exit code, and the message where that is for the user to read."""
+    try:
+        result = command()
+    except typer.Abort as error:
+        if isinstance(error.__cause__ or error.__context__, EOFError):
+            return _failure("the input ended too early", ExitCode.ENGINE)
+        return ExitCode.INTERRUPTED, None
+    except KeyboardInterrupt:
+        say("apr: interrupted")
+        return ExitCode.INTERRUPTED, None
+    except BrokenPipeError:  # the reader went away: `apr inspect … | head`
+        return ExitCode.FAILED, None
+    except typer.TyperException as error:
+        message = error.format_message()
+        show = getattr(error, "show", None)
+        if show is None:
+            return _failure(message, error.exit_code)
+        with contextlib.suppress(OSError):
+            show()
+        return error.exit_code, message
+    except (EngineError, OSError, MemoryError, ImportError) as error:
+        shortage = shortage_in(error)
+        if shortage is not None and not isinstance(error, OutOfMemoryError):
+            return _failure(f"not enough memory: {shortage}", ExitCode.ENGINE)
+        if not isinstance(error, EngineError | OSError):
+            raise
+        message = str(error)
+        if isinstance(error, OSError) and error.filename is None:  # what we open has a name
+            message = f"a standard stream cannot be used: {error.strerror or error}"
+        code = next(code for kind, code in _CODE_OF if isinstance(error, kind))
+        return _failure(message, code)
+    return (result if isinstance(result, int) else ExitCode.OK), None
+
+
+def _failure(message: str, code: int) -> tuple[int, str]:
+    line = " ".join(message.split())
+    say(f"apr: {line}")
+    return code, line

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from inference.cli.common import JsonOption, print_json
+from inference.cli.streams import say
 
 if TYPE_CHECKING:
     from inference.hub.registry import Entry
@@ -136,7 +137,7 @@ class _Lines:
         self._tenth = 0
 
     def say(self, message: str) -> None:
-        typer.echo(f"{self._name}: {message}", err=True)
+        say(f"{self._name}: {message}")
 
     def bytes(self, done: int, total: int) -> None:
         tenth = 10 * done // total

@@ -25,6 +25,7 @@ from inference.errors import EngineError, InputError
 from inference.formats import ModelFile, open_model
 from inference.formats.config import model_config
 from inference.formats.tokenizer import tokenizer_spec
+from inference.memory import needing
 from inference.model.decoder import build_program
 from inference.model.ops import Program
 from inference.trace.activations import Trace
@@ -73,7 +74,8 @@ class Model:
         check_backend(backend)
         file = open_model(path)
         try:
-            return cls(file, backend=backend, numerics=numerics)
+            with needing(f"to load {path}"):
+                return cls(file, backend=backend, numerics=numerics)
         except BaseException:
             file.close()
             raise

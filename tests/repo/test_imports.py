@@ -78,7 +78,7 @@ def test_the_engine_takes_the_decorator_only() -> None:
 FLOORS = {
     "inference": (
         ("errors",),
-        ("threads", "staging"),
+        ("threads", "staging", "memory"),
         ("quant",),
         ("kernels",),
         ("model",),
@@ -93,7 +93,7 @@ FLOORS = {
     ),
     "pytest_contracts": (
         ("",),  # the version: pytest_contracts/__init__.py
-        ("where", "files", "suggesting", "tolerance"),
+        ("where", "files", "streams", "suggesting", "tolerance"),
         ("errors", "options"),
         ("binding", "formula"),
         ("contract",),

@@ -20,6 +20,7 @@ from inference.backends.metrics import DispatchMetrics
 from inference.backends.placement import Device
 from inference.backends.protocol import Array, Capabilities, Dispatch, Step, Timing
 from inference.backends.weights import Numerics, Weight, resolve_vectors
+from inference.memory import needing, room_for_blas
 from inference.model.config import ModelConfig
 from inference.model.ops import Linear, Program
 
@@ -48,6 +49,7 @@ class CpuBackend:
         self._numerics = numerics
         self._lowered = lowered
         self._vectors = resolve_vectors(weights)
+        room_for_blas("scipy.linalg", "to compile the kernels")  # Numba imports it then
         self._linear = LinearLayers(
             {name: weight for name, weight in weights.items() if name not in self._vectors},
             numerics,
@@ -92,11 +94,12 @@ class CpuBackend:
         only when the whole program has run.
         """
         begin = time.perf_counter_ns()
-        plan = self._ready(program, step)
-        if plan.compiled is not None:
-            output = plan.compiled.run(step)
-        else:
-            output = self._operations.run(program, step)
+        with needing("to run the model"):
+            plan = self._ready(program, step)
+            if plan.compiled is not None:
+                output = plan.compiled.run(step)
+            else:
+                output = self._operations.run(program, step)
         self._commit(step)
         self.metrics.record(Device.CPU, (time.perf_counter_ns() - begin) // 1000)
         return output

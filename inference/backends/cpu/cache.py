@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 from inference.errors import ContextOverflowError
 from inference.kernels.gqa.blocked import padded
 from inference.kernels.gqa.tiles import LANES
+from inference.memory import needing
 
 Array = NDArray[np.float32]
 
@@ -35,6 +36,7 @@ class KVCache:
 
         Raises:
             ContextOverflowError: the context cannot hold them.
+        OutOfMemoryError: the machine cannot.
         """
         wanted = self.length + tokens
         if wanted > self.capacity:
@@ -43,7 +45,8 @@ class KVCache:
                 "shorten the prompt or ask for fewer tokens"
             )
         if wanted > self._rows:
-            self._resize(min(max(wanted, 2 * self._rows), self.capacity))
+            with needing(f"for the keys and values of {wanted:,} tokens"):
+                self._resize(min(max(wanted, 2 * self._rows), self.capacity))
 
     def _resize(self, rows: int) -> None:
         """Make room for ``rows`` tokens in all, keeping those of the past."""

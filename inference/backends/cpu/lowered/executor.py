@@ -20,6 +20,7 @@ from inference.backends.cpu.lowered import table as t
 from inference.backends.cpu.lowered.team import APART, fetch_add, meet
 from inference.kernels.cpu.memory import floats, integers, octets, row_of_floats, words
 from inference.kernels.cpu.sources import source_digest
+from inference.kernels.cpu.telling import tell
 from inference.kernels.geglu.cpu import geglu_values
 from inference.kernels.gqa.blocked import attend_head, remember_head, score_heads
 from inference.kernels.qmatmul.cpu import (
@@ -400,12 +401,7 @@ def _say_if_it_compiles(done: threading.Event) -> None:
     begin = time.process_time()
     while not done.wait(0.2):
         if time.process_time() - begin > _COMPILING_S:
-            print(
-                "inference: compiling for this processor, which takes up to a minute the first "
-                "time ...",
-                file=sys.stderr,
-                flush=True,
-            )
+            tell("compiling for this processor, which takes up to a minute the first time ...")
             return
 
 
