@@ -105,11 +105,13 @@ def evidence(
     Exit codes: 0 written, 1 the ledger holds no evidence, 2 wrong usage.
     """
     from pytest_contracts.errors import ContractError
+    from pytest_contracts.files import check_target
     from pytest_contracts.ledger.evidence import extract
     from pytest_contracts.ledger.reading import read
     from pytest_contracts.ledger.records import write_json
 
     try:
+        check_target(output)
         document, refused = extract(read(ledger), device=device, commit=commit)
         write_json(document, output)
     except ContractError as error:
@@ -184,12 +186,14 @@ def merge(
     2 not merged.
     """
     from pytest_contracts.errors import ContractError
+    from pytest_contracts.files import check_target
     from pytest_contracts.ledger.merging import merge as merged_of
     from pytest_contracts.ledger.merging import summary
     from pytest_contracts.ledger.reading import read
     from pytest_contracts.ledger.records import write_json
 
     try:
+        check_target(output)
         merged = merged_of([read(path) for path in ledgers], strict=strict)
         write_json(merged.document, output)
     except ContractError as error:

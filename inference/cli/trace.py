@@ -69,14 +69,15 @@ def app_command(
     tokens = None if ids is None else _parse_ids(ids)
 
     import inference
-    from inference.trace.save import save_stages
+    from inference.trace.save import check_stages, save_stages
 
     path = model_path(model)
     with inference.load(path, backend=backend, numerics=numerics) as lm:
+        folder = save_tensor_dir or path.resolve().with_name(f"{path.resolve().name}-trace")
+        check_stages(plan.within(lm.config.layers), range(lm.config.layers), folder)
         if tokens is None:
             tokens = lm.tokenizer.encode(prompt)
         trace = lm.trace(tokens, plan)
-        folder = save_tensor_dir or path.resolve().with_name(f"{path.resolve().name}-trace")
         saved = save_stages(trace, folder)
         if json:
             print_json(_document(lm, trace, saved))

@@ -34,6 +34,7 @@ from inference.formats.writing import TensorSource
 from inference.model.architectures import ARCHITECTURES
 from inference.model.config import ModelConfig
 from inference.quant.types import AprType, GGMLType, TensorType
+from inference.staging import check_target
 from inference.surgery.apr_metadata import apr_metadata, quantization_section
 from inference.surgery.checking import (
     check_library_tokenizer,
@@ -108,8 +109,10 @@ def convert_model(
         InputError: no quantizer for the type, or a type that the target does not hold.
     """
     source, target = Path(source), Path(target)
+    directory = format == "hf" or max_shard_size is not None
+    _check_target(source, target, directory=directory)
+    check_target(target, directory=directory)
     with open_model(source) as file:
-        _check_target(source, target, directory=format == "hf" or max_shard_size is not None)
         _check_options(format, quantize, compression, max_shard_size)
         architecture = architecture_of(file)
         # Damage and contradictions are to show before anything is written.

@@ -5,7 +5,16 @@ from __future__ import annotations
 from pathlib import Path
 
 from inference.formats.aprt import stage_path, write_aprt
+from inference.staging import check_target
 from inference.trace.activations import Trace
+from inference.trace.plan import TracePlan
+
+
+def check_stages(plan: TracePlan, layers: range, directory: str | Path) -> None:
+    """Raise ``ModelFileError`` where a stage of the plan could not be written, before it is run."""
+    for stage in plan.stages:
+        for layer in [None] if stage.whole_model else plan.layers or layers:
+            check_target(stage_path(directory, stage.value, layer), parents=True)
 
 
 def save_stages(trace: Trace, directory: str | Path) -> list[Path]:

@@ -9,7 +9,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pytest_contracts.files import write_text
+from pytest_contracts.files import NoFileError, check_target, write_text
 
 if TYPE_CHECKING:
     from pytest_contracts.report.report import Report
@@ -49,11 +49,23 @@ class Target:
             raise ValueError(f"cannot tell the format of {name!r}: known are {known}")
         return cls(path, extension)
 
+    def check(self) -> None:
+        """Raise ``NoFileError`` where no file could be written; for before the run."""
+        if self.append and self.path.is_char_device():
+            return  # what is appended to a device destroys nothing
+        try:
+            check_target(self.path)
+        except NoFileError:
+            raise
+        except OSError:
+            pass  # it may be otherwise when the run is over, which says so if not
+
     def write(self, report: Report) -> None:
         """Render the report and write it."""
         module = import_module(f"{__package__}.{FORMATS[self.extension]}")
         text: str = module.render(report)
         if self.append:
+            self.check()
             with self.path.open("a", encoding="utf-8") as stream:
                 stream.write(text)
         else:

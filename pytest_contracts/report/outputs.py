@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from pytest_contracts.errors import ContractError
+from pytest_contracts.files import NoFileError
 from pytest_contracts.report.formats import Target
 
 if TYPE_CHECKING:
@@ -30,16 +31,21 @@ class Outputs:
         """Read the options.
 
         Raises:
-            UsageError: a format that does not exist, a baseline that is no ledger, a threshold
-                that means nothing.
+            UsageError: a format that does not exist, a target that is no file, a baseline that is
+                no ledger, a threshold that means nothing.
         """
         option = "report"
         try:
             targets = tuple(Target.of(name, options.start) for name in options.report)
+            for target in targets:
+                target.check()
             option = "baseline"
             baseline = _baseline(options.baseline, options.start)
             option = "fail-under"
             thresholds = _thresholds(options.fail_under)
+        except NoFileError as error:
+            said = f"cannot write {error.filename}: {error.strerror}"
+            raise pytest.UsageError(f"--contracts-{option}: {said}") from None
         except (ValueError, ContractError) as error:
             raise pytest.UsageError(f"--contracts-{option}: {error}") from None
         return cls(targets, baseline, thresholds)

@@ -3,6 +3,8 @@ from __future__ import annotations
 import fcntl
 import os
 import signal
+import socket
+import stat
 import subprocess
 import sys
 from pathlib import Path
@@ -12,7 +14,7 @@ import pytest
 import inference
 from inference import staging
 from inference.errors import ModelFileError
-from inference.staging import remove_leftovers, staged_directory, staged_file
+from inference.staging import check_target, remove_leftovers, staged_directory, staged_file
 
 
 def names(path: Path) -> list[str]:
@@ -145,3 +147,192 @@ def test_without_locks_nothing_is_removed(tmp_path: Path, monkeypatch: pytest.Mo
     with staged_file(tmp_path / "x") as temporary:
         temporary.write_text("new")
     assert names(tmp_path) == [left.name, "x"]
+
+
+def special(path: Path, kind: str) -> Path:
+    match kind:
+        case "fifo":
+            os.mkfifo(path)
+        case "socket":
+            with socket.socket(socket.AF_UNIX) as listener:
+                listener.bind(str(path))
+        case "device":
+            try:
+                os.mknod(path, 0o666 | stat.S_IFCHR, os.makedev(1, 3))
+            except PermissionError:
+                pytest.skip("only root makes devices")
+    return path
+
+
+@pytest.mark.parametrize("way", ["itself", "link", "link to a link"])
+@pytest.mark.parametrize("kind", ["fifo", "socket", "device"])
+def test_what_is_no_file_is_refused(
+    kind: str, way: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    there = special(Path("x"), kind)
+    before = there.stat()
+    for number in range(["itself", "link", "link to a link"].index(way)):
+        link = Path(f"link{number}")
+        link.symlink_to(there)
+        there = link
+    for stage in (staged_file, staged_directory):
+        with pytest.raises(ModelFileError, match=f"^{there}: "), stage(there):
+            pytest.fail("there is work for nothing")
+    assert Path("x").stat() == before
+    assert len(names(tmp_path)) == 1 + ["itself", "link", "link to a link"].index(way)
+
+
+def test_an_open_stream_is_refused(tmp_path: Path) -> None:
+    with (tmp_path / "log").open("w") as stream:
+        for name in (f"/dev/fd/{stream.fileno()}", f"/proc/self/fd/{stream.fileno()}"):
+            with pytest.raises(ModelFileError, match="a stream that is open"):
+                check_target(Path(name))
+    assert names(tmp_path) == ["log"]
+
+
+@pytest.mark.parametrize("mode", [0o600, 0o640, 0o666])
+def test_a_file_that_is_replaced_hands_on_its_mode(mode: int, tmp_path: Path) -> None:
+    target = tmp_path / "x"
+    target.touch()
+    target.chmod(mode)
+    with staged_file(target) as temporary:
+        temporary.write_text("new")
+    assert (target.read_text(), stat.S_IMODE(target.stat().st_mode)) == ("new", mode)
+
+
+def test_a_new_file_follows_the_umask(tmp_path: Path) -> None:
+    old = os.umask(0o027)
+    try:
+        with staged_file(tmp_path / "x"), staged_directory(tmp_path / "d") as temporary:
+            (temporary / "a").touch()
+    finally:
+        os.umask(old)
+    modes = [stat.S_IMODE((tmp_path / name).stat().st_mode) for name in ("x", "d", "d/a")]
+    assert modes == [0o640, 0o750, 0o640]
+
+
+def test_a_link_is_followed(tmp_path: Path) -> None:
+    (tmp_path / "far").mkdir()
+    (tmp_path / "far" / "x").write_text("old")
+    link = tmp_path / "link"
+    link.symlink_to("far/x")
+    (tmp_path / "dangling").symlink_to("far/y")
+    for target in (link, tmp_path / "dangling"):
+        with staged_file(target) as temporary:
+            temporary.write_text("new")
+        assert target.is_symlink()
+        assert target.read_text() == "new"
+    assert names(tmp_path / "far") == ["x", "y"]
+    (tmp_path / "circle").symlink_to("circle")
+    with pytest.raises(ModelFileError, match="cannot be written"):
+        check_target(tmp_path / "circle")
+
+
+@pytest.mark.parametrize("length", [230, 254, 255])
+@pytest.mark.parametrize("letter", ["x", "é"])
+def test_a_name_may_be_as_long_as_the_system_allows(
+    length: int, letter: str, tmp_path: Path
+) -> None:
+    name = (letter * 300).encode()[:length].decode(errors="ignore")
+    leftover = tmp_path / f"{staging._prefix(tmp_path / name)}abcdefgh{staging.SUFFIX}"
+    leftover.touch()
+    with staged_file(tmp_path / name) as temporary:
+        temporary.write_text("new")
+    assert names(tmp_path) == [name]
+    for path in (tmp_path / f"{name}{letter * 100}", tmp_path / "a\0b"):
+        with pytest.raises(ModelFileError, match="cannot be written"):
+            check_target(path)
+
+
+@pytest.mark.parametrize("way", ["plain", "link", "working directory"])
+def test_an_empty_directory_is_filled(
+    way: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    place = tmp_path / "x"
+    place.mkdir(mode=0o700)
+    before = place.stat()
+    (tmp_path / "link").symlink_to("x")
+    monkeypatch.chdir(place)
+    target = {"plain": place, "link": tmp_path / "link", "working directory": Path()}[way]
+    with staged_directory(target) as temporary:
+        (temporary / "config.json").write_text("{}")
+        (temporary / "tokenizer.json").write_text("{}")
+        assert not (place / "config.json").exists()
+    assert names(place) == ["config.json", "tokenizer.json"]
+    assert (place.stat().st_ino, place.stat().st_mode) == (before.st_ino, before.st_mode)
+    assert names(tmp_path) == ["link", "x"]
+
+
+def test_a_directory_is_filled_whole_or_not_at_all(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real, linked = os.link, []
+
+    def link(source: Path, target: Path) -> None:
+        if linked:
+            raise OSError(28, "No space left on device")
+        linked.append(target.name)
+        real(source, target)
+
+    monkeypatch.setattr(os, "link", link)
+
+    def write() -> None:
+        with staged_directory(tmp_path) as temporary:
+            for name in ("config.json", "tokenizer.json"):
+                (temporary / name).write_text("{}")
+
+    with pytest.raises(ModelFileError, match="No space"):
+        write()
+    assert linked == ["tokenizer.json"]
+    assert names(tmp_path) == []
+
+
+def test_a_file_system_without_links_is_filled_too(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(source: Path, target: Path) -> None:
+        raise OSError(1, "Operation not permitted")
+
+    monkeypatch.setattr(os, "link", refuse)
+    with staged_directory(tmp_path) as temporary:
+        (temporary / "a").write_text("1")
+    assert names(tmp_path) == ["a"]
+
+
+@pytest.mark.parametrize("linked", [0, 1, 2])
+def test_what_a_killed_writer_had_put_into_a_directory(linked: int, tmp_path: Path) -> None:
+    hidden = tmp_path / f".{tmp_path.name}.abcdefgh.apr-partial"
+    hidden.mkdir()
+    for number, name in enumerate(("tokenizer.json", "config.json")):
+        (hidden / name).touch()
+        if number < linked:
+            os.link(hidden / name, tmp_path / name)
+    if linked == 2:  # all of it: only the hidden part was left to go
+        with pytest.raises(ModelFileError, match="not empty"):
+            check_target(tmp_path, directory=True)
+        assert names(tmp_path) == ["config.json", "tokenizer.json"]
+    else:
+        check_target(tmp_path, directory=True)
+        assert names(tmp_path) == []
+
+
+def test_a_directory_that_fills_meanwhile_keeps_what_came(tmp_path: Path) -> None:
+    def write() -> None:
+        with staged_directory(tmp_path) as temporary:
+            (temporary / "a").write_text("ours")
+            (tmp_path / "a").write_text("theirs")
+
+    with pytest.raises(ModelFileError, match="meanwhile"):
+        write()
+    assert (tmp_path / "a").read_text() == "theirs"
+    assert names(tmp_path) == ["a"]
+
+
+def test_folders_that_are_made_later(tmp_path: Path) -> None:
+    check_target(tmp_path / "a" / "b" / "x", parents=True)
+    with pytest.raises(ModelFileError, match="No such file"):
+        check_target(tmp_path / "a" / "b" / "x")
+    (tmp_path / "a").touch()
+    with pytest.raises(ModelFileError, match="Not a directory"):
+        check_target(tmp_path / "a" / "b" / "x", parents=True)
