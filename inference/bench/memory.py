@@ -8,8 +8,9 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
+
+from inference.kernels.cpu.compiled import njit
 
 SIZE = 1 << 29
 
@@ -37,7 +38,7 @@ class Memory:
         return seconds
 
 
-@njit(nogil=True, cache=True)  # type: ignore[untyped-decorator]
+@njit(nogil=True, cache=True)
 def _total(values: Any) -> Any:
     result = 0
     for value in values:

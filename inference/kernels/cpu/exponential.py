@@ -8,7 +8,8 @@ Measured against float64 over all floats in [-104, 0]: at most 1 unit in the las
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
+
+from inference.kernels.cpu.compiled import njit
 
 LOWEST = np.float32(-110.0)  # exp underflows to zero well above this, and 2^n is still a float
 

@@ -9,10 +9,10 @@ from __future__ import annotations
 import math
 
 import numpy as np
-from numba import njit
 
 from inference.kernels import geglu as room
 from inference.kernels.arguments import Float32, elementwise
+from inference.kernels.cpu.compiled import njit
 from inference.kernels.cpu.exponential import LOWEST, exp_factors
 
 _ZERO = np.float32(0.0)

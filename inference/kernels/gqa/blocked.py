@@ -12,11 +12,11 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
-from numba import njit
 
 from inference.kernels import gqa as room
 from inference.kernels.arguments import Float32, same_size
 from inference.kernels.attention.cpu import causal_softmax
+from inference.kernels.cpu.compiled import njit
 from inference.kernels.cpu.memory import row_of_floats
 from inference.kernels.cpu.sources import source_digest
 from inference.kernels.gqa import tiles

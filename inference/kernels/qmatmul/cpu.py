@@ -22,9 +22,9 @@ from types import MappingProxyType
 from typing import Any
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
+from inference.kernels.cpu.compiled import njit
 from inference.kernels.cpu.memory import address_of, row_of_floats
 from inference.kernels.cpu.sources import source_digest
 from inference.kernels.qmatmul.fused import FUSED

@@ -8,11 +8,12 @@ from contextlib import contextmanager, suppress
 from typing import Any
 
 import numpy as np
-from numba import njit, types
+from numba import types
 from numba.extending import intrinsic
 from numpy.typing import NDArray
 
 from inference import threads as pool
+from inference.kernels.cpu.compiled import njit
 from inference.kernels.cpu.memory import address_of
 from inference.kernels.qmatmul.fused import FUSED
 from inference.kernels.qmatmul.lanes import I8, I16, I32, ROWS

@@ -9,10 +9,10 @@ from __future__ import annotations
 import math
 
 import numpy as np
-from numba import njit
 
 from inference.kernels import rmsnorm as room
 from inference.kernels.arguments import Float32, rows
+from inference.kernels.cpu.compiled import njit
 
 
 @room.rmsnorm.implementation("cpu")

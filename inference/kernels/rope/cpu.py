@@ -8,11 +8,11 @@ from __future__ import annotations
 from functools import lru_cache
 
 import numpy as np
-from numba import njit
 from numpy.typing import ArrayLike, NDArray
 
 from inference.kernels import rope as room
 from inference.kernels.arguments import Float32, float32_array, same_size
+from inference.kernels.cpu.compiled import njit
 from inference.kernels.rope import check_angles, check_positions
 
 

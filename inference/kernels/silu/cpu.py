@@ -6,10 +6,10 @@ No input overflows. The limits are taken at the infinities: silu(+∞) = +∞, s
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
 
 from inference.kernels import silu as room
 from inference.kernels.arguments import Float32, elementwise
+from inference.kernels.cpu.compiled import njit
 from inference.kernels.cpu.exponential import LOWEST, exp_factors
 
 _ZERO = np.float32(0.0)

@@ -7,10 +7,10 @@ exponential is as accurate as near it; the sum is accumulated in float64.
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
 
 from inference.kernels import softmax as room
 from inference.kernels.arguments import Float32, rows
+from inference.kernels.cpu.compiled import njit
 from inference.kernels.cpu.exponential import LOWEST, exp_factors
 
 _MAGNITUDE = np.int32(0x7FFFFFFF)

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from numba import njit
-
 from inference.kernels import swiglu as room
 from inference.kernels.arguments import Float32, elementwise
+from inference.kernels.cpu.compiled import njit
 from inference.kernels.silu.cpu import silu_scalar
 
 

@@ -13,11 +13,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numba import njit, types
+from numba import types
 
 from inference import kernels, threads
 from inference.backends.cpu.lowered import table as t
 from inference.backends.cpu.lowered.team import APART, fetch_add, meet
+from inference.kernels.cpu.compiled import njit
 from inference.kernels.cpu.memory import floats, integers, octets, row_of_floats, words
 from inference.kernels.cpu.sources import source_digest
 from inference.kernels.cpu.telling import tell

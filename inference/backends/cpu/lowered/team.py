@@ -11,9 +11,11 @@ import sys
 from typing import Any
 
 from llvmlite import ir
-from numba import njit, types
+from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic
+
+from inference.kernels.cpu.compiled import njit
 
 APART = 128
 SYNC_BYTES = 3 * APART
