@@ -153,7 +153,7 @@ def run_guarded(command: Callable[[], Any], *, json_errors: bool = False) -> int
     With ``json_errors`` the error is also the JSON document on standard output.
     """
     settle()
-    code, message = _outcome(command)
+    code, message = _outcome(lambda: _checked(command))
     if json_errors and message is not None:
         with contextlib.suppress(OSError):
             print_json({"error": {"message": message, "exit_code": int(code)}})
@@ -161,6 +161,25 @@ def run_guarded(command: Callable[[], Any], *, json_errors: bool = False) -> int
         say("apr: standard output cannot be written")
         return ExitCode.BAD_FILE
     return int(code)
+
+
+def _checked(command: Callable[[], Any]) -> Any:
+    """Run a command; whatever came of it, a file that changed meanwhile is what there is to say."""
+    try:
+        result = command()
+    except (KeyboardInterrupt, typer.Abort):
+        raise
+    except Exception:
+        _check_faults()
+        raise
+    _check_faults()
+    return result
+
+
+def _check_faults() -> None:
+    faults = sys.modules.get("inference.formats.faults")  # not where nothing was opened
+    if faults is not None:
+        faults.check_faults()
 
 
 def _outcome(command: Callable[[], Any]) -> tuple[int, str | None]:

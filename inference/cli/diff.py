@@ -81,10 +81,13 @@ def _stage_report(diff: StageDiff) -> list[str]:
 def _diff_models(a: str, b: str, *, values: bool, limit: int, json: bool) -> int:
     from inference.compare.files import compare_models
     from inference.formats import open_model
+    from inference.formats.mapped import check_unchanged
 
     first, second = open_model(model_path(a)), open_model(model_path(b))
     try:
         diff = compare_models(first, second, values=values)
+        for file in (first, second):
+            check_unchanged(file.path)
     finally:
         first.close()
         second.close()

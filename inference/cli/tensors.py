@@ -40,6 +40,7 @@ def app_command(
     """
     from inference.cli.inspect import described, printable
     from inference.formats import open_model
+    from inference.formats.mapped import check_unchanged
 
     path = model_path(model)
     with open_model(path) as file:
@@ -51,6 +52,7 @@ def app_command(
         if not infos:
             raise InputError(f"no tensor of {path} matches {pattern!r}")
         rows = [described(info) | (_statistics(file, info.name) if stats else {}) for info in infos]
+        check_unchanged(path)
     if as_json:
         print_json({"model": str(path), "tensors": rows})
     else:

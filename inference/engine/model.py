@@ -24,6 +24,7 @@ from inference.decode.session_file import identity, load_session, save_session
 from inference.errors import EngineError, InputError
 from inference.formats import ModelFile, open_model
 from inference.formats.config import model_config
+from inference.formats.mapped import check_unchanged
 from inference.formats.tokenizer import tokenizer_spec
 from inference.memory import needing
 from inference.model.decoder import build_program
@@ -75,7 +76,9 @@ class Model:
         file = open_model(path)
         try:
             with needing(f"to load {path}"):
-                return cls(file, backend=backend, numerics=numerics)
+                model = cls(file, backend=backend, numerics=numerics)
+            check_unchanged(file.path)
+            return model
         except BaseException:
             file.close()
             raise

@@ -28,6 +28,7 @@ from inference.formats.gguf.writer import write_gguf
 from inference.formats.hf.files import CONFIG, SETTINGS, TOKENIZER
 from inference.formats.hf.writer import SAFETENSORS_TYPES, write_hf_directory
 from inference.formats.jsonfile import dump_object
+from inference.formats.mapped import check_unchanged
 from inference.formats.names import to_hf
 from inference.formats.tokenizer import tokenizer_spec
 from inference.formats.writing import TensorSource
@@ -319,7 +320,11 @@ def _torch_name(recipes: list[Recipe]) -> str:
 
 
 def _check_written(job: _Job, conversion: Conversion, written: ModelFile) -> None:
-    """Refuse a written model that is not the source: tensors, hyper-parameters, tokenizer."""
+    """Refuse a written model that is not the source: tensors, hyper-parameters, tokenizer.
+
+    The source must still be what it was when it was opened.
+    """
+    check_unchanged(job.file.path)
     conversion.check(written)
     if job.config is not None:
         lost = differing_fields(job.config, model_config(written))
@@ -329,6 +334,7 @@ def _check_written(job: _Job, conversion: Conversion, written: ModelFile) -> Non
                 f"{written.format} files cannot express this model's {', '.join(lost)}",
             )
     check_tokenizer(job.file.path, tokenizer_spec(job.file), tokenizer_spec(written))
+    check_unchanged(job.file.path)
 
 
 def _check_target(source: Path, target: Path, *, directory: bool) -> None:

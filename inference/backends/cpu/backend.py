@@ -9,7 +9,7 @@ from __future__ import annotations
 import threading
 import time
 from collections import Counter
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from inference.backends.cpu.cache import BlockedKVCache, KVCache
@@ -20,6 +20,7 @@ from inference.backends.metrics import DispatchMetrics
 from inference.backends.placement import Device
 from inference.backends.protocol import Array, Capabilities, Dispatch, Step, Timing
 from inference.backends.weights import Numerics, Weight, resolve_vectors
+from inference.formats.faults import check_faults
 from inference.memory import needing, room_for_blas
 from inference.model.config import ModelConfig
 from inference.model.ops import Linear, Program
@@ -100,9 +101,15 @@ class CpuBackend:
                 output = plan.compiled.run(step)
             else:
                 output = self._operations.run(program, step)
+        check_faults(self._mapped())
         self._commit(step)
         self.metrics.record(Device.CPU, (time.perf_counter_ns() - begin) // 1000)
         return output
+
+    def _mapped(self) -> Iterator[int]:
+        """Yield where the packed weights lie that are read from a file as they are used."""
+        for weight in self._weights.values():
+            yield weight.packed.__array_interface__["data"][0]
 
     def timed(self, program: Program, step: Step) -> Sequence[Timing]:
         """Run the program as `run` does; return what its parts took, in their order."""
