@@ -23,6 +23,9 @@ _crew: Crew | None = None
 turn = threading.Lock()
 """Held by whoever uses the crew: one works at a time, and the others would only disturb it."""
 
+holder: int | None = None
+"""The thread that has the turn, by its identity; set and cleared by whoever takes it."""
+
 
 def available() -> int:
     """Return how many processors this process may use; APR_THREADS asks for fewer.
@@ -56,21 +59,29 @@ def for_chunks(
         return
     starts = itertools.count(0, chunk)
     called_off = False
+    late: BaseException | None = None
 
     def drain() -> None:
         while not called_off and (first := next(starts)) < total:
             work(first, min(first + chunk, total))
 
-    helpers: list[_Helper] = []
+    helpers = [_Helper(drain) for _ in range(count)]
     try:
         with contextlib.suppress(RuntimeError):  # no more threads to be had
-            while len(helpers) < count:
-                helpers.append(_Helper(drain))
+            for helper in helpers:
+                helper.start()
         drain()
     finally:
         called_off = True
-        for helper in helpers:
-            helper.wait()
+        while True:  # what follows frees memory in which they work: no interrupt may come before
+            try:
+                for helper in helpers:
+                    helper.wait()
+                break
+            except BaseException as error:
+                late = error
+    if late is not None:
+        raise late
     for helper in helpers:
         if helper.error is not None:
             raise helper.error
@@ -90,27 +101,32 @@ class _Helper:
     def __init__(self, work: Callable[[], None]) -> None:
         self.error: BaseException | None = None
         self._work = work
-        self._ended = threading.Lock()
-        self._ended.acquire()
+        self._begun = False
+        self._working = threading.Lock()
+
+    def start(self) -> None:
+        """Begin; ``RuntimeError`` when the system has no more threads."""
         start(self._run)
 
     def wait(self) -> None:
-        """Return when the work has ended."""
-        self._ended.acquire()
+        """Return when nothing is being worked on; work that begins later has been called off."""
+        if self._begun:
+            with self._working:
+                pass
 
     def _run(self) -> None:
-        try:
-            self._work()
-        except BaseException as error:
-            self.error = error
-        finally:
-            self._ended.release()
+        with self._working:
+            self._begun = True
+            try:
+                self._work()
+            except BaseException as error:
+                self.error = error
 
 
 def _forget_threads() -> None:
     """Threads do not survive a fork, and a lock may have been held by one of them."""
-    global _crew, turn
-    _crew = None
+    global _crew, turn, holder
+    _crew = holder = None
     turn = threading.Lock()
 
 
@@ -135,11 +151,12 @@ class Crew:
         self._work: Callable[[int], object] | None = None
         self._error: BaseException | None = None
         self._wake = [threading.Lock() for _ in range(count - 1)]
-        for wake in self._wake:
-            wake.acquire()
+        self._living = [threading.Lock() for _ in range(count - 1)]
+        for lock in (*self._wake, *self._living):
+            lock.acquire()
         try:
-            for number, wake in enumerate(self._wake, 1):
-                start(self._serve, number, wake)
+            for number in range(1, count):
+                start(self._serve, number)
         except BaseException:  # an interrupt included: those that have started must not wait on
             self.dismiss()
             raise
@@ -148,18 +165,24 @@ class Crew:
         """Call ``work(number)`` on every thread; number 0 is the caller's.
 
         Whatever ends a thread's work before time, an interrupt included, calls off that of the
-        others and dismisses the crew: ``dismissed`` is true then.
+        others and dismisses the crew: ``dismissed`` is true then, and no thread works any longer in
+        memory that the caller may now free.
         """
         self._work = work
         try:
             for wake in self._wake:
                 wake.release()
             work(0)
+            if self._error is not None:
+                raise self._error
         except BaseException:
-            self.dismiss()
+            while True:  # the first interrupt is on its way, and none may come before this is done
+                try:
+                    self._end()
+                    break
+                except BaseException:
+                    continue
             raise
-        if self._error is not None:
-            raise self._error
 
     @property
     def dismissed(self) -> bool:
@@ -173,16 +196,26 @@ class Crew:
             with contextlib.suppress(RuntimeError):  # awake already
                 wake.release()
 
-    def _serve(self, number: int, wake: threading.Lock) -> None:
-        while True:
-            wake.acquire()
-            if self.dismissed or self._work is None:
-                return
-            try:
-                self._work(number)
-            except BaseException as error:
-                self._error = error
-                self.dismiss()
+    def _end(self) -> None:
+        """Dismiss the crew, and return when its threads have ended."""
+        self.dismiss()
+        for living in self._living:
+            with living:
+                pass
+
+    def _serve(self, number: int) -> None:
+        try:
+            while True:
+                self._wake[number - 1].acquire()
+                if self.dismissed or self._work is None:
+                    return
+                try:
+                    self._work(number)
+                except BaseException as error:
+                    self._error = error
+                    self.dismiss()
+        finally:
+            self._living[number - 1].release()
 
 
 def crew(sync_bytes: int, stop: int) -> Crew:

@@ -5,6 +5,8 @@ import signal
 import subprocess
 import sys
 import threading
+import time
+from functools import partial
 
 import pytest
 
@@ -100,3 +102,78 @@ def test_a_processor_is_available(monkeypatch: pytest.MonkeyPatch) -> None:
     assert threads.available() >= 1
     monkeypatch.delattr(os, "sched_getaffinity", raising=False)
     assert threads.available() == os.cpu_count()
+
+
+def test_a_crew_that_is_called_off_no_longer_works_when_the_call_ends() -> None:
+    """The caller frees the memory that its threads work in."""
+    crew = threads.Crew(3, 512, 0)
+    begun, left = threading.Semaphore(0), []
+
+    def work(number: int) -> None:
+        if number == 0:
+            begun.acquire()
+            begun.acquire()
+            raise KeyboardInterrupt
+        begun.release()
+        time.sleep(0.2)
+        left.append(number)
+
+    with pytest.raises(KeyboardInterrupt):
+        crew.run(work)
+    assert sorted(left) == [1, 2]
+    assert crew.dismissed
+
+
+def test_an_error_of_one_thread_waits_for_the_others() -> None:
+    crew = threads.Crew(3, 512, 0)
+    begun, failed, left = threading.Event(), threading.Event(), []
+
+    def work(number: int) -> None:
+        if number == 1:
+            begun.wait()
+            failed.set()
+            raise KeyError(number)
+        if number == 2:
+            begun.set()
+            time.sleep(0.2)
+            left.append(number)
+        failed.wait()
+        while number == 0 and not crew.dismissed:
+            time.sleep(0.001)
+
+    with pytest.raises(KeyError):
+        crew.run(work)
+    assert left == [2]
+
+
+@pytest.mark.skipif(not hasattr(signal, "setitimer"), reason="needs timers")
+@pytest.mark.parametrize("what", ["crew", "loop"])
+def test_a_second_interrupt_does_not_leave_threads_at_work(what: str) -> None:
+    class Alarm(Exception):
+        pass
+
+    def ring(*_: object) -> None:
+        raise Alarm
+
+    begun, left = threading.Event(), []
+
+    def work(*_: object) -> None:
+        if threading.current_thread() is threading.main_thread():
+            begun.wait()
+            raise KeyboardInterrupt
+        begun.set()
+        time.sleep(0.3)
+        left.append(1)
+
+    before = signal.signal(signal.SIGALRM, ring)
+    try:
+        crew = threads.Crew(2, 512, 0)
+        loop = partial(threads.for_chunks, total=2, chunk=1, threads=2)
+        call = crew.run if what == "crew" else loop
+        signal.setitimer(signal.ITIMER_REAL, 0.1, 0.05)  # while the call waits for its threads
+        with pytest.raises((KeyboardInterrupt, Alarm)):
+            call(work)
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
+    assert left == [1]

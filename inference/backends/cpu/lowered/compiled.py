@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Callable, Hashable, Mapping
+from dataclasses import dataclass
 from itertools import pairwise
 
 import numpy as np
@@ -48,16 +50,28 @@ class _Angles:
         if key not in self._kinds:
             if len(self._kinds) == t.MAX_TABLES:
                 raise CannotLowerError(f"more than {t.MAX_TABLES} kinds of rotary tables")
+            self.positions = 0  # first: an interrupt may come at any time
             self._kinds[key] = frequencies()
-            self.positions = 0
         return list(self._kinds).index(key)
 
     def reach(self, positions: int) -> None:
         """Have tables for so many positions, with some to spare."""
         if positions > self.positions:
-            self.positions = max(ROWS, 2 * positions)
-            places = np.arange(self.positions)
+            places = np.arange(max(ROWS, 2 * positions))
             self.tables = [rope_table(places, frequencies) for frequencies in self._kinds.values()]
+            self.positions = len(places)  # last: an interrupt may come at any time
+
+
+@dataclass(frozen=True, slots=True)
+class _Room:
+    """Memory for so many tokens, and the tables whose addresses lie in it: replaced as one.
+
+    Were an interrupt to come between the two, a run would write where memory has been freed.
+    """
+
+    buffers: Buffers
+    tables: Mapping[bool, Table]
+    counters: NDArray[np.uint8]
 
 
 class CompiledProgram:
@@ -84,16 +98,15 @@ class CompiledProgram:
         self._shapes = shapes_of(packed)
         self._launches: dict[int, Launch] = {}
         self._angles = _Angles()
-        self._tables: dict[bool, Table] = {}
-        self._counters = self._scratch = self._attention = aligned(0)
-        self._buffers = Buffers(0)
+        self._scratch = self._attention = aligned(0)
+        self._room = _Room(Buffers(0), {}, aligned(0))
         self._make_room(ROWS)
         prepare()
 
     @property
     def tables(self) -> tuple[Table, ...]:
         """The lowered program: for one token, and for more."""
-        return self._tables[False], self._tables[True]
+        return self._room.tables[False], self._room.tables[True]
 
     @property
     def calls(self) -> Mapping[str, int]:
@@ -107,18 +120,16 @@ class CompiledProgram:
         new keys and values, but do not count them yet. Whoever watches is shown what the very same
         rows of the table wrote.
         """
-        with threads.turn:
-            return self._run(step, None)
+        return self._in_turn(step, None)
 
     def timed(self, step: Step) -> list[Timing]:
         """Run tokens as `run` does, and return how long each entry took.
 
         From the meeting of the threads before it to the one after.
         """
-        with threads.turn:
-            table = self._tables[len(step.ids) > 1]
-            clock = np.zeros((len(table.rows) + 1, 2), np.int64)
-            self._run(step, clock)
+        table = self.tables[len(step.ids) > 1]  # as long, whatever memory there is
+        clock = np.zeros((len(table.rows) + 1, 2), np.int64)
+        self._in_turn(step, clock)
         at = clock @ np.array([1.0, 1e-9])
         begins = [*table.labels, len(table.rows)]
         return [
@@ -131,17 +142,32 @@ class CompiledProgram:
         rows = table.places.items()
         return tuple(ops[number] for number, (row, _) in rows if begin <= row < end)
 
+    def _in_turn(self, step: Step, clock: NDArray[np.int64] | None) -> Array:
+        """Run when it is this thread's turn; EngineError where it would wait for itself."""
+        if threads.holder == threading.get_ident():
+            raise EngineError(
+                "a run cannot begin inside another, from whoever watches that or from a signal "
+                "handler; begin it when the other has ended"
+            )
+        with threads.turn:
+            try:
+                threads.holder = threading.get_ident()
+                return self._run(step, clock)
+            finally:
+                threads.holder = None
+
     def _run(self, step: Step, clock: NDArray[np.int64] | None) -> Array:
         ids = step.ids
         self._make_room(len(ids))
-        table = self._tables[len(ids) > 1]
+        room = self._room
+        table = room.tables[len(ids) > 1]
         places, wanted = _places(step, step.every_row or not table.last_row)
         self._angles.reach(int(places[:, t.POSITION].max()) + 1)
         embed = self.program.ops[0]
         assert isinstance(embed, Embed)
         rows = self._weights[embed.table.name].take(ids)
-        self._buffers.matrix(embed.out, *rows.shape)[:] = rows
-        logits = np.empty((len(wanted), self._buffers.widths[self.program.output]), np.float32)
+        room.buffers.matrix(embed.out, *rows.shape)[:] = rows
+        logits = np.empty((len(wanted), room.buffers.widths[self.program.output]), np.float32)
         crew = threads.crew(SYNC_BYTES, STOP)
         frame = self._frame(table, crew.count, max(_cache(span).rows for span in step.spans))
         frame[[t.TOKENS, t.WANTED, t.WANTED_ROWS, t.TEXTS, t.OUTPUT]] = (
@@ -149,7 +175,7 @@ class CompiledProgram:
         )  # fmt: skip
         frame[t.TIMES] = 0 if clock is None else address_of(clock)
         frame[t.CLOCK] = time.CLOCK_MONOTONIC if crew.count > 1 else time.CLOCK_THREAD_CPUTIME_ID
-        self._counters[:] = 0
+        room.counters[:] = 0
         if step.capture is None:
             self._execute(table, frame, crew, 0, len(table.rows))
         else:
@@ -162,7 +188,7 @@ class CompiledProgram:
     ) -> None:
         """Have the crew do the entries of rows begin..end−1."""
         frame[[t.BEGIN, t.END]] = begin, end
-        count, sync, counters = crew.count, crew.sync, address_of(self._counters)
+        count, sync, counters = crew.count, crew.sync, address_of(self._room.counters)
         finished = [0] * count
 
         def work(thread: int) -> None:
@@ -199,17 +225,17 @@ class CompiledProgram:
     def _make_room(self, rows: int) -> None:
         """Have memory for so many tokens, and the program lowered for it."""
         rows = max(rows, t.APART_ROWS * (threads.available() + 1))
-        if rows <= self._buffers.rows:
+        if rows <= self._room.buffers.rows:
             return
-        self._buffers = Buffers(max(rows, ROWS))
-        self._tables = {
+        buffers = Buffers(max(rows, ROWS))
+        tables = {
             many: Lowering(
-                self.program, self._buffers, self._vectors, self._packed, self._angle, many=many
+                self.program, buffers, self._vectors, self._packed, self._angle, many=many
             ).table()
             for many in (False, True)
         }
-        longest = max(len(table.rows) for table in self._tables.values())
-        self._counters = aligned(APART * (longest + 1))
+        longest = max(len(table.rows) for table in tables.values())
+        self._room = _Room(buffers, tables, aligned(APART * (longest + 1)))
         self._scratch = aligned(0)
 
     def _angle(self, op: Rope) -> int:

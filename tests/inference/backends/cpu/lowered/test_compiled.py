@@ -414,6 +414,38 @@ def test_an_interrupt_leaves_things_in_order(
     np.testing.assert_array_equal(session.advance([3]), expected[1])
 
 
+@pytest.mark.parametrize("where", ["Lowering.table", "rope_table"])
+def test_an_interrupt_while_memory_grows_leaves_the_old_as_it_was(
+    where: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Tables that are longer than their memory would be read past its end."""
+    with inference.load(TINY_MODEL) as model:
+        session, ids = model.session(), list(range(300))
+        expected = session.advance([1, 2, 3])
+        place = f"inference.backends.cpu.lowered.compiled.{where}"
+        calls = 0
+
+        def interrupted(*_: object) -> None:
+            nonlocal calls
+            calls += 1
+            raise KeyboardInterrupt
+
+        with monkeypatch.context() as patch:
+            patch.setattr(place, interrupted)
+            watched = model.session()
+            with pytest.raises(KeyboardInterrupt):
+                watched.advance([*ids, *ids], capture=Watcher())
+        assert calls == 1
+        compiled = model._backend._plans[id(model.program)].compiled
+        assert compiled._angles.positions == len(compiled._angles.tables[0][0])
+        assert len(compiled.tables[1].rows)
+        assert model.session().advance([1, 2, 3]).tobytes() == expected.tobytes()
+        whole = model.session().advance([*ids, *ids], capture=Watcher())
+        assert whole.tobytes() == one_by_one(model).session().advance(
+            [*ids, *ids], capture=Watcher()
+        ).tobytes()  # fmt: skip
+
+
 CHILD = """
 import os, sys
 import inference
