@@ -7,6 +7,7 @@ EngineError                    base
   UnsupportedArchitectureError the file names an architecture that the engine does not implement
   TokenizerError               text cannot be encoded, or the file carries no usable vocabulary
   ContextOverflowError         more tokens than the context can hold
+  SessionBusyError             a session is in use by another call, or was changed under a stream
   DownloadError                a model could not be fetched, or its digest does not match
   DeviceUnavailableError       a backend was asked for that this machine does not have
   KernelCompileError           a CUDA source does not compile for an architecture
@@ -75,6 +76,10 @@ class TokenizerError(EngineError):
 
 class ContextOverflowError(EngineError):
     """More tokens were asked for than the model's context holds."""
+
+
+class SessionBusyError(EngineError):
+    """A session belongs to another call, or has gone on without the stream that reads it."""
 
 
 class DownloadError(EngineError):

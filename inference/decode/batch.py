@@ -7,16 +7,18 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from inference.decode.generate import Generation, Transcript, Writer
-from inference.decode.session import PREFILL_TOKENS, Session
+from inference.decode.ownership import Call
+from inference.decode.past import PREFILL_TOKENS, Past
 
 if TYPE_CHECKING:
     from inference.decode.options import GenerationOptions
+    from inference.decode.session import Session
     from inference.text.tokenizer import Tokenizer
 
 
 @dataclass(slots=True)
 class _Text:
-    session: Session
+    past: Past
     writer: Writer
     transcript: Transcript
     seen: int = 0
@@ -38,16 +40,26 @@ def generate_batch(
         InputError: an option or a token id is out of range.
         ContextOverflowError: a prompt and its ``max_tokens`` together exceed the context; nothing
             has been computed.
+        SessionBusyError: another call has one of the sessions; nothing has been computed.
     """
-    texts = [
-        _Text(session, Writer(session, tokenizer, prompt, asked), Transcript(prompt))
-        for session, prompt, asked in zip(sessions, prompts, options, strict=True)
-    ]
+    call = Call("generate_batch")
+    try:
+        pasts = [session.claim(call) for session in sessions]
+        texts = [
+            _Text(past, Writer(past, tokenizer, prompt, asked), Transcript(prompt))
+            for past, prompt, asked in zip(pasts, prompts, options, strict=True)
+        ]
+        return _write(texts)
+    finally:
+        call.over = True
+
+
+def _write(texts: Sequence[_Text]) -> list[Generation]:
     finished: dict[int, Generation] = {}
     while len(finished) < len(texts):
         for numbers in _batches(texts, [n for n in range(len(texts)) if n not in finished]):
-            work = [(texts[n].session, texts[n].next_tokens()) for n in numbers]
-            logits = Session.advance_together(work)
+            work = [(texts[n].past, texts[n].next_tokens()) for n in numbers]
+            logits = Past.advance_together(work)
             for n, row, (_, tokens) in zip(numbers, logits, work, strict=True):
                 text = texts[n]
                 text.seen += len(tokens)

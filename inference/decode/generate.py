@@ -11,11 +11,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from inference.decode.options import GenerationOptions
+from inference.decode.ownership import Call
 from inference.decode.sampling import Logprobs, Sampler, logprobs
 from inference.decode.stop import StopFinder
-from inference.errors import ContextOverflowError
+from inference.errors import ContextOverflowError, SessionBusyError
 
 if TYPE_CHECKING:
+    from inference.decode.past import Past
     from inference.decode.session import Session
     from inference.text.tokenizer import Tokenizer
 
@@ -73,7 +75,7 @@ class Writer:
 
     def __init__(
         self,
-        session: Session,
+        past: Past,
         tokenizer: Tokenizer,
         prompt: Sequence[int],
         options: GenerationOptions,
@@ -82,14 +84,14 @@ class Writer:
 
         ``ContextOverflowError`` when prompt and ``max_tokens`` together exceed the context.
         """
-        self._left = _room(session, len(prompt), options)
+        self._left = _room(past, len(prompt), options)
         self._options = options
         self._sampler = Sampler(options, prompt, tokenizer.suppressed_ids)
         self._ends = frozenset() if options.ignore_eos else frozenset(tokenizer.eog_ids)
         self._characters = tokenizer.stream(skip_special=False)
         self._stop = StopFinder(options.stop)
         self.finish_reason: FinishReason = "length"
-        self.pending: Sequence[int] = session.reuse(prompt)
+        self.pending: Sequence[int] = past.reuse(prompt)
 
     def take(self, logits: NDArray[np.float32]) -> Piece | None:
         """Choose the token after ``pending`` from its logits [vocab]; None if it ends the text."""
@@ -120,9 +122,9 @@ class Writer:
         self.finish_reason = reason
 
 
-def _room(session: Session, prompt: int, options: GenerationOptions) -> int:
+def _room(past: Past, prompt: int, options: GenerationOptions) -> int:
     """Return how many tokens to generate at most."""
-    capacity = session.cache.capacity
+    capacity = past.cache.capacity
     room = capacity - prompt
     if options.max_tokens <= room:
         return options.max_tokens
@@ -135,7 +137,12 @@ def _room(session: Session, prompt: int, options: GenerationOptions) -> int:
 
 
 class Continuation(Iterator[Piece]):
-    """The pieces of one generation; ``finish_reason`` is known once they are exhausted."""
+    """The pieces of one generation; ``finish_reason`` is known once they are exhausted.
+
+    The session belongs to it while a token is computed, and to anybody in between. Once another
+    call has changed it, every next piece is a `SessionBusyError`, as a dictionary that has changed
+    tells its iterator. One that comes while another call has the session may be tried again.
+    """
 
     def __init__(
         self,
@@ -145,24 +152,38 @@ class Continuation(Iterator[Piece]):
         options: GenerationOptions,
     ) -> None:
         self.finish_reason: FinishReason = "length"
-        self._pieces = self._run(session, tokenizer, prompt, options)
+        self._session = session
+        self._text = tokenizer, prompt, options
+        self._writer: Writer | None = None
+        self._changes = 0  # of the session, when this had it last
+        self._ended = False
 
     def __next__(self) -> Piece:
-        return next(self._pieces)
-
-    def _run(
-        self,
-        session: Session,
-        tokenizer: Tokenizer,
-        prompt: Sequence[int],
-        options: GenerationOptions,
-    ) -> Iterator[Piece]:
-        writer = Writer(session, tokenizer, prompt, options)
-        while writer.pending:
-            piece = writer.take(session.advance(writer.pending)[-1])
-            self.finish_reason = writer.finish_reason
+        while not self._ended:
+            call = Call("a stream's next token")
+            try:
+                piece = self._next(self._session.claim(call))
+            finally:
+                call.over = True
             if piece is not None:
-                yield piece
+                return piece
+        raise StopIteration
+
+    def _next(self, past: Past) -> Piece | None:
+        if self._writer is not None and past.changes != self._changes:
+            raise SessionBusyError(
+                "another call has changed the session since the stream's last token; fork the "
+                "session before, or give every text a session of its own"
+            )
+        self._ended = True  # unless all goes well
+        if self._writer is None:
+            self._writer = Writer(past, *self._text)
+        writer = self._writer
+        piece = writer.take(past.advance(writer.pending)[-1]) if writer.pending else None
+        self.finish_reason = writer.finish_reason
+        self._changes = past.changes
+        self._ended = not writer.pending
+        return piece
 
 
 class Transcript:
@@ -198,9 +219,16 @@ class Transcript:
 def generate(
     session: Session, tokenizer: Tokenizer, prompt: Sequence[int], options: GenerationOptions
 ) -> Generation:
-    """Run a `Continuation` to its end and time it."""
+    """Write one text to its end and time it; the session belongs to this call all the while."""
     transcript = Transcript(prompt)
-    continuation = Continuation(session, tokenizer, prompt, options)
-    for piece in continuation:
-        transcript.add(piece)
-    return transcript.finish(continuation.finish_reason)
+    call = Call("generate")
+    try:
+        past = session.claim(call)
+        writer = Writer(past, tokenizer, prompt, options)
+        while writer.pending:
+            piece = writer.take(past.advance(writer.pending)[-1])
+            if piece is not None:
+                transcript.add(piece)
+    finally:
+        call.over = True
+    return transcript.finish(writer.finish_reason)

@@ -1,61 +1,55 @@
-"""A decoder with a memory: tokens in, logits out, the past kept in a cache."""
+"""One text with a model, and the guard that lets one call at a time have it."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 
-from inference.backends.protocol import Array, Backend, Cache, Capture, Step, Timing
-from inference.errors import InputError
+from inference.backends.protocol import Array, Backend, Cache, Capture, Timing
+from inference.decode.ownership import Call, Ownership
+from inference.decode.past import Past
 from inference.model.config import ModelConfig
 from inference.model.ops import Program
 
-PREFILL_TOKENS = 256
-"""Tokens run through the program at a time, which bounds the attention matrices."""
-
-
-def token_ids(ids: ArrayLike, vocab: int) -> NDArray[np.intp]:
-    """Return ``ids`` as an array after checking that each is a token of the vocabulary.
-
-    Raises:
-        InputError: no tokens, not integers, or an id outside 0..vocab-1.
-    """
-    array = np.asarray(ids)
-    if array.ndim != 1 or array.size == 0:
-        raise InputError(f"token ids must be a non-empty list, got shape {array.shape}")
-    if not np.issubdtype(array.dtype, np.integer):
-        raise InputError(f"token ids must be integers, got {array.dtype}")
-    outside = np.flatnonzero((array < 0) | (array >= vocab))
-    if outside.size:
-        where = int(outside[0])
-        raise InputError(
-            f"token id {array[where]} at position {where} is not in the vocabulary 0..{vocab - 1}"
-        )
-    return array.astype(np.intp)
-
 
 class Session:
-    """One conversation with a model: a key-value cache and the steps that extend it."""
+    """One conversation with a model: a key-value cache and the steps that extend it.
+
+    A session belongs to one call at a time, from the first check to the last token. Another call,
+    from whatever thread, callback or signal handler, gets a `SessionBusyError` at once; nothing of
+    it has happened then. ``ids`` and ``length`` may be read at any time. Sessions share nothing, a
+    fork and its origin neither: as many threads as you like may use a model, each with its own.
+    """
 
     def __init__(self, backend: Backend, program: Program, config: ModelConfig) -> None:
-        self._backend = backend
-        self._program = program
-        self._config = config
-        self._vocab = config.vocab
-        self._ids: list[int] = []
-        self.cache = backend.cache(config)
+        self._parts = backend, program, config
+        self._past = Past(backend, program, config)
+        self._ownership = Ownership()
 
     @property
     def length(self) -> int:
         """Number of tokens seen so far."""
-        return self.cache.length
+        return self._past.length
 
     @property
     def ids(self) -> tuple[int, ...]:
         """The tokens seen so far."""
-        return tuple(self._ids[: self.length])
+        return self._past.ids
+
+    @property
+    def cache(self) -> Cache:
+        """The keys and values; for whoever knows that no call has the session."""
+        return self._past.cache
+
+    def claim(self, call: Call) -> Past:
+        """Return what is guarded, for ``call`` alone until it is over; SessionBusyError if in use.
+
+        See `inference.decode.ownership.Call` for how a call is ended.
+        """
+        self._ownership.claim(call)
+        return self._past
 
     def advance(
         self,
@@ -71,31 +65,25 @@ class Session:
         Raises:
             InputError: an id is not in the vocabulary.
             ContextOverflowError: the tokens do not fit the context; nothing has been computed.
+            SessionBusyError: another call has the session.
         """
-        tokens = token_ids(ids, self._vocab)
-        self.cache.reserve(len(tokens))
-        batch = len(tokens) if capture is not None else PREFILL_TOKENS
-        logits = []
-        for i in range(0, len(tokens), batch):
-            step = Step([self._noted(tokens[i : i + batch])], every_row=every_row, capture=capture)
-            logits.append(self._backend.run(self._program, step))
-        if not every_row:
-            return logits[-1]
-        return logits[0] if len(logits) == 1 else np.concatenate(logits)
+        call = Call("advance")
+        try:
+            return self.claim(call).advance(ids, every_row=every_row, capture=capture)
+        finally:
+            call.over = True
 
     def timed(self, ids: Sequence[int] | NDArray[np.integer]) -> list[Timing]:
         """Run the next tokens as `advance` does; return what the program's parts took.
 
         Raises:
-            InputError, ContextOverflowError: as `advance`.
+            InputError, ContextOverflowError, SessionBusyError: as `advance`.
         """
-        tokens = token_ids(ids, self._vocab)
-        self.cache.reserve(len(tokens))
-        timings: list[Timing] = []
-        for i in range(0, len(tokens), PREFILL_TOKENS):
-            step = Step([self._noted(tokens[i : i + PREFILL_TOKENS])])
-            timings += self._backend.timed(self._program, step)
-        return timings
+        call = Call("timed")
+        try:
+            return self.claim(call).timed(ids)
+        finally:
+            call.over = True
 
     @staticmethod
     def advance_together(texts: Sequence[tuple[Session, Sequence[int]]]) -> NDArray[np.float32]:
@@ -108,38 +96,48 @@ class Session:
             InputError: an id is not in the vocabulary, or the sessions are not of one model, or
                 one comes twice.
             ContextOverflowError: tokens do not fit a context; nothing has been computed.
+            SessionBusyError: another call has one of them; nothing has been computed.
         """
-        first = texts[0][0]
-        if len({id(session) for session, _ in texts}) < len(texts):
-            raise InputError("a session cannot run twice in one batch")
-        if any(session._backend is not first._backend for session, _ in texts):
-            raise InputError("only sessions of one model can run in one batch")
-        tokens = [token_ids(ids, first._vocab) for _, ids in texts]
-        for (session, _), new in zip(texts, tokens, strict=True):
-            session.cache.reserve(len(new))
-        noted = [session._noted(new) for (session, _), new in zip(texts, tokens, strict=True)]
-        return first._backend.run(first._program, Step(noted))
-
-    def _noted(self, tokens: NDArray[np.intp]) -> tuple[NDArray[np.intp], Cache]:
-        # Before the run that makes them the past: an interrupt may come between.
-        self._ids[self.length :] = tokens.tolist()
-        return tokens, self.cache
+        call = Call("advance_together")
+        try:
+            return Past.advance_together([(s.claim(call), ids) for s, ids in texts])
+        finally:
+            call.over = True
 
     def truncate(self, length: int) -> None:
         """Forget everything after the first ``length`` tokens.
 
         Raises:
             InputError: there are fewer tokens, or ``length`` is negative.
+            SessionBusyError: another call has the session.
         """
-        if not 0 <= length <= self.length:
-            raise InputError(f"cannot truncate a session of {self.length} tokens to {length}")
-        self.cache.truncate(length)
+        call = Call("truncate")
+        try:
+            self.claim(call).truncate(length)
+        finally:
+            call.over = True
 
     def fork(self) -> Session:
-        """Return a second session with the same past; the two go on independently."""
-        twin = Session(self._backend, self._program, self._config)
-        twin.restore(self.ids, *self.cache.snapshot())
+        """Return a second session with the same past; the two go on independently.
+
+        Raises:
+            SessionBusyError: another call has the session; a fork of its next moment would do.
+        """
+        twin = Session(*self._parts)
+        twin.restore(*self.snapshot())
         return twin
+
+    def snapshot(self) -> tuple[tuple[int, ...], Array, Array]:
+        """Return the tokens seen so far and copies of their keys and values, as `restore` takes.
+
+        Raises:
+            SessionBusyError: another call has the session.
+        """
+        call = Call("snapshot")
+        try:
+            return self.claim(call).snapshot()
+        finally:
+            call.over = True
 
     def restore(self, ids: Sequence[int], keys: Array, values: Array) -> None:
         """Make ``ids`` and a snapshot of their cache the whole past.
@@ -147,23 +145,25 @@ class Session:
         Raises:
             ValueError: the snapshot is of another shape, or an id is not in the vocabulary.
             ContextOverflowError: it is longer than the context.
+            SessionBusyError: another call has the session.
         """
-        if keys.shape[1:2] != (len(ids),):
-            raise ValueError(f"{len(ids)} tokens, but keys {keys.shape}")
-        known = token_ids(ids, self._vocab).tolist() if len(ids) else []
-        self.cache.restore(keys, values)
-        self._ids = known
+        call = Call("restore")
+        try:
+            self.claim(call).restore(ids, keys, values)
+        finally:
+            call.over = True
 
     def reuse(self, ids: Sequence[int]) -> Sequence[int]:
         """Keep the longest past that ``ids`` begins with; return the ids still to be run.
 
         At least one is, for the sake of its logits. What a reused prefix gives differs from a cold
         run by rounding alone, as far as batches of different sizes do.
+
+        Raises:
+            SessionBusyError: another call has the session.
         """
-        common = 0
-        for mine, theirs in zip(self.ids, ids[:-1], strict=False):
-            if mine != theirs:
-                break
-            common += 1
-        self.truncate(common)
-        return ids[common:]
+        call = Call("reuse")
+        try:
+            return self.claim(call).reuse(ids)
+        finally:
+            call.over = True

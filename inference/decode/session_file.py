@@ -44,9 +44,9 @@ def save_session(session: Session, path: Path, model: str) -> None:
     """
     from safetensors.numpy import save
 
-    keys, values = session.cache.snapshot()
+    ids, keys, values = session.snapshot()
     arrays: dict[str, NDArray[Any]]
-    arrays = {"ids": np.array(session.ids, np.int64), "keys": keys, "values": values}
+    arrays = {"ids": np.array(ids, np.int64), "keys": keys, "values": values}
     metadata = {"format": FORMAT, "model": model, "sha256": _digest(arrays)}
     with staged_file(path) as temporary:
         temporary.write_bytes(save(arrays, metadata=metadata))

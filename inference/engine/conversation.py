@@ -6,6 +6,7 @@ from collections.abc import Generator
 from typing import TYPE_CHECKING
 
 from inference.decode.options import GenerationOptions
+from inference.errors import SessionBusyError
 from inference.text.chat import ChatTemplate
 
 if TYPE_CHECKING:
@@ -40,8 +41,10 @@ class Conversation:
         Raises:
             ContextOverflowError: the conversation is longer than the context.
             TokenizerError: the template refuses the conversation.
+            SessionBusyError: another turn runs, or has ended since this one began.
         """
-        turns = [*self.messages, {"role": "user", "content": text}]
+        before = self.messages
+        turns = [*before, {"role": "user", "content": text}]
         ids = self._template.encode(
             self._model.tokenizer,
             self._template.render(turns),
@@ -54,8 +57,11 @@ class Conversation:
                 answer.append(piece.text)
                 yield piece.text
         except (GeneratorExit, KeyboardInterrupt):
-            self._keep(turns, answer)
+            if self.messages is before:
+                self._keep(turns, answer)
             raise
+        if self.messages is not before:
+            raise SessionBusyError("another turn has ended since this one began")
         self._keep(turns, answer)
 
     def _keep(self, turns: list[dict[str, str]], answer: list[str]) -> None:

@@ -135,7 +135,12 @@ class Model:
         return recorder.finish(tuple(int(i) for i in ids), logits[-1])
 
     def save_session(self, session: Session, path: str | Path) -> None:
-        """Write a session of this model to a file; ``ModelFileError`` if it cannot be."""
+        """Write a session of this model to a file.
+
+        Raises:
+            ModelFileError: the file cannot be written.
+            SessionBusyError: another call has the session.
+        """
         save_session(session, Path(path), identity(self.file, self.config, self.numerics))
 
     def load_session(self, path: str | Path) -> Session:
@@ -166,6 +171,7 @@ class Model:
         Raises:
             InputError: an option or a token id is out of range.
             ContextOverflowError: prompt and ``max_tokens`` together exceed the context.
+            SessionBusyError: another call has the session.
         """
         asked = GenerationOptions(max_tokens=max_tokens, **options)
         return generate(session or self.session(), self.tokenizer, self._ids(prompt), asked)
@@ -205,7 +211,11 @@ class Model:
         session: Session | None = None,
         **options: Any,
     ) -> Continuation:
-        """Return an iterator over the tokens of `generate`, each with the text it completes."""
+        """Return an iterator over the tokens of `generate`, each with the text it completes.
+
+        The session is free between two tokens. Once another call has changed it, the iterator
+        raises `SessionBusyError`.
+        """
         asked = GenerationOptions(max_tokens=max_tokens, **options)
         return self.continuation(self._ids(prompt), asked, session=session)
 

@@ -19,7 +19,7 @@ import inference
 from inference.cli import chat, main
 from inference.data import TINY_MODEL
 from inference.decode.options import GenerationOptions
-from inference.decode.session import Session
+from inference.decode.past import Past
 from inference.engine.conversation import Conversation
 from inference.errors import ContextOverflowError
 
@@ -112,13 +112,13 @@ def test_an_interrupt_ends_the_answer_alone(
 
 def test_what_was_read_is_not_read_again(monkeypatch: pytest.MonkeyPatch) -> None:
     runs: list[int] = []
-    advance = Session.advance
+    advance = Past.advance
 
-    def counted(session: Session, ids: Any, **options: Any) -> Any:
+    def counted(session: Past, ids: Any, **options: Any) -> Any:
         runs.append(len(ids))
         return advance(session, ids, **options)
 
-    monkeypatch.setattr(Session, "advance", counted)
+    monkeypatch.setattr(Past, "advance", counted)
     with inference.load(TINY_MODEL) as model:
         conversation = Conversation(model)
         "".join(conversation.say("hello", OPTIONS))

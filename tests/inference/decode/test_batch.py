@@ -12,7 +12,8 @@ import pytest
 import inference
 from inference import Model
 from inference.data import TINY_MODEL
-from inference.decode.session import PREFILL_TOKENS, Session
+from inference.decode.past import PREFILL_TOKENS
+from inference.decode.session import Session
 from inference.errors import ContextOverflowError, InputError
 from inference.kernels.qmatmul import FUSED_KERNELS, multiply, pack, quantize_activations
 from inference.model.architectures import ARCHITECTURES

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from inference import Model
 from inference.backends.cpu.cache import BlockedKVCache, KVCache
-from inference.decode.session import PREFILL_TOKENS, token_ids
+from inference.decode.past import PREFILL_TOKENS, token_ids
 from inference.errors import ContextOverflowError, InputError
 
 
