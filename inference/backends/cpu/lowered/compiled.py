@@ -144,14 +144,15 @@ class CompiledProgram:
 
     def _in_turn(self, step: Step, clock: NDArray[np.int64] | None) -> Array:
         """Run when it is this thread's turn; EngineError where it would wait for itself."""
-        if threads.holder == threading.get_ident():
+        me = threading.get_ident()
+        if threads.holder == me:
             raise EngineError(
                 "a run cannot begin inside another, from whoever watches that or from a signal "
                 "handler; begin it when the other has ended"
             )
         with threads.turn:
+            threads.holder = me  # no call in between, so no signal handler that would wait for us
             try:
-                threads.holder = threading.get_ident()
                 return self._run(step, clock)
             finally:
                 threads.holder = None
