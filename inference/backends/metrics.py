@@ -70,7 +70,7 @@ class DispatchMetrics:
     """
 
     def __init__(self, boundaries_us: Sequence[int] = DEFAULT_BOUNDARIES_US) -> None:
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()  # a signal handler may run a model, and come back here
         self._cpu = 0
         self._gpu = 0
         self._total = 0

@@ -29,7 +29,8 @@ class F32Budget:
     def __init__(self, limit: int) -> None:
         self.limit = limit
         self.used = 0
-        self.lock = threading.Lock()  # held while a copy is made, so that nobody makes it twice
+        self.lock = threading.RLock()
+        """Held while a copy is made, so that nobody makes it twice, but for a signal handler."""
 
     def take(self, nbytes: int) -> bool:
         """Claim ``nbytes`` if they fit."""
@@ -85,9 +86,16 @@ class Weight:
 
     def _expanded(self) -> NDArray[np.float32] | None:
         with self._budget.lock:
-            if self._kept is None and self._budget.take(4 * self.rows * self.columns):
-                self._kept = self.take(slice(None))
+            size = 4 * self.rows * self.columns
+            if self._kept is None and self._budget.take(size):
+                self._keep(self.take(slice(None)))
             return self._kept
+
+    def _keep(self, copy: NDArray[np.float32]) -> None:
+        if self._kept is not None:  # a signal handler has made one meanwhile
+            self._budget.give_back(copy.nbytes)
+        else:
+            self._kept = copy
 
     def release(self) -> None:
         """Drop the float32 copy."""

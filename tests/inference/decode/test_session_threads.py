@@ -9,6 +9,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable
+from contextlib import nullcontext
 from typing import Any
 
 import numpy as np
@@ -16,7 +17,7 @@ import pytest
 from numpy.typing import NDArray
 
 import inference
-from inference import Model
+from inference import Model, threads
 from inference.data import TINY_MODEL
 from inference.decode.generate import Continuation
 from inference.decode.options import GenerationOptions
@@ -312,3 +313,43 @@ def test_a_child_process_is_not_kept_out_by_a_thread_that_it_has_not(tiny: Model
 def test_the_error_travels() -> None:
     error = SessionBusyError("in use")
     assert str(pickle.loads(pickle.dumps(error))) == "in use"
+
+
+@pytest.mark.parametrize("where", ["metrics", "packing", "planning", "copying"])
+def test_a_signal_handler_may_use_the_engine_wherever_it_interrupts(
+    where: str, tiny_with_words: Model, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also where a lock is held: what it would wait for is the call that it came into."""
+    path = {
+        "metrics": "inference.backends.metrics.Histogram.add",
+        "packing": "inference.backends.cpu.linear.pack",
+        "planning": "inference.backends.cpu.backend.CpuBackend._obstacle",
+        "copying": "inference.backends.weights.Weight.take",
+    }[where]
+    called: list[str] = []
+    module, _, name = path.rpartition(".")
+    owner: Any = inference
+    for part in module.split(".")[1:]:
+        owner = getattr(owner, part)
+    original = getattr(owner, name)
+    numerics: Any = "f32" if where == "copying" else "fused"
+    model = Model(tiny_with_words.file, numerics=numerics)
+
+    def interrupted(*arguments: Any, **named: Any) -> Any:
+        if len(called) < 1:
+            called.append(name)
+            with pytest.raises(EngineError) if inside() else nullcontext():
+                model.session().advance([1, 2])
+        return original(*arguments, **named)
+
+    def inside() -> bool:
+        return threads.holder == threading.get_ident()
+
+    monkeypatch.setattr(path, interrupted)
+    worker = threading.Thread(target=model.session().advance, args=([3, 4],), daemon=True)
+    worker.start()
+    worker.join(300)  # compiling may be part of it
+    assert not worker.is_alive(), "it waits for itself"
+    assert called
+    monkeypatch.undo()
+    assert model.session().advance([3, 4]).shape == (1, model.config.vocab)
