@@ -8,6 +8,7 @@ EngineError                    base
   TokenizerError               text cannot be encoded, or the file carries no usable vocabulary
   ContextOverflowError         more tokens than the context can hold
   SessionBusyError             a session is in use by another call, or was changed under a stream
+  MemoryFaultError             compiled code went past its memory (APR_DEBUG_MEMORY=1)
   DownloadError                a model could not be fetched, or its digest does not match
   DeviceUnavailableError       a backend was asked for that this machine does not have
   KernelCompileError           a CUDA source does not compile for an architecture
@@ -80,6 +81,13 @@ class ContextOverflowError(EngineError):
 
 class SessionBusyError(EngineError):
     """A session belongs to another call, or has gone on without the stream that reads it."""
+
+
+class MemoryFaultError(EngineError):
+    """Compiled code was about to touch memory that is not its own, or was handed what does not fit.
+
+    Only where ``APR_DEBUG_MEMORY=1``; it is a defect of the engine.
+    """
 
 
 class DownloadError(EngineError):

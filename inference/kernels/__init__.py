@@ -5,3 +5,5 @@ devices (see ``signature``). The implementations are files beside it: ``referenc
 ``cpu``, and, where there is one, ``cuda`` with ``kernel.cu``. `cpu` and `cuda` are no kernels: they
 hold what the kernels of one device share.
 """
+
+from inference.kernels.cpu import checked as checked  # says how everything else is compiled

@@ -57,7 +57,7 @@ class CpuBackend:
         )
         self._operations = Operations(weights, self._vectors, self._linear)
         self._plans: dict[int, _Plan] = {}
-        self._planning = threading.Lock()
+        self._planning = threading.RLock()  # a signal handler may come here again
 
     @property
     def dispatch(self) -> Sequence[Dispatch]:

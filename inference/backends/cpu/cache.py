@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from inference.errors import ContextOverflowError
+from inference.kernels.cpu.checked import zeros
 from inference.kernels.gqa.blocked import padded
 from inference.kernels.gqa.tiles import LANES
 from inference.memory import needing
@@ -117,8 +118,9 @@ class BlockedKVCache(KVCache):
     def _resize(self, rows: int) -> None:
         layers, kv_heads, head_dim = self.shape
         blocks = padded(rows) // LANES
-        keys = np.zeros((layers, kv_heads, blocks, head_dim, LANES), np.float32)
-        values = np.zeros((layers, kv_heads, blocks * LANES, padded(head_dim)), np.float32)
+        keys = zeros((layers, kv_heads, blocks, head_dim, LANES), "the keys of a cache")
+        shape = layers, kv_heads, blocks * LANES, padded(head_dim)
+        values = zeros(shape, "the values of a cache")
         if self.length:
             used = padded(self.length) // LANES
             keys[:, :, :used] = self.keys[:, :, :used]

@@ -70,7 +70,7 @@ class LinearLayers:
     def __init__(self, matrices: Mapping[str, Weight], numerics: Numerics) -> None:
         self._matrices = matrices
         self._packed: dict[str, PackedWeight] = {}
-        self._packing = threading.Lock()
+        self._packing = threading.RLock()  # a signal handler may come here again
         self._memory: Mapping[str, Reserved] = {}
         self.log: dict[str, Dispatch] = {}
         self._rounded: tuple[Array, NDArray[np.int8], Array] | None = None

@@ -16,6 +16,7 @@ import numpy as np
 from inference.kernels import gqa as room
 from inference.kernels.arguments import Float32, same_size
 from inference.kernels.attention.cpu import causal_softmax
+from inference.kernels.cpu import checked
 from inference.kernels.cpu.compiled import njit
 from inference.kernels.cpu.memory import row_of_floats
 from inference.kernels.cpu.sources import source_digest
@@ -68,7 +69,10 @@ def blocked_scores(q: Float32, keys: Float32, start: int, stop: int) -> Float32:
     n, heads, _ = q.shape
     first = start // LANES
     scores = np.empty((heads, n, padded(stop) - LANES * first), np.float32)
+    for name, array in (("q", q), ("the keys", keys), ("the scores", scores)):
+        checked.note(array, name)
     _score_all(q, keys, first, scores)
+    checked.raise_fault("blocked_scores")
     skipped = start - LANES * first
     return np.ascontiguousarray(scores[:, :, skipped : skipped + stop - start])
 
@@ -82,7 +86,11 @@ def blocked_mix(weights: Float32, values: Float32, start: int, head_dim: int) ->
     """
     heads, n, _ = weights.shape
     mixed = np.empty((n, heads, values.shape[2]), np.float32)
-    _mix_all(np.ascontiguousarray(weights), values, start, mixed)
+    weights = np.ascontiguousarray(weights)
+    for name, array in (("the weights", weights), ("the values", values), ("the result", mixed)):
+        checked.note(array, name)
+    _mix_all(weights, values, start, mixed)
+    checked.raise_fault("blocked_mix")
     return np.ascontiguousarray(mixed[:, :, :head_dim])
 
 

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from inference import threads as pool
 from inference.errors import UnsupportedTypeError
+from inference.kernels.cpu import checked
 from inference.kernels.cpu.memory import address_of, aligned
 from inference.kernels.qmatmul import cpu
 from inference.kernels.qmatmul.cpu import (
@@ -146,6 +147,7 @@ def multiply(
         )
 
     pool.for_chunks(work, groups, _chunk(groups, ROWS * n * k), threads)
+    checked.raise_fault(f"a product with {weight.rows}×{weight.cols} in {weight.dtype.name}")
     return out if out.shape[1] == weight.rows else out[:, : weight.rows].copy()
 
 

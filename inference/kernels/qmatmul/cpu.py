@@ -24,6 +24,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from inference.kernels.cpu import checked
 from inference.kernels.cpu.compiled import njit
 from inference.kernels.cpu.memory import address_of, row_of_floats
 from inference.kernels.cpu.sources import source_digest
@@ -162,6 +163,7 @@ def quantize_activations(
     x = np.ascontiguousarray(x)
     q, scales = np.empty((n, k), dtype=np.int8), np.empty((n, k // 32), dtype=np.float32)
     quantize_blocks(address_of(x), address_of(q), address_of(scales), scales.size)
+    checked.raise_fault("quantize_activations")
     return q, scales
 
 

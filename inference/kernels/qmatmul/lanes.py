@@ -15,6 +15,7 @@ from typing import Any
 from llvmlite import ir
 from numba.core import cgutils
 
+from inference.kernels.cpu import checked
 from inference.kernels.qmatmul.target import Target
 
 I8, I16, I32, I64 = (ir.IntType(bits) for bits in (8, 16, 32, 64))
@@ -36,6 +37,13 @@ WORDS, FLOATS = vector(I32, ROWS), vector(F32, ROWS)
 def every(kind: Any, number: float) -> Any:
     """Return a constant vector with the same number everywhere."""
     return ir.Constant(kind, [number] * kind.count)
+
+
+def _bytes(kind: Any) -> int:
+    """Return the size of a vector or a number."""
+    count, element = getattr(kind, "count", 1), getattr(kind, "element", kind)
+    bits: int = {F16: 16, F32: 32}.get(element) or element.width
+    return count * bits // 8
 
 
 class Lanes:
@@ -62,10 +70,12 @@ class Lanes:
 
     def load(self, kind: Any, address: Any) -> Any:
         """Load a vector or a number from any address."""
+        address = checked.emit(self.builder, address, _bytes(kind))
         return self.builder.load(self.builder.inttoptr(address, kind.as_pointer()), align=1)
 
     def store(self, value: Any, address: Any) -> None:
         """Store a vector or a number at any address."""
+        address = checked.emit(self.builder, address, _bytes(value.type))
         place = self.builder.inttoptr(address, value.type.as_pointer())
         self.builder.store(value, place, align=1)
 

@@ -13,10 +13,11 @@ from numba.extending import intrinsic
 from numpy.typing import NDArray
 
 from inference import threads as pool
+from inference.kernels.cpu import checked
 from inference.kernels.cpu.compiled import njit
 from inference.kernels.cpu.memory import address_of
 from inference.kernels.qmatmul.fused import FUSED
-from inference.kernels.qmatmul.lanes import I8, I16, I32, ROWS
+from inference.kernels.qmatmul.lanes import I8, I16, I32, I64, ROWS
 from inference.kernels.qmatmul.regions import Memory, Shared
 from inference.quant.types import GGMLType, block_size, padded_row_bytes, type_size
 
@@ -58,7 +59,9 @@ def interleave(
             )  # fmt: skip
 
     if packed.size:
+        checked.note(raw, f"the bytes of a weight in {dtype.name}")
         pool.for_chunks(work, groups, max(1, _CHUNK_BYTES // group))
+        checked.raise_fault(f"packing {rows}×{cols} in {dtype.name}")
     packed.flags.writeable = False
     return packed
 
@@ -94,7 +97,11 @@ def _access(kind: Any, numba_type: Any) -> tuple[Any, Any]:
 
     def place(context: Any, builder: Any, array_type: Any, array: Any, at: Any) -> Any:
         data = context.make_array(array_type)(context, builder, array).data
-        return builder.bitcast(builder.gep(data, [at]), kind.as_pointer())
+        found = builder.gep(data, [at])
+        if checked.ON:
+            address = builder.ptrtoint(found, I64)
+            found = builder.inttoptr(checked.emit(builder, address, kind.width // 8), found.type)
+        return builder.bitcast(found, kind.as_pointer())
 
     def load(typing_context, array, at):  # type: ignore[no-untyped-def]
         def generate(context, builder, signature, arguments):  # type: ignore[no-untyped-def]

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from inference import threads
+from inference.kernels.cpu import checked
 from inference.kernels.cpu.memory import address_of
 
 _HUGE = 1 << 21
@@ -34,18 +35,22 @@ class Shared:
     """
 
     def __init__(self) -> None:
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()  # a signal handler may come here again
         self._region = np.zeros(0, np.uint8)
 
     def take(self, size: int) -> NDArray[np.uint8]:
         """Return ``size`` zeros that begin on a cache line."""
+        if checked.ON:
+            return checked.guarded(size, "a packed weight")
+        taken = room(size)
         with self._lock:
             if size > self._region.size:
                 fresh = region(size)
                 if size >= SMALLEST:
                     return fresh[:size]
                 self._region = fresh
-            part, self._region = self._region[:size], self._region[room(size) :]
+            # No function is called since the sizes were compared, so nothing came in between.
+            part, self._region = self._region[:size], self._region[taken:]
             return part
 
 
@@ -67,11 +72,17 @@ class Reserved:
 
     def take(self, size: int) -> NDArray[np.uint8]:
         """Return ``size`` zeros that begin on a cache line; ``ValueError`` when all are taken."""
+        if checked.ON:
+            return checked.guarded(size, "a packed weight")
+        taken = room(size)
         with self._changed:
-            first, last = self._taken, self._taken + size
-            if last > self._size:
+            # No function is called in between, in which a signal handler could take the same.
+            first = self._taken
+            last = first + size
+            if last <= self._size:
+                self._taken = first + taken
+            else:
                 raise ValueError(f"{size} bytes asked of {self._size - first} reserved ones")
-            self._taken += room(size)
             while self._present < last and self._is_touching():
                 self._changed.wait(0.1)
         return self._region[first:last]

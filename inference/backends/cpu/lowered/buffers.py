@@ -7,6 +7,7 @@ from collections.abc import Hashable
 import numpy as np
 from numpy.typing import NDArray
 
+from inference.kernels.cpu.checked import poison
 from inference.kernels.cpu.memory import address_of, aligned
 
 
@@ -19,14 +20,20 @@ class Buffers:
     def __init__(self, rows: int) -> None:
         self.rows = rows
         self.widths: dict[str, int] = {}
-        self._memory: dict[Hashable, NDArray[np.uint8]] = {}
+        self._memory: dict[tuple[Hashable, int], NDArray[np.uint8]] = {}
 
     def memory(self, key: Hashable, row_bytes: int) -> int:
         """Return the address of rows of so many bytes; always the same for the same key."""
-        key = key, row_bytes
-        if key not in self._memory:
-            self._memory[key] = aligned(self.rows * row_bytes)
-        return address_of(self._memory[key])
+        place = key, row_bytes
+        if place not in self._memory:
+            self._memory[place] = aligned(self.rows * row_bytes, f"buffer {key!r}")
+        return address_of(self._memory[place])
+
+    def poison(self) -> None:
+        """Make every matrix NaN; what is rounded keeps the zeros that it is filled up with."""
+        for (name, _), memory in self._memory.items():
+            if isinstance(name, str):
+                poison(memory)
 
     def place(self, name: str) -> tuple[int, int]:
         """Return the address of a matrix and the floats from one of its rows to the next."""

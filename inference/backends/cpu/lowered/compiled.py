@@ -15,6 +15,7 @@ from inference import threads
 from inference.backends.cpu.cache import BlockedKVCache
 from inference.backends.cpu.lowered import table as t
 from inference.backends.cpu.lowered.buffers import Buffers
+from inference.backends.cpu.lowered.checking import check_run
 from inference.backends.cpu.lowered.entries import CannotLowerError
 from inference.backends.cpu.lowered.executor import TALLIES, execute, prepare
 from inference.backends.cpu.lowered.lowering import Lowering, Table, shapes_of
@@ -23,6 +24,8 @@ from inference.backends.cpu.lowered.watching import Watch
 from inference.backends.protocol import Array, Span, Step, Timing
 from inference.backends.weights import Weight
 from inference.errors import EngineError
+from inference.kernels.cpu import checked
+from inference.kernels.cpu.checked import empty, poison
 from inference.kernels.cpu.memory import address_of, aligned
 from inference.kernels.gqa.blocked import padded
 from inference.kernels.gqa.tiles import LANES
@@ -167,8 +170,10 @@ class CompiledProgram:
         embed = self.program.ops[0]
         assert isinstance(embed, Embed)
         rows = self._weights[embed.table.name].take(ids)
+        if checked.ON:
+            room.buffers.poison()
         room.buffers.matrix(embed.out, *rows.shape)[:] = rows
-        logits = np.empty((len(wanted), room.buffers.widths[self.program.output]), np.float32)
+        logits = empty((len(wanted), room.buffers.widths[self.program.output]), "the logits")
         crew = threads.crew(SYNC_BYTES, STOP)
         frame = self._frame(table, crew.count, max(_cache(span).rows for span in step.spans))
         frame[[t.TOKENS, t.WANTED, t.WANTED_ROWS, t.TEXTS, t.OUTPUT]] = (
@@ -176,6 +181,11 @@ class CompiledProgram:
         )  # fmt: skip
         frame[t.TIMES] = 0 if clock is None else address_of(clock)
         frame[t.CLOCK] = time.CLOCK_MONOTONIC if crew.count > 1 else time.CLOCK_THREAD_CPUTIME_ID
+        if checked.ON:
+            poison(self._scratch)
+            poison(self._attention)
+            count, positions = crew.count, self._angles.positions
+            check_run(table, room.buffers.rows, frame, places, count, step, positions)
         room.counters[:] = 0
         if step.capture is None:
             self._execute(table, frame, crew, 0, len(table.rows))
@@ -198,6 +208,7 @@ class CompiledProgram:
             )
 
         crew.run(work)
+        checked.raise_fault("a compiled run", table.label_of)
         if not finished[0]:
             raise EngineError("a compiled run was called off")
 
@@ -247,11 +258,11 @@ class CompiledProgram:
         """Return the frame of a run, with scratch memory for every thread."""
         scratch = _pages(table.scratch_bytes)
         if self._scratch.size < count * scratch:
-            self._scratch = aligned(count * scratch)
+            self._scratch = aligned(count * scratch, "scratch memory")
         width = padded(positions) + LANES
         attention = _pages(4 * table.queries * (2 * width + padded(table.head_dim)))
         if self._attention.size < count * attention:
-            self._attention = aligned(count * attention)
+            self._attention = aligned(count * attention, "scratch memory of attention")
         frame = np.zeros(t.FRAME, np.int64)
         frame[[t.SCRATCH, t.SCRATCH_BYTES]] = address_of(self._scratch), scratch
         frame[[t.ATTENTION, t.ATTENTION_BYTES, t.ATTENTION_WIDTH]] = (

@@ -18,6 +18,7 @@ from numba import types
 from inference import kernels, threads
 from inference.backends.cpu.lowered import table as t
 from inference.backends.cpu.lowered.team import APART, fetch_add, meet
+from inference.kernels.cpu import checked
 from inference.kernels.cpu.compiled import njit
 from inference.kernels.cpu.memory import floats, integers, octets, row_of_floats, words
 from inference.kernels.cpu.sources import source_digest
@@ -306,7 +307,7 @@ def _group(thread, table, reals, begin, frame, counter, tokens):  # type: ignore
         return
     parts, chunk = head[t.PARTS], head[t.CHUNK]
     units = tokens * parts
-    wanted = integers(frame[t.WANTED_ROWS], tokens)
+    wanted = integers(frame[t.WANTED_ROWS], frame[t.WANTED])
     while True:
         first = fetch_add(counter, chunk)
         if first >= units:
@@ -335,6 +336,15 @@ if sys.platform == "win32":
 else:
     _read_clock = types.ExternalFunction("clock_gettime", types.int32(types.int64, types.int64))
 
+if checked.ON:
+    _finished = types.ExternalFunction(checked.FINISHED, types.void(types.int64))
+
+else:
+
+    @njit(inline="always")
+    def _finished(row):  # type: ignore[no-untyped-def]  # pragma: no cover
+        """Nobody wants to know."""
+
 
 def _executor(version: int) -> Any:
     """Define the function. ``version`` is in its closure, and so in the key of Numba's cache."""
@@ -355,6 +365,7 @@ def _executor(version: int) -> Any:
                 _read_clock(frame[t.CLOCK], frame[t.TIMES] + 16 * row)
             counter, tap = counters + APART * row, taps + step * row
             tokens = frame[t.WANTED] if entry[t.LAST] else frame[t.TOKENS]
+            begun = row
             if entry[t.OP] == t.LINEAR:
                 _linear(thread, entry, frame, counter, tokens, tap)
                 if thread == 0:
@@ -372,6 +383,7 @@ def _executor(version: int) -> Any:
                 row += 1 + entry[t.COUNT]
             else:
                 return 0
+            _finished(begun)
         if not meet(sync, threads):
             return 0
         if thread == 0 and frame[t.TIMES] != 0:

@@ -76,6 +76,10 @@ class Table:
     columns: int
     last_row: bool
 
+    def label_of(self, row: int) -> str:
+        """Return what the entry computes that a row belongs to."""
+        return self.labels[max(begin for begin in self.labels if begin <= row)]
+
 
 class Lowering(Entries):
     """One pass over a program. ``many``: for more than one token."""
@@ -279,7 +283,7 @@ class Lowering(Entries):
         groups = -(-weight.rows // ROWS)
         self._scratch = max(self._scratch, scratch_bytes(rounded.blocks))
         return {
-            t.KERNEL: int(weight.dtype), t.PACKED: address_of(weight.data),
+            t.KERNEL: int(weight.dtype), t.PACKED: address_of(weight.data, op.weight.name),
             t.BLOCKS: rounded.blocks, t.GROUPS: groups, t.Q: rounded.q, t.SCALES: rounded.scales,
             t.FIX: rounded.fixes[form, factor], t.FIX_BYTES: 4 * per_block,
             t.MATRIX: self._numbers[op.weight.name],
