@@ -117,8 +117,8 @@ for looked in ("before", "during"):
         table.rows[first, column] += more
         attempt(f"{looked}: {name}")
         table.rows[first, column] -= more
-    plant(f"{looked}: a wrong stride of a cache", t.LAYER_KEYS, lambda v, cache: 64 * v)
-    plant(f"{looked}: a wrong stride of values", t.LAYER_VALUES, lambda v, cache: 64 * v)
+    plant(f"{looked}: a wrong stride of a cache", t.LAYER_KEYS, lambda v, cache: 2 * v)
+    plant(f"{looked}: a wrong stride of values", t.LAYER_VALUES, lambda v, cache: 2 * v)
     plant(f"{looked}: a cache row past the end", t.POSITION, lambda v, cache: v + cache.rows)
     plant(f"{looked}: a cache row that nobody wrote", t.POSITION, lambda v, cache: v + 1)
     attempt(f"{looked}: nothing left")
