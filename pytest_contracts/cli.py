@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from pytest_contracts.contract import Contract
 
 _NOT_WRITTEN = 3
+_UNKNOWN = "the ledger does not say whether its run came to its end: an older version wrote it"
 _BINDING = typer.Option("--binding", help="A binding file of wild contracts (repeatable).")
 
 app = typer.Typer(
@@ -108,11 +109,12 @@ def evidence(
     from pytest_contracts.files import check_target
     from pytest_contracts.ledger.evidence import extract
     from pytest_contracts.ledger.reading import read
-    from pytest_contracts.ledger.records import write_json
+    from pytest_contracts.ledger.records import End, write_json
 
     try:
         check_target(output)
-        document, refused = extract(read(ledger), device=device, commit=commit)
+        source = read(ledger)
+        document, refused = extract(source, device=device, commit=commit)
         write_json(document, output)
     except ContractError as error:
         _complain(str(error))
@@ -122,6 +124,8 @@ def evidence(
         raise typer.Exit(1) from None
     for reason in refused:
         typer.echo(f"left out: {reason}")
+    if source.extent.end is End.UNKNOWN:
+        typer.echo(_UNKNOWN)
     noun = "item" if len(document["items"]) == 1 else "items"
     typer.echo(f"{output}: {len(document['items'])} {noun} on {document['device']}")
 
@@ -136,20 +140,22 @@ def proof_status(
 ) -> None:
     """Print the levels that claims declare beside those that a run achieved.
 
-    Exit codes: 0 all are reached, 1 at least one is not, or a contract is not valid, 2 wrong usage.
+    Exit codes: 0 all are reached, 1 at least one is not, the run was cut short, or a contract is
+    not valid, 2 wrong usage.
     """
     from pytest_contracts.analysis.proof_status import proof_status as standings_of
     from pytest_contracts.contract import find_contracts, load
     from pytest_contracts.errors import ContractError
     from pytest_contracts.ledger.levels import contract_level
     from pytest_contracts.ledger.reading import LedgerError, read
+    from pytest_contracts.ledger.records import End
 
     folders = paths or [Path("contracts")]
     for path in folders:
         if not path.exists():
             raise typer.BadParameter(f"{path} does not exist", param_hint="PATHS")
     try:
-        records = read(ledger).records
+        extent = read(ledger).extent
         files = [f for p in folders for f in (find_contracts(p) if p.is_dir() else [p])]
         contracts = [load(file) for file in files]
     except LedgerError as error:
@@ -159,7 +165,7 @@ def proof_status(
         raise typer.Exit(1) from None
     under = declared = 0
     for contract in contracts:
-        own = [record for record in records if record.contract == contract.name]
+        own = extent.of_contract(contract.name)
         typer.echo(f"{contract.name}  {contract_level(own) if own else 'not run'}")
         for standing in standings_of(contract, own):
             achieved = standing.achieved or standing.note
@@ -169,8 +175,12 @@ def proof_status(
             )
             declared += 1
             under += standing.under
+    for sentence in extent.sentences():
+        typer.echo(sentence)
+    if extent.end is End.UNKNOWN:
+        typer.echo(_UNKNOWN)
     typer.echo(f"{declared} declared, {under} under")
-    if under:
+    if under or extent.cut:
         raise typer.Exit(1)
 
 
@@ -178,12 +188,14 @@ def proof_status(
 def merge(
     ledgers: Annotated[list[Path], typer.Argument(help="Ledgers: --contracts-report=FILE.json.")],
     output: Annotated[Path, typer.Option("--output", "-o", help="The file to write.")],
-    strict: Annotated[bool, typer.Option("--strict", help="Undecided gates fail.")] = False,
+    strict: Annotated[
+        bool, typer.Option("--strict", help="Undecided gates and claims that no run selected fail.")
+    ] = False,
 ) -> None:
     """Merge the ledgers of runs that each judged a part, and decide the gates from all of them.
 
-    Exit codes: 0 merged and nothing fails, 1 merged and something fails or two ledgers disagree,
-    2 not merged.
+    Exit codes: 0 merged and nothing fails, 1 merged and something fails, two ledgers disagree or
+    claims have no verdict in any of them, 2 not merged.
     """
     from pytest_contracts.errors import ContractError
     from pytest_contracts.files import check_target
@@ -204,7 +216,7 @@ def merge(
         raise typer.Exit(2) from None
     for line in summary(merged):
         typer.echo(line)
-    if merged.failed or merged.conflicts or merged.document["errors"]:
+    if merged.failed or merged.conflicts or merged.lacking or merged.document["errors"]:
         raise typer.Exit(1)
 
 

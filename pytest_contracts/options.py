@@ -93,6 +93,12 @@ class Options:
         "fail where fewer equations or items (in percent) or a lower level was reached",
         metavar="binding=N,level=LN,verified=N",
     )
+    partial: bool = _option(
+        "--contracts-partial",
+        "a run of a part is meant as one: its levels and thresholds are about the part",
+        action="store_true",
+        default=False,
+    )
     strict: bool = _option(
         "--contracts-strict",
         "inconclusive proofs and claims that cannot be executed fail",
@@ -131,8 +137,12 @@ class Options:
     @property
     def concern_this_run(self) -> bool:
         """Whether there is anything to do: contracts that may be judged, or something to write."""
-        asked = self.report or self.baseline is not None or self.fail_under is not None
-        return bool(self.dirs or self.configured or asked)
+        return bool(self.dirs or self.configured or self.asked)
+
+    @property
+    def asked(self) -> bool:
+        """Whether the run is to be reported on, or held to something, whatever it judges."""
+        return bool(self.report or self.baseline is not None or self.fail_under is not None)
 
     def check(self) -> None:
         """Raise UsageError for a directory or a binding file that does not exist."""

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
 
 import pytest
 
-from pytest_contracts.contract.model import Claim, Contract, Equation, Variable
+from pytest_contracts.contract.model import Claim, Contract, Equation, Harness, Status, Variable
 from pytest_contracts.contract.obligation_keys import TO
 from pytest_contracts.contract.scope import concerned, implementation_names, variables_of
 from pytest_contracts.errors import ContractBindingError
@@ -16,6 +18,7 @@ from pytest_contracts.items.observation import Observation
 from pytest_contracts.items.parameters import ParameterSet
 from pytest_contracts.items.project import Project
 from pytest_contracts.options import Options
+from pytest_contracts.where import Where
 
 
 @dataclass(frozen=True)
@@ -42,6 +45,22 @@ class Case:
         return item_name(self.claim, self.implementation, self.parameters)
 
     @property
+    def entry(self) -> dict[str, Any]:
+        """What the ledger knows of the item before it runs, in the words of a record."""
+        claim = self.claim
+        return {
+            "nodeid": self.nodeid,
+            "contract": self.contract.name,
+            "claim": claim.id,
+            "kind": claim.kind,
+            "implementation": self.implementation,
+            "parameters": dict(self.parameters.labels),
+            "where": place(claim.where, self.config.rootpath),
+            "status": effective_status(self.contract, claim),
+            "obligation": claim.obligation if isinstance(claim, Harness) else None,
+        }
+
+    @property
     def options(self) -> Options:
         """What the run was asked."""
         return self.project.options
@@ -50,6 +69,17 @@ class Case:
         """Return the variables that the claim may draw; parameters hide them."""
         found = variables_of(self.contract, self.claim, equations)
         return {k: v for k, v in found.items() if k not in self.parameters.values}
+
+
+def effective_status(contract: Contract, claim: Claim) -> Status:
+    """Return the claim's own status unless it is plain ACTIVE, else its contract's."""
+    return claim.status if claim.status != "ACTIVE" else contract.metadata.status
+
+
+def place(where: Where, root: Path) -> str:
+    """Return ``path:line:column`` relative to the project's root where possible."""
+    path = where.path.relative_to(root) if where.path.is_relative_to(root) else where.path
+    return f"{path.as_posix()}:{where.line}:{where.column}"
 
 
 def item_name(claim: Claim, implementation: str | None, parameters: ParameterSet) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import textwrap
+import traceback
 import unittest
 from collections.abc import Callable, Iterable
 from functools import cache
@@ -12,14 +13,16 @@ from typing import Any
 import pytest
 from _pytest._code.code import ExceptionInfo, TerminalRepr, Traceback
 
+from pytest_contracts.binding import code_of
 from pytest_contracts.contract.meaning import claim_digest
 from pytest_contracts.contract.model import Claim, Contract, FalsificationTest, Harness, Status
 from pytest_contracts.errors import ContractError, Falsified, Travelling, VacuousError
-from pytest_contracts.items.case import Case
+from pytest_contracts.items.case import Case, effective_status, place
 from pytest_contracts.items.evidenced import stand_in
 from pytest_contracts.items.observation import Inconclusive, Observation, Prose, is_unavailable
 from pytest_contracts.items.procedures import refuse_subtests
 from pytest_contracts.items.process import leaves_the_process
+from pytest_contracts.items.properties import noting_exhaustion
 from pytest_contracts.ledger.evidence import Evidence
 from pytest_contracts.ledger.records import Record, text_digest
 from pytest_contracts.ledger.verdict import Outcome, Verdict, level, outcome
@@ -38,6 +41,7 @@ _MARKERS = {"falsification": "falsification", "obligation": "obligation", "harne
 _GPU = {"cuda", "gpu"}
 _UNDONE = {"monkeypatch", "mocker"}
 """Fixtures that put back, when they are torn down, what a procedure changes by them."""
+_LEFT_OUT = "left out by a mark, a hook or a fixture that it did not ask for"
 
 
 class ContractItem(pytest.Function):
@@ -81,6 +85,11 @@ class ContractItem(pytest.Function):
         return effective_status(self.contract, self.claim)
 
     @property
+    def entry(self) -> dict[str, Any]:
+        """What the ledger knows of the item before it runs."""
+        return self.case.entry
+
+    @property
     def where_text(self) -> str:
         """The claim's place, as seen from the root of the project."""
         return place(self.claim.where, self.config.rootpath)
@@ -103,6 +112,8 @@ class ContractItem(pytest.Function):
         except (Exception, pytest.skip.Exception) as error:
             if verdict_of(error) is not Verdict.UNAVAILABLE:
                 raise
+            if isinstance(error, pytest.skip.Exception) and self._unasked(error):
+                self.settle(Verdict.LOST, f"{_LEFT_OUT}: {error.msg}", error)
             self.settle(Verdict.UNAVAILABLE, message_of(error, Verdict.UNAVAILABLE))
 
     def _begin(self) -> None:
@@ -139,7 +150,8 @@ class ContractItem(pytest.Function):
         """Run the test; what it does to the process is its counterexample."""
         __tracebackhide__ = True
         with leaves_the_process(self._actor(), blamed=not _UNDONE & set(self.fixturenames)):
-            super().runtest()
+            with noting_exhaustion(self.observation):
+                super().runtest()
             self.observation.conclude()
             self.observation.inputs = None  # no input is to blame for what is left behind
 
@@ -188,14 +200,16 @@ class ContractItem(pytest.Function):
         A failure before or after the check leaves nothing to rely on; one while the check ran, such
         as a warning turned into an error, is the code's under test.
         """
-        skipped = isinstance(error, pytest.skip.Exception)
-        if error is self._raised or isinstance(error, pytest.xfail.Exception):
+        skipped = isinstance(error, pytest.skip.Exception | pytest.xfail.Exception)
+        if error is self._raised or (skipped and self.verdict is not None):
             return
-        if when == "setup" and self.verdict is None:
-            self.verdict = Verdict.UNAVAILABLE if skipped else Verdict.VACUOUS
-            text = message_of(error, self.verdict)
-            self.message = text if skipped else f"set-up failed: {text}"
-        elif self.verdict in (None, Verdict.FALSIFIED, Verdict.VACUOUS) or skipped:
+        if skipped:  # by a mark or a hook: the machine lacks nothing, somebody left the claim out
+            self.verdict = Verdict.LOST
+            self.message = f"{_LEFT_OUT}: {error.msg}"  # type: ignore[attr-defined]
+        elif when == "setup" and self.verdict is None:
+            self.verdict = Verdict.VACUOUS
+            self.message = f"set-up failed: {message_of(error, self.verdict)}"
+        elif self.verdict in (None, Verdict.FALSIFIED, Verdict.VACUOUS):
             return
         elif when == "call":
             self.verdict = Verdict.FALSIFIED
@@ -237,14 +251,14 @@ class ContractItem(pytest.Function):
             self.verdict, self.message = Verdict.VACUOUS, str(error).partition("\n")[0]
         if self.verdict is None:
             return super().repr_failure(excinfo)
-        traceback: TerminalRepr | str | None = None
+        stack: TerminalRepr | str | None = None
         if isinstance(error, Falsified):
-            traceback = error.detail.get("traceback")
+            stack = error.detail.get("traceback")
         elif self.verdict is Verdict.FALSIFIED:
-            traceback = super().repr_failure(excinfo)
+            stack = super().repr_failure(excinfo)
         headline_text = f"{self.verdict}: {self._title()}"
         return failure_repr(
-            self._shown(self.claim.where), headline_text, self._context(error), traceback
+            self._shown(self.claim.where), headline_text, self._context(error), stack
         )
 
     def _title(self) -> str:
@@ -299,6 +313,10 @@ class ContractItem(pytest.Function):
         decided = outcome(verdict, status=self.status, strict=self.case.options.strict)
         if report.failed:
             decided = Outcome.FAILED
+        elif decided is Outcome.FAILED and verdict is Verdict.LOST:  # strict: not even a skip
+            vars(report).pop("wasxfail", None)
+            report.outcome = "failed"
+            report.longrepr = f"{self.where_text}: {verdict}: {self.message}"
         if decided is Outcome.XPASSED:
             report.wasxfail = f"{self.status}, but it holds: promote it to ACTIVE"
         record = self._record(report, verdict, decided)
@@ -311,7 +329,13 @@ class ContractItem(pytest.Function):
 
     def _record(self, report: pytest.TestReport, verdict: Verdict, decided: Outcome) -> Record:
         claim, seen, evidence = self.claim, self.observation, self.evidence
-        earned = level(claim.kind, verdict, examples=seen.examples, bounded=seen.bounded)
+        earned = level(
+            claim.kind,
+            verdict,
+            examples=seen.examples,
+            exhausted=seen.exhausted,
+            bounded=seen.bounded,
+        )
         if verdict is Verdict.EVIDENCED and evidence is not None:
             earned = evidence.level
         tree = self.case.project.sources
@@ -347,7 +371,21 @@ class ContractItem(pytest.Function):
             failure=self._failure,
             counterexample=self._counterexample(),
             obligation=claim.obligation if isinstance(claim, Harness) else None,
+            exhausted=seen.exhausted,
         )
+
+    def _unasked(self, error: BaseException) -> bool:
+        """Tell whether a fixture raised an exception that the claim did not ask for."""
+        known = self._fixtureinfo.name2fixturedefs
+        asked: set[str] = set()
+        waiting = list(self._fixtureinfo.argnames)
+        while waiting:
+            name = waiting.pop()
+            if name not in asked:
+                asked.add(name)
+                waiting += [need for fixture in known.get(name, ()) for need in fixture.argnames]
+        others = {code_of(f.func) for name in known.keys() - asked for f in known[name]}
+        return any(frame.f_code in others for frame, _ in traceback.walk_tb(error.__traceback__))
 
     def _fixture_functions(self) -> list[Callable[..., Any]]:
         known = self._fixtureinfo.name2fixturedefs
@@ -361,21 +399,10 @@ class UnexpectedlyHeld(Travelling, Exception):
         super().__init__(f"{status}, but it holds: the breach is gone, set its status to ACTIVE")
 
 
-def effective_status(contract: Contract, claim: Claim) -> Status:
-    """Return the claim's own status unless it is plain ACTIVE, else its contract's."""
-    return claim.status if claim.status != "ACTIVE" else contract.metadata.status
-
-
 def blocked_message(contract: Contract, claim: Claim) -> str:
     """Return what a blocked claim waits for."""
     waits = claim.extra.get("blocked_by") or contract.metadata.extra.get("blocked_by")
     return f"BLOCKED, waits for {waits}" if waits else "BLOCKED; blocked_by: would say by what"
-
-
-def place(where: Where, root: Path) -> str:
-    """Return ``path:line:column`` relative to the project's root where possible."""
-    path = where.path.relative_to(root) if where.path.is_relative_to(root) else where.path
-    return f"{path.as_posix()}:{where.line}:{where.column}"
 
 
 def verdict_of(error: BaseException) -> Verdict | None:

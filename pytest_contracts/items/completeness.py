@@ -9,7 +9,8 @@ from typing import Any
 from pytest_contracts.contract.model import Claim, Contract
 from pytest_contracts.contract.obligation_keys import OVER, REQUIRE
 from pytest_contracts.contract.scope import implementation_names
-from pytest_contracts.items.claim_item import blocked_message, effective_status
+from pytest_contracts.items.case import effective_status
+from pytest_contracts.items.claim_item import blocked_message
 from pytest_contracts.items.gate import DecidedLast
 from pytest_contracts.items.project import Project
 from pytest_contracts.ledger.gates import GateNotice
@@ -28,6 +29,8 @@ class CompletenessItem(DecidedLast):
     It counts the claims that the contracts state, not the items that happened to be selected, so
     that a part of a run is never complete.
     """
+
+    kind = "obligation"
 
     def __init__(
         self, *, contract: Contract, claim: Claim, project: Project, **kwargs: Any

@@ -13,8 +13,13 @@ from pytest_contracts.contract import Where, load
 from pytest_contracts.contract.loading import refuse_silence, warn
 from pytest_contracts.contract.model import Claim, Contract, Remark
 from pytest_contracts.errors import ContractError, ContractSyntaxError, ContractWarning, Unavailable
-from pytest_contracts.items.case import Case, implementations_under_test, item_name
-from pytest_contracts.items.claim_item import ContractItem, effective_status
+from pytest_contracts.items.case import (
+    Case,
+    effective_status,
+    implementations_under_test,
+    item_name,
+)
+from pytest_contracts.items.claim_item import ContractItem
 from pytest_contracts.items.completeness import CompletenessItem, over
 from pytest_contracts.items.falsification import falsification_test
 from pytest_contracts.items.formula_claim import formal_of
@@ -67,6 +72,7 @@ class ContractFile(pytest.Module):
             raise self.CollectError(error) from None
         items = list(self._items(contract))
         self._refuse_duplicates(items)
+        Collected.of(self.config).entries.update((item.nodeid, item.entry) for item in items)
         yield from items
 
     def repr_failure(
@@ -111,7 +117,7 @@ class ContractFile(pytest.Module):
                 raise Prose(claim.prose)
             for name in claim.requires:
                 self.names.resource(name, claim.where)
-            implementations = self._chosen(self._implementations(contract, claim))
+            implementations = self._chosen(contract, claim, self._implementations(contract, claim))
             sets = parameter_sets(claim, self.names.parameters)
             cases = [self._case(contract, claim, i, s) for i in implementations for s in sets]
             built = [(case, self._test(case)) for case in cases]
@@ -137,10 +143,18 @@ class ContractFile(pytest.Module):
         mentioned = formula.names if formula is not None else frozenset()
         return implementations_under_test(contract, claim, mentioned)
 
-    def _chosen(self, implementations: tuple[str | None, ...]) -> tuple[str | None, ...]:
+    def _chosen(
+        self, contract: Contract, claim: Claim, implementations: tuple[str | None, ...]
+    ) -> tuple[str | None, ...]:
         """Keep what ``--contracts-backend`` asks for, and claims that concern no implementation."""
-        backend = self.project.options.backend
-        return tuple(name for name in implementations if backend is None or name in (None, backend))
+        wanted = (None, self.project.options.backend or None)
+        if wanted == (None, None):
+            return implementations
+        for name in implementations:
+            if name not in wanted:  # left out as much as what -k leaves out
+                left = self._case(contract, claim, name, ParameterSet())
+                Collected.of(self.config).entries[left.nodeid] = left.entry
+        return tuple(name for name in implementations if name in wanted)
 
     def _case(
         self,

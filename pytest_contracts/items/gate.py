@@ -13,8 +13,8 @@ from typing import Any
 
 import pytest
 
-from pytest_contracts.contract.model import Contract, QaGate
-from pytest_contracts.items.claim_item import place
+from pytest_contracts.contract.model import ClaimKind, Contract, QaGate
+from pytest_contracts.items.case import place
 from pytest_contracts.ledger.gates import GateNotice
 from pytest_contracts.report.decided import announcement
 from pytest_contracts.report.failure import reproduce_command
@@ -26,6 +26,7 @@ class DecidedLast(pytest.Item):
     """An item whose verdict comes after the run; ``turn`` orders them among each other."""
 
     turn = 1
+    kind: ClaimKind = "gate"
 
     def __init__(self, *, contract: Contract, where: Where, marker: str, **kwargs: Any) -> None:
         super().__init__(**kwargs)
@@ -41,6 +42,17 @@ class DecidedLast(pytest.Item):
     def runtest(self) -> None:
         """Do nothing: ``pytest_runtest_protocol`` never gets here."""
         raise AssertionError("it is decided after the run")
+
+    @property
+    def entry(self) -> dict[str, Any]:
+        """What the ledger knows of the item before it is decided, in the words of a record."""
+        return {
+            "nodeid": self.nodeid,
+            "contract": self.contract.name,
+            "claim": self.name,
+            "kind": self.kind,
+            "where": place(self.where, self.config.rootpath),
+        }
 
     def notice(self) -> GateNotice:
         """Return what is to be decided."""

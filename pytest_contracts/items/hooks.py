@@ -11,7 +11,7 @@ import pytest
 from pytest_contracts import __version__
 from pytest_contracts.options import BINDINGS, Options
 from pytest_contracts.report.collected import WORKER_OUTPUT, Collected
-from pytest_contracts.report.paths import relative
+from pytest_contracts.report.paths import named, relative
 
 if TYPE_CHECKING:
     from pytest_contracts.items.project import Project
@@ -102,8 +102,11 @@ def pytest_collection_finish(session: pytest.Session) -> None:
     """Note what is to run; let it run where only bad contract files failed to be collected."""
     collected = Collected.of(session.config)
     collected.selected = {item.nodeid for item in session.items if _is_ours(item)}
-    if collected.selected and project(session.config).narrowed:
-        collected.narrowed = True
+    if collected.selected or Options.of(session.config).asked:
+        known = project(session.config)
+        collected.narrowed |= known.narrowed
+        root = session.config.rootpath
+        collected.uncollected = {named(path, root) for path in known.uncollected}
     bad = session.config.stash.get(_bad_files_key, set())
     if bad and session.testsfailed == len(bad):
         session.config.option.continue_on_collection_errors = True

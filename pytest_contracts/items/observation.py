@@ -74,6 +74,8 @@ class Observation:
     by_formula: dict[str, int] = field(default_factory=dict)
     """How many elements each formula has looked at."""
     bounded: bool = True
+    exhausted: bool = False
+    """Whether the drawn inputs are all that there are."""
     message: str = ""
     demands: list[Callable[[], str | None]] = field(default_factory=list)
     """What must be true at the end; each says what is missing, or None."""
@@ -86,6 +88,7 @@ class Observation:
     def reset(self) -> None:
         """Forget an earlier run of the item, but not what its claim is about."""
         self.verdict, self.message, self.bounded = Verdict.HELD, "", True
+        self.exhausted = False
         self.examples = self.ill_conditioned = 0
         self.compared.total = 0
         self.compared.what.clear()

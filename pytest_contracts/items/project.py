@@ -102,6 +102,13 @@ class Project:
         return bool(part) or not self._paths.keys() <= self.read
 
     @property
+    def uncollected(self) -> Iterable[Path]:
+        """The contract files of this run's directories that it has not read."""
+        folders = self.options.directories
+        left = self._paths.keys() - self.read
+        return (path for path in left if any(path.is_relative_to(folder) for folder in folders))
+
+    @property
     def contract_names(self) -> Iterable[str]:
         """The names of all contracts that exist, whether or not they are judged."""
         return self._contract_files

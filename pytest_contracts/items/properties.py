@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from inspect import Parameter, Signature
 from typing import Any
 
@@ -10,6 +11,7 @@ import hypothesis.strategies as st
 import pytest
 from hypothesis import HealthCheck, Phase, Verbosity, example, given, reject, seed, settings
 from hypothesis.database import ExampleDatabase
+from hypothesis.statistics import collector
 
 from pytest_contracts.domains.regressions import Recorded
 from pytest_contracts.errors import VacuousError
@@ -72,6 +74,24 @@ def item_settings(nodeid: str, examples: int | None, *, explicit: bool = False) 
         verbosity=min(profile.verbosity, Verbosity.quiet),
         print_blob=False,
     )
+
+
+@contextmanager
+def noting_exhaustion(observation: Observation) -> Iterator[None]:
+    """Note whether Hypothesis stops because there is nothing else to draw."""
+    watched: Any = collector
+    outer = watched.value
+    profile = settings.default
+    draws = profile is not None and Phase.generate in profile.phases
+
+    def note(statistics: dict[str, Any]) -> None:
+        if outer is not None:
+            outer(statistics)
+        stopped = statistics.get("stopped-because")
+        observation.exhausted = draws and stopped == "nothing left to do"
+
+    with watched.with_value(note):
+        yield
 
 
 def seed_of(config: pytest.Config, nodeid: str) -> int | None:

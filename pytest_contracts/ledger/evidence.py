@@ -116,7 +116,13 @@ def read(path: Path) -> list[tuple[Key, Evidence]]:
     for item in document["items"]:
         verdict = Verdict(item["verdict"])
         bounded = item["level"] != Level.PROOF
-        earned = level(item["kind"], verdict, examples=item["examples"], bounded=bounded)
+        earned = level(
+            item["kind"],
+            verdict,
+            examples=item["examples"],
+            exhausted=item.get("exhausted", False),
+            bounded=bounded,
+        )
         unknown = [name for name in item["files"] if name not in document["files"]]
         if earned != item["level"] or unknown:
             what = f"{item['claim']} claims {item['level']}" if not unknown else f"no {unknown[0]}"
@@ -146,6 +152,9 @@ def extract(
         EvidenceError: it says too little, or nothing in it is evidence.
     """
     run, files = ledger.document["run"], ledger.document.get("files")
+    if cut := ledger.extent.cut:
+        hint = "Run again, to the end."
+        raise EvidenceError(f"no evidence: {cut}", where=Where(ledger.path, 1), hint=hint)
     if files is None:
         raise _refusal(ledger.path, "the ledger names no files: it is of an older version")
     device = device or run.get("device")
@@ -202,6 +211,7 @@ def _slice(record: Record) -> dict[str, Any]:
         "verdict": record.verdict,
         "level": record.level,
         "examples": record.examples,
+        "exhausted": record.exhausted,
         "compared": record.compared,
         "claim_digest": record.sources["formula"],
         "files": list(record.files),

@@ -138,6 +138,7 @@ _SATISFIED: Mapping[Require, str] = {
 _WORDS = {
     Verdict.FALSIFIED: "falsified",
     Verdict.VACUOUS: "vacuous",
+    Verdict.LOST: "lost: nothing judged it",
     Verdict.PROSE: "not executable",
     Verdict.INCONCLUSIVE: "undecided or not run here",
     Verdict.STALE: "stale: what its evidence rests on has changed",

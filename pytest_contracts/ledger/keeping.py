@@ -8,15 +8,17 @@ not been through; and gates are decided again, from all records.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 from pytest_contracts.ledger.contradictions import contradicted, without_contradictions
 from pytest_contracts.ledger.evidence import EvidenceStore, Key
 from pytest_contracts.ledger.gates import decide, in_turn
 from pytest_contracts.ledger.reading import StoredLedger
-from pytest_contracts.ledger.records import Record, text_digest
+from pytest_contracts.ledger.records import End, Record, text_digest, write_json
 from pytest_contracts.ledger.verdict import Verdict
 
 _SURROUNDINGS = ("machine", "device", "python", "versions")
@@ -36,6 +38,20 @@ class Present:
     strict: bool
 
 
+def begun(path: Path) -> None:
+    """Let the ledger that stays say that a run has begun, until that run replaces it.
+
+    Raises:
+        OSError: it cannot be written.
+    """
+    try:
+        document = json.loads(path.read_text(encoding="utf-8"))
+        document["run"]["end"] = End.RUNNING.value
+    except (OSError, ValueError, TypeError, KeyError, RecursionError):
+        return  # there is none, or none that a reader would take for one
+    write_json(document, path)
+
+
 def with_kept(
     document: Mapping[str, Any], earlier: StoredLedger, present: Present
 ) -> dict[str, Any]:
@@ -48,14 +64,24 @@ def with_kept(
         return dict(document)
     kept = {record.nodeid: record for record in _standing(earlier, present)}
     own = {item["nodeid"]: Record.from_dict(item) for item in document["items"]}
+    # Of what the run was to judge and did not, an earlier verdict still stands.
+    own = {n: r for n, r in own.items() if not (r.unheard and n in kept)}
     notices = {notice["nodeid"]: notice for notice in _notices(document, earlier, present)}
     records = without_contradictions({**kept, **own})
     for notice in in_turn(notices.values()):
         records[notice.nodeid] = decide(notice, records, strict=present.strict).record
     files = {name for record in kept.values() for name in (*record.files, _path(record.where))}
     digests = {name: present.digest(name) for name in sorted(files)}
+    run = {
+        **document["run"],
+        "unselected": _still_unselected(earlier, document, records),
+        "uncollected": _still_uncollected(document, records),
+    }
+    if kept and earlier.extent.end is End.UNKNOWN:
+        run["end"] = End.UNKNOWN.value
     return {
         **document,
+        "run": run,
         "files": {**{k: v for k, v in digests.items() if v}, **document["files"]},
         "retired": _united(earlier.document.get("retired", ()), document["retired"], own),
         "gates": list(notices.values()),
@@ -133,6 +159,22 @@ def _united(earlier: Any, now: Any, own: Mapping[str, Record]) -> list[Any]:
     found = list(now)
     found += [e for e in earlier if e["contract"] not in spoken and e not in found]
     return found
+
+
+def _still_unselected(
+    earlier: StoredLedger, document: Mapping[str, Any], records: Mapping[str, Record]
+) -> list[Any]:
+    """Return what neither run selected; of a contract that this run read, it knows the items."""
+    entries = list(document["run"]["unselected"])
+    spoken = {entry["contract"] for entry in (*document["items"], *entries)}
+    before = earlier.document["run"].get("unselected", ())
+    entries += [entry for entry in before if entry["contract"] not in spoken]
+    return [entry for entry in entries if entry["nodeid"] not in records]
+
+
+def _still_uncollected(document: Mapping[str, Any], records: Mapping[str, Record]) -> list[str]:
+    known = {_path(record.where) for record in records.values()}
+    return [path for path in document["run"]["uncollected"] if path not in known]
 
 
 def _path(where: str) -> str:

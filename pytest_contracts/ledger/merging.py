@@ -10,16 +10,18 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 from pytest_contracts.errors import ContractError
 from pytest_contracts.ledger.contradictions import without_contradictions
+from pytest_contracts.ledger.extent import Extent, counted
 from pytest_contracts.ledger.gates import decide, in_turn
 from pytest_contracts.ledger.levels import contract_level
 from pytest_contracts.ledger.reading import StoredLedger
-from pytest_contracts.ledger.records import SCHEMA, Record
-from pytest_contracts.ledger.verdict import Outcome, Verdict
+from pytest_contracts.ledger.records import SCHEMA, End, Record
+from pytest_contracts.ledger.verdict import PROPERTY_EXAMPLES, Outcome, Verdict
 
 _Held = tuple[Record, StoredLedger]
 """A record, and the ledger that it is from."""
@@ -36,18 +38,32 @@ class Merged:
     document: dict[str, Any]
     records: tuple[Record, ...]
     conflicts: list[str] = field(default_factory=list)
+    strict: bool = False
 
     @property
     def failed(self) -> tuple[Record, ...]:
         """The items that fail."""
         return tuple(r for r in self.records if r.outcome == Outcome.FAILED.value)
 
+    @cached_property
+    def extent(self) -> Extent:
+        """How the runs ended, and what all of them left out."""
+        return Extent.of(self.document, self.records)
+
+    @property
+    def lacking(self) -> bool:
+        """Whether claims that are wanted have no verdict."""
+        extent = self.extent
+        left_out = extent.partial or extent.lost
+        return bool(extent.cut or extent.unheard or (left_out and self.strict))
+
 
 def merge(sources: Sequence[StoredLedger], *, strict: bool = False) -> Merged:
     """Return one ledger of several.
 
     An item of two ledgers keeps the worse verdict; where only one machine could run it, that one's.
-    ``strict`` is ``--contracts-strict`` for what is decided again.
+    A claim that is LOST in one ledger has the verdict of another. ``strict`` is
+    ``--contracts-strict`` for what is decided again, and asks that nothing was left out.
 
     Raises:
         MergeError: two ledgers judged different versions of something.
@@ -76,14 +92,21 @@ def merge(sources: Sequence[StoredLedger], *, strict: bool = False) -> Merged:
         merged[record.nodeid] = record
     document = {
         "schema": SCHEMA,
-        "run": _run([source.document["run"] for source in sources]),
+        "run": {
+            **_run([source.document["run"] for source in sources]),
+            "end": _end(sources, merged.values()).value,
+            "partial": False,
+            "property_examples": PROPERTY_EXAMPLES,
+            "unselected": _unselected(sources, merged.values()),
+            "uncollected": _uncollected(sources, merged.values()),
+        },
         "files": {k: v for source in sources for k, v in source.document.get("files", {}).items()},
         "retired": _distinct(sources, "retired"),
         "gates": list(notices.values()),
         "items": [record.as_dict() for record in merged.values()],
         "errors": _distinct(sources, "errors"),
     }
-    return Merged(document, tuple(merged.values()), conflicts)
+    return Merged(document, tuple(merged.values()), conflicts, strict)
 
 
 def summary(merged: Merged) -> Iterator[str]:
@@ -94,12 +117,16 @@ def summary(merged: Merged) -> Iterator[str]:
     for name, records in sorted(contracts.items()):
         counts = Counter(record.verdict for record in records)
         listed = ", ".join(f"{counts[v]} {v.lower()}" for v in Verdict if counts[v])
-        yield f"{name}  {contract_level(records)}  {listed}"
+        level = contract_level(merged.extent.of_contract(name))
+        yield f"{name}  {level}  {listed}"
+    yield from merged.extent.sentences()
+    if merged.extent.end is End.UNKNOWN:
+        yield "one of the ledgers does not say whether its run came to its end"
     yield from (f"conflict: {text}" for text in merged.conflicts)
     yield from (f"not a contract: {e['path']}:{e['line']}" for e in merged.document["errors"])
     yield from (f"fails: {r.nodeid}: {r.verdict}: {r.message}" for r in merged.failed)
-    claims = [record for record in merged.records if record.kind != "gate"]
-    yield f"{sum(record.verified for record in claims)} of {len(claims)} items verified"
+    verified, claims = counted(merged.extent.whole)
+    yield f"{verified} of {claims} items verified"
 
 
 def _badness(held: _Held) -> tuple[bool, bool, int, int]:
@@ -116,7 +143,7 @@ def _badness(held: _Held) -> tuple[bool, bool, int, int]:
 
 def _elsewhere(verdict: Verdict) -> bool:
     """Tell whether the machine that gave a verdict could not run the item."""
-    return verdict.absent or verdict is Verdict.EVIDENCED
+    return verdict.absent or verdict in (Verdict.EVIDENCED, Verdict.LOST)
 
 
 def _conflict(one: _Held, other: _Held) -> str | None:
@@ -220,6 +247,33 @@ def _run(runs: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
         "versions": {k: v for run in runs for k, v in run.get("versions", {}).items()},
         "arguments": [word for run in runs for word in run.get("arguments", ())],
     }
+
+
+def _end(sources: Iterable[StoredLedger], merged: Iterable[Record]) -> End:
+    """Return how the runs ended, taken together: one that others made good does not matter."""
+    judged = {record.nodeid for record in merged if not record.unheard}
+
+    def made_good(extent: Extent) -> bool:
+        lost = {record.nodeid for record in extent.unheard}
+        return bool(lost) and lost <= judged
+
+    left = {source.extent.end for source in sources if not made_good(source.extent)}
+    return next((end for end in End if end in left - {End.COMPLETE}), End.COMPLETE)
+
+
+def _unselected(sources: Iterable[StoredLedger], merged: Iterable[Record]) -> list[Any]:
+    """Return the entries of what no run selected."""
+    ran = {record.nodeid for record in merged}
+    runs = [source.document["run"] for source in sources]
+    found = {entry["nodeid"]: entry for run in runs for entry in run.get("unselected", ())}
+    return [entry for nodeid, entry in found.items() if nodeid not in ran]
+
+
+def _uncollected(sources: Iterable[StoredLedger], merged: Iterable[Record]) -> list[str]:
+    """Return the contract files that no run read."""
+    known = {record.where.rsplit(":", 2)[0] for record in merged}
+    left = {path for source in sources for path in source.document["run"].get("uncollected", ())}
+    return sorted(left - known)
 
 
 def _distinct(sources: Iterable[StoredLedger], key: str) -> list[Any]:

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from pytest_contracts.errors import ContractError
+from pytest_contracts.ledger.extent import Extent
 from pytest_contracts.ledger.records import Record
 
 
@@ -32,6 +33,11 @@ class StoredLedger:
     def records(self) -> tuple[Record, ...]:
         """Its records, in the order of the file."""
         return tuple(Record.from_dict(item) for item in self.document["items"])
+
+    @cached_property
+    def extent(self) -> Extent:
+        """How its run ended, and what that left out."""
+        return Extent.of(self.document, self.records)
 
     @property
     def started(self) -> str:

@@ -10,12 +10,13 @@ import sys
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields
+from enum import StrEnum
 from importlib import metadata
 from pathlib import Path
 from typing import Any
 
 from pytest_contracts.files import write_text
-from pytest_contracts.ledger.verdict import Level, Verdict
+from pytest_contracts.ledger.verdict import PROPERTY_EXAMPLES, Level, Verdict
 
 SCHEMA = "pytest-contracts/ledger/1"
 _SURROGATE = re.compile(r"[\ud800-\udfff]")
@@ -31,6 +32,7 @@ class Record:
     ``formulas`` are what was judged, a template's included; ``failure`` is the failing comparison
     and ``counterexample`` the inputs behind it, as YAML; ``obligation`` is what a harness proves.
     ``run`` says when the earlier run began that the record is kept from, "" for the ledger's own.
+    ``exhausted`` says that the examples are all that there are.
     """
 
     nodeid: str
@@ -58,6 +60,24 @@ class Record:
     counterexample: str = ""
     obligation: str | None = None
     run: str = ""
+    exhausted: bool = False
+
+    @classmethod
+    def lost(cls, entry: Mapping[str, Any], message: str = "not selected") -> Record:
+        """Return the record of an item of which only its entry is known: nothing judged it."""
+        nothing: dict[str, Any] = {
+            "implementation": None,
+            "parameters": {},
+            "examples": 0,
+            "duration_s": 0.0,
+        }
+        fixed = {"verdict": Verdict.LOST.value, "level": Level.TYPED.value, "message": message}
+        return cls.from_dict({**nothing, **entry, **fixed})
+
+    @property
+    def unheard(self) -> bool:
+        """Whether the item was to run, and the run ended without a word on it."""
+        return self.verdict == Verdict.LOST.value and not self.outcome
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> Record:
@@ -90,6 +110,23 @@ class Record:
         ]
 
 
+class End(StrEnum):
+    """How a run ended."""
+
+    COMPLETE = "complete"
+    """Every item that was selected has a verdict."""
+    RUNNING = "running"
+    """It has not ended; where this stays in a file, the process is gone."""
+    INTERRUPTED = "interrupted"
+    STOPPED = "stopped"
+    """By ``-x``, ``--maxfail`` or a plugin."""
+    ERROR = "error"
+    INCOMPLETE = "incomplete"
+    """By itself, without a word on some of the items."""
+    UNKNOWN = "unknown"
+    """An older version wrote the ledger."""
+
+
 @dataclass(frozen=True)
 class Unread:
     """A file below a contract directory that is no contract; its claims did not run."""
@@ -105,8 +142,10 @@ class Ledger:
     ``device`` and ``commit`` say where and on what it ran, ``files`` are the SHA-256 digests of the
     files that the records name; ``retired`` are contract and claim of what is not collected,
     ``errors`` the files that are no contracts, and ``gates`` what the whole run decided, so that
-    ledgers of parts can be merged and decided again. ``started`` is when the run began, in seconds
-    since the epoch; by default it is now.
+    ledgers of parts can be merged and decided again. ``end`` says how the run ended, ``partial``
+    that a part was all that was wanted; ``unselected`` are entries of the items that were collected
+    and left out, ``uncollected`` the contract files that were not read. ``started`` is when the run
+    began, in seconds since the epoch; by default it is now.
     """
 
     def __init__(self, started: float | None = None) -> None:
@@ -115,6 +154,10 @@ class Ledger:
         self.files: Mapping[str, str] = {}
         self.retired: Sequence[tuple[str, str]] = ()
         self.gates: Sequence[Mapping[str, Any]] = ()
+        self.end = End.UNKNOWN
+        self.partial = False
+        self.unselected: Sequence[Mapping[str, Any]] = ()
+        self.uncollected: Sequence[str] = ()
         self._records: dict[str, Record] = {}
         self.errors: list[Unread] = []
         self._started = time.time() if started is None else started
@@ -148,6 +191,11 @@ class Ledger:
                 "python": platform.python_version(),
                 "versions": _versions(),
                 "arguments": sys.argv[1:],
+                "end": self.end.value,
+                "partial": self.partial,
+                "property_examples": PROPERTY_EXAMPLES,
+                "unselected": [dict(entry) for entry in self.unselected],
+                "uncollected": list(self.uncollected),
             },
             "files": dict(self.files),
             "retired": [{"contract": name, "claim": claim} for name, claim in self.retired],

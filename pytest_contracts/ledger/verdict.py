@@ -21,6 +21,8 @@ class Verdict(StrEnum):
     """There is a counterexample."""
     VACUOUS = "VACUOUS"
     """Nothing ran or nothing was compared: no input met the precondition, or the clause is bad."""
+    LOST = "LOST"
+    """It was collected, and nothing judged it: left out, skipped by a mark, or the run ended."""
     PROSE = "PROSE"
     """There is nothing to execute."""
     INCONCLUSIVE = "INCONCLUSIVE"
@@ -96,13 +98,15 @@ _PLAIN = {
     Verdict.CONFIRMED: Outcome.PASSED,
     Verdict.FALSIFIED: Outcome.FAILED,
     Verdict.VACUOUS: Outcome.FAILED,
+    Verdict.LOST: Outcome.SKIPPED,
     Verdict.INCONCLUSIVE: Outcome.XFAILED,
     Verdict.UNAVAILABLE: Outcome.SKIPPED,
     Verdict.EVIDENCED: Outcome.PASSED,
     Verdict.STALE: Outcome.SKIPPED,
     Verdict.PROSE: Outcome.SKIPPED,
 }
-_STRICT = {**_PLAIN, Verdict.INCONCLUSIVE: Outcome.FAILED, Verdict.PROSE: Outcome.FAILED}
+_UNDECIDED = (Verdict.LOST, Verdict.PROSE, Verdict.INCONCLUSIVE)
+_STRICT = {**_PLAIN, **dict.fromkeys(_UNDECIDED, Outcome.FAILED)}
 
 
 def outcome(verdict: Verdict, *, status: Status = "ACTIVE", strict: bool = False) -> Outcome:
@@ -119,12 +123,27 @@ def outcome(verdict: Verdict, *, status: Status = "ACTIVE", strict: bool = False
     return (_STRICT if strict else _PLAIN)[verdict]
 
 
-def level(kind: ClaimKind, verdict: Verdict, *, examples: int = 0, bounded: bool = True) -> Level:
-    """Return the level that one item earns; ``examples`` are those drawn by Hypothesis."""
+PROPERTY_EXAMPLES = 10
+"""How many counted examples make a property L3; a smaller domain has to be drawn whole."""
+
+
+def level(
+    kind: ClaimKind,
+    verdict: Verdict,
+    *,
+    examples: int = 0,
+    exhausted: bool = False,
+    bounded: bool = True,
+) -> Level:
+    """Return the level that one item earns.
+
+    ``examples`` are those drawn by Hypothesis; ``exhausted`` says that there are no others.
+    """
     if verdict is Verdict.PROSE:
         return Level.PROSE
     if not verdict.verified:
         return Level.TYPED
     if kind == "harness":
         return Level.BOUNDED_PROOF if bounded else Level.PROOF
-    return Level.PROPERTY if examples else Level.TESTED
+    enough = examples >= PROPERTY_EXAMPLES or (exhausted and examples > 0)
+    return Level.PROPERTY if enough else Level.TESTED

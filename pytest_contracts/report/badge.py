@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pytest_contracts.ledger.levels import contract_level
+from pytest_contracts.ledger.extent import counted
 from pytest_contracts.report.report import Report, failed
 from pytest_contracts.report.templates import environment
 from pytest_contracts.report.text import shown_percent
@@ -32,15 +32,26 @@ def render(report: Report) -> str:
 
 
 def wording(report: Report) -> tuple[str, str]:
-    """Return the message and its colour: red failed, amber is not all verified, green is."""
+    """Return the message and its colour: red failed, amber is not all verified, green is.
+
+    A run that was cut short is red, and a part is never green, also where one was all that was
+    wanted.
+    """
     failures = sum(failed(record) for record in report.records) + len(report.errors)
     if failures:
         return f"{failures:,} failing", RED
+    extent = report.extent
+    if extent.cut:
+        return f"run {extent.end}", RED
     if not report.claims:
         return "nothing ran", GREY
-    level = min(contract_level(section.records) for section in report.sections)
-    message = f"{shown_percent(report.verified, len(report.claims))} verified, {level}"
-    return message, GREEN if report.verified == len(report.claims) else AMBER
+    level = min(report.levels.values())
+    if extent.partial:
+        verified, claims = counted((*extent.records, *extent.unselected))
+        return f"partial run: {verified:,} of {claims:,} verified, {level}", AMBER
+    verified, claims = counted(extent.whole)
+    message = f"{shown_percent(verified, claims)} verified, {level}"
+    return message, GREEN if verified == claims else AMBER
 
 
 def _width(text: str) -> int:

@@ -16,12 +16,15 @@ WORKER_OUTPUT = "contracts_collected"
 class Collected:
     """``retired`` are contract and claim of what is not collected any more.
 
+    ``entries`` are what is known of each item before it runs, by node id, in the words of a record;
     ``selected`` are the node ids of the items that are to run; ``narrowed`` says that contracts or
-    items that exist were left out.
+    items that exist were left out, and ``uncollected`` are the contract files among them.
     """
 
     retired: dict[tuple[str, str], None] = field(default_factory=dict)
+    entries: dict[str, dict[str, Any]] = field(default_factory=dict)
     selected: set[str] = field(default_factory=set)
+    uncollected: set[str] | None = None
     narrowed: bool = False
 
     @classmethod
@@ -35,6 +38,8 @@ class Collected:
             "retired": list(self.retired),
             "selected": sorted(self.selected),
             "narrowed": self.narrowed,
+            "entries": self.entries,
+            "uncollected": sorted(self.uncollected or ()),
         }
 
     def hear(self, told: Mapping[str, Any]) -> None:
@@ -42,6 +47,19 @@ class Collected:
         self.retired |= dict.fromkeys((contract, claim) for contract, claim in told["retired"])
         self.selected |= set(told["selected"])
         self.narrowed |= told["narrowed"]
+        self.entries |= told["entries"]
+        # What one process has read is not left out, whatever the others read.
+        left = set(told["uncollected"])
+        self.uncollected = left if self.uncollected is None else self.uncollected & left
+
+    @property
+    def unselected(self) -> list[dict[str, Any]]:
+        """The entries of the items that were collected and are not to run; BLOCKED never are."""
+        return [
+            entry
+            for nodeid, entry in self.entries.items()
+            if nodeid not in self.selected and entry.get("status") != "BLOCKED"
+        ]
 
 
 _KEY = pytest.StashKey[Collected]()

@@ -8,6 +8,7 @@ from importlib import resources
 
 from markupsafe import Markup
 
+from pytest_contracts.ledger.extent import counted
 from pytest_contracts.report.graph import draw
 from pytest_contracts.report.report import Report
 from pytest_contracts.report.templates import environment
@@ -20,6 +21,7 @@ def render(report: Report) -> str:
     """Return the page."""
     style, script = _own("report.css"), _own("report.js")
     contracts = contract_views(report)
+    verified, claims = counted(report.extent.whole)
     return (
         environment()
         .get_template("report.html.j2")
@@ -32,11 +34,15 @@ def render(report: Report) -> str:
             contracts=contracts,
             anchors={contract.name: contract.anchor for contract in contracts},
             tally=Tally.of(report.claims),
-            verified=report.verified,
-            share=shown_percent(report.verified, len(report.claims)),
+            verified=verified,
+            counted=claims,
+            share=f"{verified:,} of {claims:,}"
+            if report.extent.cut or report.extent.partial
+            else shown_percent(verified, claims),
+            extent=tuple(report.extent.sentences()),
             examples=sum(record.examples for record in report.claims),
             compared=sum(record.compared for record in report.claims),
-            lowest=min((contract.level for contract in contracts), default=None),
+            lowest=min(report.levels.values(), default=None),
             errors=report.errors,
             thresholds=report.thresholds,
             reproduce=report.reproduce,

@@ -7,7 +7,7 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
 
-from pytest_contracts.ledger.levels import contract_level
+from pytest_contracts.ledger.extent import counted
 from pytest_contracts.ledger.records import Record
 from pytest_contracts.ledger.verdict import Verdict
 from pytest_contracts.report.report import Place, Report, expected, failed
@@ -47,18 +47,24 @@ def block(text: str) -> str:
 
 
 def _head(report: Report) -> str:
-    claims = report.claims
+    claims, extent = report.claims, report.extent
     bad = sum(failed(record) for record in report.records) + len(report.errors)
-    mark = "❌" if bad or report.thresholds else "✅"
+    wrong = bad or report.thresholds or extent.cut
+    mark = "❌" if wrong else "⚠️" if extent.partial or extent.lost else "✅"
+    verified, counts = counted(extent.whole)
+    said = f"{shown_percent(verified, counts)} verified"
+    if extent.cut or extent.partial:
+        said = f"{'cut short' if extent.cut else 'partial'}, {verified:,} of {counts:,} verified"
     examples = sum(record.examples for record in claims)
     compared = sum(record.compared for record in claims)
     lines = [
-        f"## {mark} Contracts: {shown_percent(report.verified, len(claims))} verified",
+        f"## {mark} Contracts: {said}",
         "",
         f"{report.verified:,} of {count(len(claims), 'item')} verified in "
         f"{count(len(report.sections), 'contract')}: {examples:,} examples drawn, "
         f"{compared:,} elements compared.",
     ]
+    lines += [f"\n**{escaped(line)}**" for line in extent.sentences()]
     lines += [f"\n**Under the threshold:** {escaped(line)}" for line in report.thresholds]
     return "\n".join(lines)
 
@@ -70,13 +76,13 @@ def _contracts(report: Report) -> str:
     for section in report.sections:
         counts = Counter(record.verdict for record in section.records)
         cells = [f"{counts[verdict]:,}" if counts[verdict] else "" for verdict in verdicts]
-        rows.append([escaped(section.name), contract_level(section.records).value, *cells])
+        rows.append([escaped(section.name), report.levels[section.name].value, *cells])
     heads = [f"{_mark(verdict)} {verdict.lower()}".strip() for verdict in verdicts]
     return table(["contract", "level", *heads], rows, numbers=len(verdicts))
 
 
 def _mark(verdict: Verdict) -> str:
-    return "❌" if verdict.refuted else "✅" if verdict.verified else ""
+    return "❌" if verdict.refuted or verdict is Verdict.LOST else "✅" if verdict.verified else ""
 
 
 def _failures(report: Report) -> str:
@@ -131,7 +137,7 @@ def _trend(report: Report) -> str:
 
 
 def _missing(report: Report) -> str:
-    absent = [record for record in report.claims if Verdict(record.verdict).absent]
+    absent = [r for r in report.claims if Verdict(r.verdict).absent or r.verdict == Verdict.LOST]
     reasons = Counter(record.message for record in absent)
     lines = [f"- {count(n, 'item')}: {escaped(reason)}" for reason, n in reasons.most_common(20)]
     return "### Not run here\n\n" + "\n".join(lines) if lines else ""

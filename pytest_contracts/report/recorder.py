@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Generator
+from collections.abc import Generator, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
@@ -19,9 +20,10 @@ import pytest
 from pytest_contracts.options import BINDINGS, Options
 from pytest_contracts.report.collected import WORKER_OUTPUT, Collected
 from pytest_contracts.report.outputs import Outputs
+from pytest_contracts.report.paths import named
 
 if TYPE_CHECKING:
-    from pytest_contracts.ledger.records import Ledger, Record
+    from pytest_contracts.ledger.records import End, Ledger, Record
     from pytest_contracts.report.report import Report
 
 LEDGER_PATH = Path(".contracts") / "ledger.json"
@@ -36,20 +38,36 @@ class Recorder:
         self.outputs = outputs
         self.report: Report | None = None
         self.problems: list[str] = []
+        self.warnings: list[str] = []
+        self._end: End | None = None
+        self._announced: set[str] = set()
+        self._words: dict[str, str] = {}
         self._gates: dict[str, dict[str, Any]] = {}
         self._started = time.time()
 
     @cached_property
     def ledger(self) -> Ledger:
         """The records so far."""
-        from pytest_contracts.ledger.records import Ledger
+        from pytest_contracts.ledger.records import End, Ledger
 
-        return Ledger(self._started)
+        ledger = Ledger(self._started)
+        ledger.end = End.RUNNING
+        ledger.partial = self.options.partial
+        return ledger
+
+    @property
+    def _judges(self) -> bool:
+        """Whether items run, and are not only collected or set up."""
+        return not (
+            self.config.getoption("collectonly") or self.config.getoption("setuponly", False)
+        )
 
     @property
     def _heard(self) -> bool:
         """Whether there is anything to tell of."""
-        return "ledger" in vars(self) or bool(Collected.of(self.config).retired)
+        collected = Collected.of(self.config)
+        said = collected.retired or collected.selected or self._announced
+        return "ledger" in vars(self) or bool(said)
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
@@ -59,6 +77,8 @@ class Recorder:
             from pytest_contracts.ledger.records import Record
 
             self.ledger.add(Record.from_dict(record))
+        elif report.failed:
+            self._words[report.nodeid] = report.longreprtext.partition("\n")[0]
         gate = getattr(report, "contracts_gate", None)
         if gate is not None:
             self._gates[gate["nodeid"]] = gate
@@ -69,6 +89,8 @@ class Recorder:
     @pytest.hookimpl(wrapper=True)
     def pytest_runtestloop(self, session: pytest.Session) -> Generator[None, Any, Any]:
         """Once every item of every process has reported, settle what contradicts, and the gates."""
+        if self._judges:
+            self._open()
         result = yield
         self._settle_contradictions()
         self._decide_gates(session)
@@ -83,6 +105,81 @@ class Recorder:
         for record in without_contradictions(found).values():
             if record is not found[record.nodeid]:
                 self.ledger.add(record)
+
+    def _open(self) -> None:
+        """Let nothing of an earlier run pass for this one's, should this process not survive it.
+
+        The ledger that stays says that a run has begun; reports that were asked for are removed.
+        """
+        if Collected.of(self.config).selected:
+            self._begin()
+        with suppress(OSError):  # what cannot be written now is told when the run is over
+            for target in self.outputs.targets:
+                if not target.append and target.path.is_file() and not target.path.is_symlink():
+                    target.path.unlink()
+
+    @pytest.hookimpl(optionalhook=True)
+    def pytest_xdist_node_collection_finished(self, ids: Sequence[str]) -> None:
+        """Hear from xdist what a worker is to run, should the worker not live to tell."""
+        ours = {nodeid for nodeid in ids if ".yaml::" in nodeid}
+        if ours and not self._announced and self._judges:
+            self._begin()
+        self._announced |= ours
+
+    def _begin(self) -> None:
+        from pytest_contracts.ledger.keeping import begun
+
+        with suppress(OSError):
+            begun(self.config.rootpath / LEDGER_PATH)
+
+    def pytest_keyboard_interrupt(self) -> None:
+        """Note that Ctrl-C or ``pytest.exit`` ended the run."""
+        from pytest_contracts.ledger.records import End
+
+        self._end = End.INTERRUPTED
+
+    def pytest_internalerror(self) -> None:
+        """Note that an error of pytest's or a plugin's ended the run."""
+        from pytest_contracts.ledger.records import End
+
+        self._end = End.ERROR
+
+    def _account(self, session: pytest.Session) -> None:
+        """Note how the run ended, what it left out, and each item of which nothing was heard."""
+        from pytest_contracts.ledger.records import End, Record
+
+        collected = Collected.of(self.config)
+        for nodeid in self._announced - collected.entries.keys():
+            entry = _guessed(nodeid, self.options)
+            if entry is not None:
+                collected.entries[nodeid] = entry
+                collected.selected.add(nodeid)
+        ledger = self.ledger
+        unheard = [
+            entry
+            for nodeid, entry in collected.entries.items()
+            if nodeid in collected.selected and ledger.get(nodeid) is None
+        ]
+        ends = {
+            pytest.ExitCode.INTERRUPTED: End.INTERRUPTED,
+            pytest.ExitCode.INTERNAL_ERROR: End.ERROR,
+            pytest.ExitCode.USAGE_ERROR: End.ERROR,
+        }
+        ledger.end = self._end or ends.get(session.exitstatus, End.COMPLETE)  # type: ignore[call-overload]
+        if ledger.end is End.COMPLETE and unheard:
+            stopped = session.shouldfail or session.shouldstop
+            ledger.end = End.STOPPED if stopped else End.INCOMPLETE
+        for entry in unheard:
+            told = self._words.get(entry["nodeid"], "the run ended without a word on it")
+            ledger.add(Record.lost(entry, told))
+        heard = {record.nodeid for record in ledger.records}
+        ledger.unselected = [e for e in collected.unselected if e["nodeid"] not in heard]
+        ledger.uncollected = sorted(collected.uncollected or ())
+        if ledger.end is not End.COMPLETE and session.exitstatus == pytest.ExitCode.OK:
+            # As where a worker died, a plugin swallowed an item, or pytest.exit said 0.
+            interrupted = ledger.end is End.INTERRUPTED
+            codes = pytest.ExitCode
+            session.exitstatus = codes.INTERRUPTED if interrupted else codes.TESTS_FAILED
 
     def _decide_gates(self, session: pytest.Session) -> None:
         if not self._gates:
@@ -121,20 +218,20 @@ class Recorder:
         if not (self._heard or asked):
             return
         self.ledger.retired = tuple(Collected.of(self.config).retired)
-        if self.config.getoption("collectonly"):
+        if not self._judges:
             return
+        self._account(session)
         if not (len(self.ledger) or self.ledger.errors or asked):
             return
         self._write(session)
 
     def _write(self, session: pytest.Session) -> None:
-        from pytest_contracts.report.formats import Target, write_all
+        from pytest_contracts.report.formats import write_all
 
         self._describe_run()
         self.report = report = self._report()
         if len(self.ledger):
-            ledger = Target(self.config.rootpath / LEDGER_PATH, ".json")
-            self.problems += write_all([ledger], self._with_kept(report, ledger.path))
+            self._leave(report, self.config.rootpath / LEDGER_PATH)
         self.problems += write_all(self.outputs.targets, report)
         if self.problems:
             session.exitstatus = pytest.ExitCode.USAGE_ERROR
@@ -143,11 +240,21 @@ class Recorder:
         ):
             session.exitstatus = pytest.ExitCode.TESTS_FAILED
 
+    def _leave(self, report: Report, path: Path) -> None:
+        """Write the ledger that stays; that it cannot be written says nothing of the claims."""
+        from pytest_contracts.report.formats import Target
+
+        try:
+            Target(path, ".json").write(self._with_kept(report, path))
+        except OSError as error:
+            reason = error.strerror or error
+            self.warnings.append(f"warning: cannot write {path}: {reason}; the ledger is not kept")
+
     def _with_kept(self, report: Report, path: Path) -> Report:
         """Return what is to stay: where a part was run, with what still stands of the rest."""
         collected = Collected.of(self.config)
-        missing = collected.selected - {record.nodeid for record in self.ledger.records}
-        if not path.is_file() or (collected.selected and not collected.narrowed and not missing):
+        whole = collected.selected and not collected.narrowed
+        if not path.is_file() or (whole and not report.extent.unheard):
             return report
         from pytest_contracts.ledger.evidence import EvidenceStore
         from pytest_contracts.ledger.keeping import Present, with_kept
@@ -207,7 +314,7 @@ class Recorder:
         names = {name for record in self.ledger.records for name in record.files}
         places = {Place.of(record.where).path for record in self.ledger.records}
         bindings = {(Path(path).parent / BINDINGS).as_posix() for path in places}
-        bindings |= {_key(path, self.options.root) for path in self.options.binding_files}
+        bindings |= {named(path, self.options.root) for path in self.options.binding_files}
         digests = {name: tree.digest(name) for name in sorted(names | places | bindings)}
         self.ledger.files = {name: digest for name, digest in digests.items() if digest}
 
@@ -219,6 +326,8 @@ class Recorder:
             write_summary(terminalreporter, self.ledger)
         if self.report is None:
             return
+        for warning in self.warnings:
+            terminalreporter.write_line(warning, yellow=True)
         for line in self.report.thresholds:
             terminalreporter.write_line(f"under the threshold: {line}", red=True, bold=True)
         for problem in self.problems:
@@ -234,6 +343,16 @@ class Recorder:
                 terminalreporter.write_line(line)
 
 
-def _key(path: Path, root: Path) -> str:
-    """Return the ledger's name of a file: as seen from the root, where it lies below."""
-    return (path.relative_to(root) if path.is_relative_to(root) else path).as_posix()
+def _guessed(nodeid: str, options: Options) -> dict[str, Any] | None:
+    """Return the entry of an item that only a worker knew, which did not live to tell."""
+    path, _, name = nodeid.partition("::")
+    inside = (options.root / path).resolve()
+    if inside.suffix != ".yaml" or not any(map(inside.is_relative_to, options.directories)):
+        return None
+    return {
+        "nodeid": nodeid,
+        "contract": inside.stem,
+        "claim": name.partition("[")[0],
+        "kind": "obligation",
+        "where": f"{path}:1:1",
+    }

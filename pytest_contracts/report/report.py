@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import os
 import tomllib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pytest_contracts.ledger.contradictions import contradicted
+from pytest_contracts.ledger.extent import Extent
+from pytest_contracts.ledger.levels import contract_level
 from pytest_contracts.ledger.records import Record, Unread
-from pytest_contracts.ledger.verdict import Outcome, Verdict
+from pytest_contracts.ledger.verdict import Level, Outcome, Verdict
 
 if TYPE_CHECKING:
     from pytest_contracts.contract import Contract
@@ -83,17 +85,22 @@ class Report:
     @cached_property
     def sections(self) -> tuple[Section, ...]:
         """The contracts by name."""
-        found: dict[tuple[str, str], list[Record]] = {}
-        for record in self.records:
-            found.setdefault((record.contract, Place.of(record.where).path), []).append(record)
-        return tuple(
-            Section(name, path, tuple(records)) for (name, path), records in sorted(found.items())
-        )
+        return _sections(self.records)
+
+    @cached_property
+    def whole(self) -> tuple[Section, ...]:
+        """The contracts with all that the run is held to, what it left out included."""
+        return _sections(self.extent.whole)
 
     @cached_property
     def claims(self) -> tuple[Record, ...]:
         """All records but those of gates."""
         return tuple(record for record in self.records if record.kind != "gate")
+
+    @cached_property
+    def extent(self) -> Extent:
+        """How the run ended, and what it left out."""
+        return Extent.of(self.document, self.records)
 
     @property
     def contradictions(self) -> tuple[Record, ...]:
@@ -104,6 +111,12 @@ class Report:
     def verified(self) -> int:
         """How many items are verified, gates left out."""
         return sum(record.verified for record in self.claims)
+
+    @cached_property
+    def levels(self) -> dict[str, Level]:
+        """The level of each contract that the run is held to, whether or not it ran."""
+        names = {section.name for section in self.whole}
+        return {name: contract_level(self.extent.of_contract(name)) for name in sorted(names)}
 
     def in_repository(self, path: str) -> str | None:
         """Return a record's path as seen from the repository's root, None for one outside."""
@@ -134,6 +147,13 @@ def repository_of(root: Path, environment: Mapping[str, str]) -> Path:
             if root.resolve().is_relative_to(folder):
                 return folder
     return root
+
+
+def _sections(records: Iterable[Record]) -> tuple[Section, ...]:
+    found: dict[tuple[str, str], list[Record]] = {}
+    for record in records:
+        found.setdefault((record.contract, Place.of(record.where).path), []).append(record)
+    return tuple(Section(name, path, tuple(held)) for (name, path), held in sorted(found.items()))
 
 
 def failed(record: Record) -> bool:

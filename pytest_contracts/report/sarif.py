@@ -67,7 +67,7 @@ def _kind(record: Record) -> str | None:
     verdict = Verdict(record.verdict)
     if failed(record) or verdict.refuted:
         return "fail"
-    if verdict is Verdict.INCONCLUSIVE:
+    if verdict in (Verdict.INCONCLUSIVE, Verdict.LOST):
         return "open"
     return "review" if verdict in (Verdict.STALE, Verdict.PROSE) else None
 
@@ -130,6 +130,10 @@ def _invocation(report: Report) -> dict[str, Any]:
         for error in report.errors
     ]
     notes += [
+        {"level": "error" if report.extent.cut else "warning", "message": {"text": visible(text)}}
+        for text in report.extent.sentences()
+    ]
+    notes += [
         {
             "level": "note",
             "message": {"text": visible(f"{record.nodeid} did not run: {record.message}")},
@@ -138,7 +142,7 @@ def _invocation(report: Report) -> dict[str, Any]:
         for record in absent
     ]
     return {
-        "executionSuccessful": not report.errors,
+        "executionSuccessful": not (report.errors or report.extent.cut),
         "startTimeUtc": report.document["run"]["started"],
         "toolExecutionNotifications": notes,
     }

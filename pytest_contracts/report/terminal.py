@@ -7,6 +7,7 @@ from collections import Counter
 import pytest
 
 from pytest_contracts.ledger.contradictions import contradicted
+from pytest_contracts.ledger.extent import Extent
 from pytest_contracts.ledger.levels import contract_level
 from pytest_contracts.ledger.records import Ledger, Record
 from pytest_contracts.ledger.verdict import Outcome, Verdict
@@ -16,6 +17,7 @@ _COLORS: dict[Verdict, dict[str, bool]] = {
     Verdict.CONFIRMED: {"green": True, "bold": True},
     Verdict.FALSIFIED: {"red": True, "bold": True},
     Verdict.VACUOUS: {"red": True},
+    Verdict.LOST: {"red": True},
     Verdict.INCONCLUSIVE: {"yellow": True},
     Verdict.UNAVAILABLE: {"yellow": True},
     Verdict.EVIDENCED: {"green": True},
@@ -30,13 +32,14 @@ def write_summary(reporter: pytest.TerminalReporter, ledger: Ledger) -> None:
     contracts: dict[str, list[Record]] = {}
     for record in ledger.records:
         contracts.setdefault(record.contract, []).append(record)
+    extent = Extent.of(ledger.as_dict(), ledger.records)
     reporter.write_sep("=", "contracts")
     width = max(map(len, contracts), default=0)
     present = [v for v in _COLORS if any(r.verdict == v.value for r in ledger.records)]
     for name in sorted(contracts):
         records = contracts[name]
         counts = Counter(record.verdict for record in records)
-        reporter.write(f"{name:<{width}}  {contract_level(records)}")
+        reporter.write(f"{name:<{width}}  {contract_level(extent.of_contract(name))}")
         for verdict in present:
             number = counts[verdict.value]
             text = f"{number} {verdict.lower()}" if number else ""
@@ -44,6 +47,8 @@ def write_summary(reporter: pytest.TerminalReporter, ledger: Ledger) -> None:
             reporter.write(f"{text:<{_column(verdict, contracts)}}", **_COLORS[verdict])
         reporter.write_line("")
     _totals(reporter, ledger)
+    for sentence in extent.sentences():
+        reporter.write_line(sentence, red=bool(extent.cut), yellow=not extent.cut)
     _missing(reporter, ledger)
     if ledger.retired:
         noun = "claim is" if len(ledger.retired) == 1 else "claims are"
@@ -78,7 +83,7 @@ def _totals(reporter: pytest.TerminalReporter, ledger: Ledger) -> None:
 
 def _missing(reporter: pytest.TerminalReporter, ledger: Ledger) -> None:
     """Write what this machine lacks, each thing once, and how to get it; then what stands in."""
-    for verdict in (Verdict.UNAVAILABLE, Verdict.STALE, Verdict.EVIDENCED):
+    for verdict in (Verdict.LOST, Verdict.UNAVAILABLE, Verdict.STALE, Verdict.EVIDENCED):
         reasons = Counter(
             record.message
             for record in ledger.records
@@ -87,4 +92,4 @@ def _missing(reporter: pytest.TerminalReporter, ledger: Ledger) -> None:
         for reason, items in reasons.most_common():
             noun = "item" if items == 1 else "items"
             line = f"{items} {noun} {verdict.lower()}: {reason}"
-            reporter.write_line(line, yellow=verdict.absent, green=verdict.verified)
+            reporter.write_line(line, yellow=not verdict.verified, green=verdict.verified)

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-from pytest_contracts.ledger.levels import LEVELS, contract_level
+from pytest_contracts.ledger.extent import counted
+from pytest_contracts.ledger.levels import LEVELS
 from pytest_contracts.ledger.verdict import Level, Verdict
 from pytest_contracts.report.report import Report, Section
 from pytest_contracts.report.text import count, percent, shown_percent
@@ -45,7 +46,7 @@ class Thresholds:
 
     def missed(self, report: Report) -> list[str]:
         """Return what the run did not reach, one line each: by how much, by which contracts."""
-        lines = []
+        lines = list(_uncollected(report))
         if self.binding is not None:
             lines += _share("equations ran", self.binding, report, equations_run)
         if self.level is not None:
@@ -67,9 +68,14 @@ def equations_run(report: Report, section: Section) -> tuple[int, int, str]:
 
 def items_verified(report: Report, section: Section) -> tuple[int, int, str]:
     """Return how many items of a contract are verified, of how many; gates are no claims."""
-    claims = [record for record in section.records if record.kind != "gate"]
-    verified = sum(record.verified for record in claims)
-    return verified, len(claims), f"{len(claims) - verified} of {len(claims)}"
+    verified, claims = counted(section.records)
+    return verified, claims, f"{claims - verified} of {claims}"
+
+
+def _uncollected(report: Report) -> Iterator[str]:
+    paths = list(report.extent.missing)
+    if paths:
+        yield f"{count(len(paths), 'contract file')} not read, so nothing of them ran{_by(paths)}"
 
 
 def _share(
@@ -78,7 +84,7 @@ def _share(
     report: Report,
     measure: Callable[[Report, Section], tuple[int, int, str]],
 ) -> list[str]:
-    found = [(section.name, *measure(report, section)) for section in report.sections]
+    found = [(section.name, *measure(report, section)) for section in report.whole]
     part, whole = sum(f[1] for f in found), sum(f[2] for f in found)
     value = percent(part, whole)
     if value >= threshold:
@@ -91,10 +97,9 @@ def _share(
 
 
 def _levels(threshold: Level, report: Report) -> list[str]:
-    reached = [(section.name, contract_level(section.records)) for section in report.sections]
-    if not reached:
+    if not report.records:
         return [f"no contract ran, so none reached {threshold}"]
-    under = [(level, name) for name, level in reached if level < threshold]
+    under = [(level, name) for name, level in report.levels.items() if level < threshold]
     if not under:
         return []
     lowest, _ = min(under)

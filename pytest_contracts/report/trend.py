@@ -28,11 +28,12 @@ class Trend:
     @classmethod
     def between(cls, previous: StoredLedger, records: Iterable[Record]) -> Trend:
         """Compare a run with a previous one."""
+        said = "; ".join(previous.extent.sentences())
         now = {record.nodeid: record for record in records}
         before = previous.by_nodeid()
         both = [(before[n], r) for n, r in now.items() if n in before]
         return cls(
-            since=previous.started,
+            since=f"{previous.started}, which is no whole: {said}" if said else previous.started,
             broken=tuple(new for old, new in both if wrong(new) and not wrong(old)),
             lost=tuple(n for o, n in both if o.verified and not n.verified and not wrong(n)),
             fixed=tuple(new for old, new in both if new.verified and wrong(old)),

@@ -192,7 +192,8 @@ class _Anchors:
 def _contract_view(section: Section, report: Report, anchors: _Anchors) -> ContractView:
     contract = report.contract(section)
     known = {claim.id: claim for claim in contract.claims} if contract is not None else {}
-    levels = claim_levels(section.records)
+    held_to = report.extent.of_contract(section.name)
+    levels = claim_levels(held_to)
     anchor = anchors.of(section.name)
     claims = []
     for name, records in section.claims.items():
@@ -212,8 +213,8 @@ def _contract_view(section: Section, report: Report, anchors: _Anchors) -> Contr
         name=section.name,
         anchor=anchor,
         path=section.path,
-        level=contract_level(section.records),
-        rungs=ladder(section.records),
+        level=contract_level(held_to),
+        rungs=ladder(held_to),
         tally=Tally.of(section.records),
         claims=tuple(claims),
         equations=tuple(_equation_view(contract, e) for e in contract.equations)

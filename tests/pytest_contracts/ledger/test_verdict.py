@@ -11,6 +11,7 @@ PLAIN = {
     Verdict.CONFIRMED: Outcome.PASSED,
     Verdict.FALSIFIED: Outcome.FAILED,
     Verdict.VACUOUS: Outcome.FAILED,
+    Verdict.LOST: Outcome.SKIPPED,
     Verdict.INCONCLUSIVE: Outcome.XFAILED,
     Verdict.UNAVAILABLE: Outcome.SKIPPED,
     Verdict.EVIDENCED: Outcome.PASSED,
@@ -26,7 +27,7 @@ def test_active_claims(verdict):
 
 @pytest.mark.parametrize("verdict", Verdict)
 def test_strict_lets_nothing_undecided_pass(verdict):
-    undecided = verdict in (Verdict.INCONCLUSIVE, Verdict.PROSE)
+    undecided = verdict in (Verdict.INCONCLUSIVE, Verdict.PROSE, Verdict.LOST)
     assert outcome(verdict, strict=True) is (Outcome.FAILED if undecided else PLAIN[verdict])
 
 
@@ -75,7 +76,7 @@ def test_levels_are_ordered():
 
 
 def test_there_is_one_order_and_it_starts_with_what_calls_for_a_person():
-    assert [verdict.rank for verdict in Verdict] == list(range(9))
+    assert [verdict.rank for verdict in Verdict] == list(range(len(Verdict)))
     assert worst(Verdict) is Verdict.FALSIFIED
     assert worst([Verdict.CONFIRMED, Verdict.HELD]) is Verdict.HELD
     # What is refuted comes first, then what is undecided, then what is absent, then what counts.

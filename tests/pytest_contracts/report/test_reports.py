@@ -108,7 +108,7 @@ def test_failure_repr_starts_with_place_and_headline():
 def test_summary_counts_verdicts_per_contract(project):
     project.contract(MIXED, "one-v1")
     project.contract("\n".join(MIXED.splitlines()[:3]), "another-v1")
-    result = project.run(examples=5)
+    result = project.run(examples=10)
     lines = result.outlines
     start = next(i for i, line in enumerate(lines) if " contracts " in line and "===" in line)
     assert lines[start + 1 : start + 4] == [

@@ -43,7 +43,7 @@ def test_what_means_nothing_is_refused_before_anything_runs(project, text, messa
 
 def test_a_run_that_reaches_its_thresholds_passes(project):
     project.contract(GOOD)
-    result = project.run("--contracts-fail-under=binding=100,level=L3,verified=100", examples=3)
+    result = project.run("--contracts-fail-under=binding=100,level=L3,verified=100", examples=10)
     assert result.ret == pytest.ExitCode.OK
     assert "under the threshold" not in result.stdout.str()
 
@@ -52,7 +52,7 @@ def test_a_green_run_below_its_thresholds_fails_and_says_by_how_much(project):
     claims = GOOD + "  - {id: SM-SAF-001, type: safety, property: Nobody can execute this}"
     project.contract(claims, "one-v1")
     project.contract(GOOD, "two-v1")
-    result = project.run("--contracts-fail-under=binding=95,level=L3,verified=90", examples=3)
+    result = project.run("--contracts-fail-under=binding=95,level=L3,verified=90", examples=10)
     assert result.ret == pytest.ExitCode.TESTS_FAILED
     assert [line for line in result.outlines if line.startswith("under ")] == [
         "under the threshold: lowest level L0, 3 levels under L3: one-v1 (L0)",
@@ -98,7 +98,7 @@ def test_a_run_of_nothing_reaches_nothing(project):
     result = project.run("--contracts-fail-under=level=L1,verified=1", "-k", "no_such_name")
     assert result.ret == pytest.ExitCode.NO_TESTS_COLLECTED
     assert "no contract ran, so none reached L1" in result.stdout.str()
-    assert "0 % of items verified (0 of 0)" in result.stdout.str()
+    assert "0 % of items verified (0 of 4)" in result.stdout.str()
 
 
 def test_many_contracts_are_not_all_named():
