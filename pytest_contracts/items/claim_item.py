@@ -339,10 +339,14 @@ class ContractItem(pytest.Function):
         if verdict is Verdict.EVIDENCED and evidence is not None:
             earned = evidence.level
         tree = self.case.project.sources
-        files = tree.files(seen.functions, self._fixture_functions())
+        plugins = self.case.project.plugins(self.path)
+        files = tree.files(seen.functions, self._fixture_functions(), plugins)
+        opened = tree.data(files)
         sources = {"formula": claim_digest(self.contract, claim, self.case.implementation)}
         if files:
             sources["implementation"] = text_digest([*files, *map(tree.digest, files)])
+        if opened:
+            sources["opened"] = text_digest([*opened, *map(tree.digest, opened)])
         message = self.message or (
             str(getattr(report.longrepr, "reprcrash", "") or "") if report.failed else ""
         )
@@ -372,6 +376,7 @@ class ContractItem(pytest.Function):
             counterexample=self._counterexample(),
             obligation=claim.obligation if isinstance(claim, Harness) else None,
             exhausted=seen.exhausted,
+            opened=opened,
         )
 
     def _unasked(self, error: BaseException) -> bool:

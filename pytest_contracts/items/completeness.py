@@ -6,12 +6,15 @@ from collections.abc import Iterator
 from fnmatch import fnmatchcase
 from typing import Any
 
-from pytest_contracts.contract.model import Claim, Contract
+from pytest_contracts.binding import resolve
+from pytest_contracts.contract.model import Claim, Contract, Equation
 from pytest_contracts.contract.obligation_keys import OVER, REQUIRE
 from pytest_contracts.contract.scope import implementation_names
+from pytest_contracts.errors import ContractBindingError
 from pytest_contracts.items.case import effective_status
 from pytest_contracts.items.claim_item import blocked_message
 from pytest_contracts.items.gate import DecidedLast
+from pytest_contracts.items.observation import is_unavailable
 from pytest_contracts.items.project import Project
 from pytest_contracts.ledger.gates import GateNotice
 
@@ -21,6 +24,24 @@ def over(claim: Claim) -> tuple[str, ...]:
     if getattr(claim, "type", None) != "completeness" or claim.formal or claim.run:
         return ()
     return OVER.of(claim)
+
+
+def _unbound(contract: Contract, equation: Equation) -> Iterator[str]:
+    """Yield what keeps an equation from being bound to code that exists.
+
+    A module that says that this machine lacks what it needs is there.
+    """
+    label = f"{contract.name}::{equation.name}"
+    if not implementation_names(contract, equation):
+        yield f"{label} has no implementation"
+    for name, target in equation.implementations.items():
+        try:
+            resolve(target)
+        except ContractBindingError as error:
+            yield f"{label}: {name}: {error.message}"
+        except Exception as error:
+            if not is_unavailable(error):
+                raise
 
 
 class CompletenessItem(DecidedLast):
@@ -55,8 +76,7 @@ class CompletenessItem(DecidedLast):
                 elif require == "bound":
                     for equation in known.equations:
                         checks[f"{name}::{equation.name}"] = []
-                        if not implementation_names(known, equation):
-                            unmet.append(f"{name}::{equation.name} has no implementation")
+                        unmet += _unbound(known, equation)
                 else:
                     checks.update(self._claims(known))
         status = effective_status(self.contract, self.claim)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from pytest_contracts import __version__
+from pytest_contracts.ledger.opened import Opened
 from pytest_contracts.options import BINDINGS, Options
 from pytest_contracts.report.collected import WORKER_OUTPUT, Collected
 from pytest_contracts.report.paths import named, relative
@@ -18,6 +19,14 @@ if TYPE_CHECKING:
 
 _project_key = pytest.StashKey["Project"]()
 _bad_files_key = pytest.StashKey[set[Path]]()
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Hear from now on which files of the project are opened, and by which code."""
+    opened = Opened(config.rootpath)
+    opened.start()
+    config.add_cleanup(opened.stop)
+    Collected.of(config).opened = opened
 
 
 def pytest_report_header(config: pytest.Config) -> str | None:
@@ -124,10 +133,13 @@ def _is_ours(item: pytest.Item) -> bool:
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:
-    """Tell the controlling process of xdist what was collected here."""
+    """Tell the controlling process of xdist what was collected and opened here."""
+    collected = Collected.of(session.config)
+    if collected.opened is not None:
+        collected.note(dict(collected.opened.digests))
     output = getattr(session.config, "workeroutput", None)
     if output is not None:
-        output[WORKER_OUTPUT] = Collected.of(session.config).told()
+        output[WORKER_OUTPUT] = collected.told()
 
 
 @pytest.hookimpl(tryfirst=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from functools import cached_property
 from pathlib import Path
+from types import ModuleType
 
 import pluggy
 import pytest
@@ -17,6 +18,7 @@ from pytest_contracts.items.names import Givers, Names, givers
 from pytest_contracts.ledger.evidence import EvidenceError, EvidenceStore
 from pytest_contracts.ledger.sources import SourceTree
 from pytest_contracts.options import Options
+from pytest_contracts.report.collected import Collected
 
 
 class Project:
@@ -41,8 +43,20 @@ class Project:
 
     @cached_property
     def sources(self) -> SourceTree:
-        """The files of the project."""
-        return SourceTree(self._config.rootpath)
+        """The files of the project, those as they were that this run has opened."""
+        return SourceTree(self._config.rootpath, Collected.of(self._config).opened)
+
+    def plugins(self, contract: Path) -> list[ModuleType]:
+        """Return the project's own plugins that may have a say in a contract's items.
+
+        They are the conftests of its folder and above, and all that implement a hook of ours.
+        """
+        return [module for module in self._modules if _concerns(module, contract)]
+
+    @cached_property
+    def _modules(self) -> list[ModuleType]:
+        plugins = self._config.pluginmanager.get_plugins()
+        return [plugin for plugin in plugins if getattr(plugin, "__file__", None) is not None]
 
     @cached_property
     def evidence(self) -> EvidenceStore:
@@ -121,6 +135,13 @@ class Project:
             except (KeyError, ContractError):  # the file's own collection says what is wrong
                 self._loaded[name] = None
         return self._loaded[name]
+
+
+def _concerns(module: ModuleType, contract: Path) -> bool:
+    path = Path(module.__file__ or "")
+    if path.name == "conftest.py" and contract.is_relative_to(path.parent):
+        return True
+    return any(name.startswith("pytest_contracts_") for name in vars(module))
 
 
 def _cycle(name: str, contracts: Mapping[str, Contract]) -> list[str]:

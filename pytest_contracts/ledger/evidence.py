@@ -166,7 +166,7 @@ def extract(
         )
     items, refused = [], []
     for record in ledger.records:
-        why = _unfit(record, files)
+        why = _unfit(record, files, frozenset(run.get("changed", ())))
         if why is None:
             items.append(_slice(record))
         elif record.kind != "gate":
@@ -187,7 +187,7 @@ def extract(
     return document, refused
 
 
-def _unfit(record: Record, files: Mapping[str, Any]) -> str | None:
+def _unfit(record: Record, files: Mapping[str, Any], changed: frozenset[str]) -> str | None:
     verdict = Verdict(record.verdict)
     if record.run:
         return f"{record.verdict}, but in an earlier run"
@@ -196,7 +196,13 @@ def _unfit(record: Record, files: Mapping[str, Any]) -> str | None:
     if not record.files:
         return f"{record.verdict}, but no source file is known for what ran"
     known = [files.get(name) for name in record.files]
-    if record.sources.get("implementation") != text_digest([*record.files, *known]):
+    data = [files.get(name) for name in record.opened]
+    if (
+        None in (*known, *data)
+        or not changed.isdisjoint(record.rests_on)
+        or record.sources.get("implementation") != text_digest([*record.files, *known])
+        or (data and record.sources.get("opened") != text_digest([*record.opened, *data]))
+    ):
         return f"{record.verdict}, but a source changed while the run went on"
     return None
 
@@ -214,7 +220,7 @@ def _slice(record: Record) -> dict[str, Any]:
         "exhausted": record.exhausted,
         "compared": record.compared,
         "claim_digest": record.sources["formula"],
-        "files": list(record.files),
+        "files": sorted({*record.rests_on}),
     }
 
 

@@ -70,7 +70,7 @@ def with_kept(
     records = without_contradictions({**kept, **own})
     for notice in in_turn(notices.values()):
         records[notice.nodeid] = decide(notice, records, strict=present.strict).record
-    files = {name for record in kept.values() for name in (*record.files, _path(record.where))}
+    files = {name for record in kept.values() for name in (*record.rests_on, _path(record.where))}
     digests = {name: present.digest(name) for name in sorted(files)}
     run = {
         **document["run"],
@@ -96,7 +96,7 @@ def _comparable(document: Mapping[str, Any], earlier: StoredLedger, present: Pre
     if not all("kind" in notice for notice in earlier.document.get("gates", ())):
         return False  # an older version wrote it
     files = earlier.document.get("files", {})
-    named = {name for record in earlier.records for name in (*record.files, _path(record.where))}
+    named = {name for record in earlier.records for name in (*record.rests_on, _path(record.where))}
     return all(present.digest(name) == files[name] for name in files.keys() - named)
 
 
@@ -116,6 +116,9 @@ def _stands(record: Record, earlier: StoredLedger, present: Present) -> bool:
     if not record.files:
         return not record.verified
     digests = map(present.digest, record.files)
+    data = list(map(present.digest, record.opened))
+    if data and record.sources.get("opened") != text_digest([*record.opened, *data]):
+        return False
     return record.sources.get("implementation") == text_digest([*record.files, *digests])
 
 

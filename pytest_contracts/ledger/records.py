@@ -32,7 +32,8 @@ class Record:
     ``formulas`` are what was judged, a template's included; ``failure`` is the failing comparison
     and ``counterexample`` the inputs behind it, as YAML; ``obligation`` is what a harness proves.
     ``run`` says when the earlier run began that the record is kept from, "" for the ledger's own.
-    ``exhausted`` says that the examples are all that there are.
+    ``exhausted`` says that the examples are all that there are; ``opened`` are files that the code
+    opened, such as tables and weights, whose digests are in ``sources`` too.
     """
 
     nodeid: str
@@ -61,6 +62,12 @@ class Record:
     obligation: str | None = None
     run: str = ""
     exhausted: bool = False
+    opened: Sequence[str] = ()
+
+    @property
+    def rests_on(self) -> tuple[str, ...]:
+        """All files that the verdict rests on."""
+        return (*self.files, *self.opened)
 
     @classmethod
     def lost(cls, entry: Mapping[str, Any], message: str = "not selected") -> Record:
@@ -144,7 +151,8 @@ class Ledger:
     ``errors`` the files that are no contracts, and ``gates`` what the whole run decided, so that
     ledgers of parts can be merged and decided again. ``end`` says how the run ended, ``partial``
     that a part was all that was wanted; ``unselected`` are entries of the items that were collected
-    and left out, ``uncollected`` the contract files that were not read. ``started`` is when the run
+    and left out, ``changed`` the files that are not what they were when they were opened,
+    ``uncollected`` the contract files that were not read. ``started`` is when the run
     began, in seconds since the epoch; by default it is now.
     """
 
@@ -156,6 +164,7 @@ class Ledger:
         self.gates: Sequence[Mapping[str, Any]] = ()
         self.end = End.UNKNOWN
         self.partial = False
+        self.changed: Sequence[str] = ()
         self.unselected: Sequence[Mapping[str, Any]] = ()
         self.uncollected: Sequence[str] = ()
         self._records: dict[str, Record] = {}
@@ -193,6 +202,7 @@ class Ledger:
                 "arguments": sys.argv[1:],
                 "end": self.end.value,
                 "partial": self.partial,
+                "changed": list(self.changed),
                 "property_examples": PROPERTY_EXAMPLES,
                 "unselected": [dict(entry) for entry in self.unselected],
                 "uncollected": list(self.uncollected),

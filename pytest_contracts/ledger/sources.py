@@ -16,9 +16,11 @@ from collections.abc import Callable, Iterable, Iterator
 from functools import lru_cache
 from importlib.machinery import ModuleSpec, PathFinder
 from pathlib import Path
+from types import ModuleType
 from typing import Any, NamedTuple
 
 from pytest_contracts.binding import unwrapped
+from pytest_contracts.ledger.opened import Opened
 
 _JUDGE = Path(__file__).resolve().parents[1]
 _INSTALLED = {"site-packages", "dist-packages"}
@@ -44,23 +46,87 @@ class SourceTree:
     followed; where the function itself lives in one, its own file is known as ``module:NAME``.
     """
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, opened: Opened | None = None) -> None:
         self.root = root.resolve()
+        self.opened = opened
         self._closures: dict[str, frozenset[str]] = {}
+        self._plugins: dict[Path, frozenset[str]] = {}
+        self._named: dict[str, frozenset[str]] = {}
 
     def files(
-        self, functions: Iterable[Callable[..., Any]], helpers: Iterable[Callable[..., Any]] = ()
+        self,
+        functions: Iterable[Callable[..., Any]],
+        helpers: Iterable[Callable[..., Any]] = (),
+        plugins: Iterable[ModuleType] = (),
     ) -> tuple[str, ...]:
         """Return the keys of all files that these functions depend on, sorted.
 
-        ``helpers``, such as fixtures, count only where they are the project's own.
+        ``helpers``, such as fixtures, count only where they are the project's own. ``plugins``,
+        such as a conftest, count with what they import outside of functions.
         """
         keys: set[str] = set()
         for function in functions:
             keys |= self._keys(function) or {f"{_MODULE}{_module_name(function)}"}
         for helper in helpers:
             keys |= self._keys(helper)
-        return tuple(sorted(key for key in keys if self.digest(key) is not None))
+        if keys:
+            for plugin in plugins:
+                keys |= self._plugin_keys(plugin)
+        return tuple(sorted(key for key in keys if self._is_known(key)))
+
+    def _is_known(self, key: str) -> bool:
+        opened = self.opened is not None and key in self.opened.digests
+        return opened or self.digest(key) is not None
+
+    def data(self, files: Iterable[str]) -> tuple[str, ...]:
+        """Return the keys of what code in these files has opened so far, sorted.
+
+        What a file imports by name is known without this; what it imports under a computed name
+        counts, and what that has opened in its turn.
+        """
+        if self.opened is None:
+            return ()
+        known = set(files)
+        found: set[str] = set()
+        entries = [(key, set(by)) for key, by in list(self.opened.openers.items())]
+        while True:
+            more = {
+                key
+                for key, by in entries
+                if key not in known and any(o in known and not self._names(o, key) for o in by)
+            }
+            if not more:
+                return tuple(sorted(found))
+            known |= more
+            found |= more
+
+    def _names(self, opener: str, key: str) -> bool:
+        """Tell whether a file imports another by name, or has to on its way to what it imports."""
+        if not key.endswith(".py"):
+            return False
+        if opener not in self._named:
+            path = self.root / opener
+            needs = (found for _, found in _needs(_name_of(path), path))
+            local = (found for found in needs if self._is_local(found))
+            keys = (found.relative_to(self.root).as_posix() for found in local)
+            self._named[opener] = frozenset(keys)
+        named = self._named[opener]
+        package, _, name = key.rpartition("/")
+        way = name == "__init__.py" and any(other.startswith(f"{package}/") for other in named)
+        return way or key in named
+
+    def _plugin_keys(self, plugin: ModuleType) -> frozenset[str]:
+        path = Path(plugin.__file__ or "").resolve()
+        if path not in self._plugins:
+            keys = {path}
+            if self._is_local(path):
+                for name, found in _needs(plugin.__name__, path, inside=False):
+                    if self._is_local(found):
+                        keys |= set(self._closure(name, found))
+            local = (file for file in keys if self._is_local(file))
+            keys_from_root = (file.relative_to(self.root).as_posix() for file in local)
+            self._plugins[path] = frozenset(keys_from_root)
+        return self._plugins[path]
 
     def _keys(self, function: Callable[..., Any]) -> frozenset[str]:
         name = _module_name(function)
@@ -73,7 +139,12 @@ class SourceTree:
         return self._closures[name]
 
     def digest(self, key: str) -> str | None:
-        """Return the SHA-256 of a file as it is now, None where it cannot be read."""
+        """Return the SHA-256 of a file, None where it cannot be read.
+
+        It is of the file as it was when this process opened it, else as it is now.
+        """
+        if self.opened is not None and key in self.opened.digests:
+            return self.opened.digests[key]
         name = key.removeprefix(_MODULE)
         path = self.root / key if name == key else _origin(name)
         try:
@@ -102,15 +173,26 @@ def _module_name(function: Callable[..., Any]) -> str:
     return getattr(unwrapped(function), "__module__", None) or ""
 
 
-def _needs(name: str, path: Path) -> Iterator[tuple[str, Path]]:
-    """Yield the modules and files that one file mentions; a plain file has no module name."""
+def _name_of(path: Path) -> str:
+    """Return the name under which a file has been imported, "" for none."""
+    for name, module in list(sys.modules.items()):
+        if getattr(module, "__dict__", {}).get("__file__") == str(path):
+            return name
+    return ""
+
+
+def _needs(name: str, path: Path, *, inside: bool = True) -> Iterator[tuple[str, Path]]:
+    """Yield the modules and files that one file mentions; a plain file has no module name.
+
+    ``inside`` says whether the bodies of functions count.
+    """
     try:
         stamp = path.stat().st_mtime_ns
         if path.suffix in _C_SUFFIXES:
             mentioned: tuple[str, ...] = _includes(str(path), stamp)
             imports: tuple[Import, ...] = ()
         elif path.suffix == ".py":
-            imports, mentioned = _mentions(str(path), stamp)
+            imports, mentioned = _mentions(str(path), stamp, inside)
         else:
             return
     except OSError:
@@ -166,7 +248,9 @@ def _spec(name: str) -> ModuleSpec | None:
 
 
 @lru_cache(maxsize=4096)
-def _mentions(path: str, modified_ns: int) -> tuple[tuple[Import, ...], tuple[str, ...]]:
+def _mentions(
+    path: str, modified_ns: int, inside: bool
+) -> tuple[tuple[Import, ...], tuple[str, ...]]:
     """Return the imports of a Python file, and the texts in it that look like file names."""
     try:
         tree = ast.parse(Path(path).read_bytes())
@@ -185,6 +269,8 @@ def _mentions(path: str, modified_ns: int) -> tuple[tuple[Import, ...], tuple[st
         elif isinstance(node, ast.Constant):
             if isinstance(node.value, str) and _FILE_NAME.fullmatch(node.value[:200]):
                 texts[node.value] = None
+        elif isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and not inside:
+            continue
         elif isinstance(node, ast.If) and _is_for_types(node.test):
             waiting += node.orelse
         else:

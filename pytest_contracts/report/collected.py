@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
+
+if TYPE_CHECKING:
+    from pytest_contracts.ledger.opened import Opened
 
 WORKER_OUTPUT = "contracts_collected"
 """The key under which a worker of xdist tells the controlling process."""
@@ -22,6 +25,10 @@ class Collected:
     """
 
     retired: dict[tuple[str, str], None] = field(default_factory=dict)
+    opened: Opened | None = None
+    """What this process has opened."""
+    digests: dict[str, str | None] = field(default_factory=dict)
+    """Files by key, as they were when this run opened them; None where they changed."""
     entries: dict[str, dict[str, Any]] = field(default_factory=dict)
     selected: set[str] = field(default_factory=set)
     uncollected: set[str] | None = None
@@ -38,6 +45,7 @@ class Collected:
             "retired": list(self.retired),
             "selected": sorted(self.selected),
             "narrowed": self.narrowed,
+            "digests": self.digests,
             "entries": self.entries,
             "uncollected": sorted(self.uncollected or ()),
         }
@@ -48,9 +56,16 @@ class Collected:
         self.selected |= set(told["selected"])
         self.narrowed |= told["narrowed"]
         self.entries |= told["entries"]
+        self.note(told["digests"])
         # What one process has read is not left out, whatever the others read.
         left = set(told["uncollected"])
         self.uncollected = left if self.uncollected is None else self.uncollected & left
+
+    def note(self, digests: Mapping[str, str | None]) -> None:
+        """Add what a process has opened; where two saw different contents, the file changed."""
+        for key, digest in digests.items():
+            if self.digests.setdefault(key, digest) != digest:
+                self.digests[key] = None
 
     @property
     def unselected(self) -> list[dict[str, Any]]:

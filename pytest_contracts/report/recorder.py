@@ -311,11 +311,14 @@ class Recorder:
         self.ledger.device = self.config.hook.pytest_contracts_device(config=self.config)
         self.ledger.commit = commit(self.config.rootpath)
         tree = SourceTree(self.config.rootpath)
-        names = {name for record in self.ledger.records for name in record.files}
+        collected = Collected.of(self.config)
+        names = {name for record in self.ledger.records for name in record.rests_on}
         places = {Place.of(record.where).path for record in self.ledger.records}
         bindings = {(Path(path).parent / BINDINGS).as_posix() for path in places}
         bindings |= {named(path, self.options.root) for path in self.options.binding_files}
-        digests = {name: tree.digest(name) for name in sorted(names | places | bindings)}
+        now = {name: tree.digest(name) for name in sorted(names | places | bindings)}
+        digests = {**now, **{n: d for n, d in collected.digests.items() if n in now}}
+        self.ledger.changed = [name for name, digest in digests.items() if digest != now[name]]
         self.ledger.files = {name: digest for name, digest in digests.items() if digest}
 
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
