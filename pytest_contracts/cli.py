@@ -167,7 +167,7 @@ def proof_status(
     for contract in contracts:
         own = extent.of_contract(contract.name)
         typer.echo(f"{contract.name}  {contract_level(own) if own else 'not run'}")
-        for standing in standings_of(contract, own):
+        for standing in standings_of(contract, extent.records):
             achieved = standing.achieved or standing.note
             mark = ", under" if standing.under else ""
             typer.echo(

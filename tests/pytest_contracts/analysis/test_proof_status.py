@@ -34,7 +34,7 @@ def run(tmp_path, *arguments):
 def ledger(project):
     def made(claims=CLAIMS, *options):
         project.contract(claims, "double-v1", head=HEAD)
-        project.run(*options, examples=5)
+        project.run(*options, examples=10)
         return project.pytester.path / ".contracts" / "ledger.json"
 
     return made

@@ -41,7 +41,7 @@ def complete(project, second: str = "", *arguments: str, require: str = "held", 
         "all-v1",
         head=HEAD_OF_ALL,
     )
-    project.result = project.run(*arguments, examples=3)
+    project.result = project.run(*arguments, examples=10)
     return project.ledger()["ALL"]
 
 
@@ -84,6 +84,13 @@ def test_or_at_least_run(project, second, verdict):
 
 def test_or_have_code_behind_every_equation(project):
     assert complete(project, require="bound")["message"] == "2 equations have implementations"
+    path = project.pytester.path / "contracts" / "two-k-v1.yaml"
+    project.contract(CLAIMS, "two-k-v1")
+    path.write_text(path.read_text("utf-8").replace("engine:softmax\n", "gone:softmax\n"), "utf-8")
+    project.run("-k", "ALL")
+    record = project.ledger()["ALL"]
+    assert record["verdict"] == "FALSIFIED"
+    assert "two-k-v1::softmax: cpu: there is no module 'gone'" in record["message"]
     project.contract(
         CLAIMS, "three-k-v1",
         head="metadata: {version: 1.0.0, description: D}\n"

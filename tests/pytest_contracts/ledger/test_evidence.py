@@ -180,7 +180,7 @@ def test_evidence_names_what_it_rests_on(moon):
     moon.keep()
     document = json.loads(moon.evidence.read_text())
     items = {(item["claim"], item["implementation"]): item for item in document["items"]}
-    kernel = ["helper.py", "kernel.cu", "kernel.cuh", "moonlib.py"]
+    kernel = ["conftest.py", "helper.py", "kernel.cu", "kernel.cuh", "moonlib.py"]
     assert items["EQV", "moon"]["files"] == kernel
     assert items["RUN", None]["files"] == ["conftest.py", "contracts/moon_v1.py"]
     assert "unrelated.py" not in document["files"]
