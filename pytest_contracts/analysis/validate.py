@@ -33,6 +33,7 @@ from pytest_contracts.errors import (
 )
 from pytest_contracts.formula import check, free_names, parse_definition
 from pytest_contracts.formula.check import Known
+from pytest_contracts.formula.reading.remarks import refuse_named
 from pytest_contracts.formula.shapes import Length
 from pytest_contracts.symbolic.result import not_built
 
@@ -130,6 +131,7 @@ def formula_errors(contract: Contract) -> Iterator[FormulaError]:
             continue
         try:
             definition = parse_definition(equation.formula)
+            refuse_named(equation.formula, {variable.name for variable in equation.variables})
         except FormulaError as error:
             yield error.located(equation.formula, equation.formula_where)
             continue

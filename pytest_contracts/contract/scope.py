@@ -10,6 +10,7 @@ from pytest_contracts.binding import registered
 from pytest_contracts.contract.model import Claim, Contract, Equation, Variable
 from pytest_contracts.errors import ContractError
 from pytest_contracts.formula import Definition, parse_definition
+from pytest_contracts.formula.reading.remarks import refuse_named
 
 
 def implementation_names(contract: Contract, equation: Equation) -> tuple[str, ...]:
@@ -32,6 +33,7 @@ def definition_of(equation: Equation) -> Definition | None:
     if equation.formula is None:
         return None
     try:
+        refuse_named(equation.formula, {variable.name for variable in equation.variables})
         return _read(equation.formula)
     except ContractError as error:
         if error.where is None:

@@ -12,6 +12,7 @@ import numpy as np
 from pytest_contracts.contract.model import Claim, Contract, Equation
 from pytest_contracts.errors import ContractBindingError, Falsified, FormulaError
 from pytest_contracts.formula import LIBRARY, Expr, free_names, judge, parse
+from pytest_contracts.formula.reading.remarks import refuse_named
 from pytest_contracts.items.equations import Equations, Subject
 from pytest_contracts.items.observation import Observation, Prose
 from pytest_contracts.suggesting import did_you_mean
@@ -77,7 +78,11 @@ def known_names(contract: Contract, variables: Mapping[str, Any]) -> set[str]:
 
 
 def check_names(formula: Formula, known: set[str]) -> None:
-    """Raise FormulaError for a name that resolves to nothing."""
+    """Raise FormulaError for a name that resolves to nothing, or stands where a remark may."""
+    try:
+        refuse_named(formula.text, known)
+    except FormulaError as error:
+        raise error.located(formula.text, formula.where) from None
     for name in sorted(formula.names - known):
         raise FormulaError(
             f"the formula uses {name!r}, which is no variable, constant or equation here\n"

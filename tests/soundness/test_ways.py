@@ -189,8 +189,11 @@ SAID = {
 @pytest.mark.parametrize("name", WAYS)
 @pytest.mark.parametrize("twin", [False, True], ids=["wrong", "right"])
 def test_way(name: str, twin: bool, pytester: pytest.Pytester) -> None:
-    way = WAYS[name]
-    said = SAID.get(name, ("", ""))[twin]
+    check_way(WAYS[name], SAID.get(name, ("", ""))[twin], twin, pytester)
+
+
+def check_way(way: Way, said: str, twin: bool, pytester: pytest.Pytester) -> None:
+    """Run the way, or its true twin, and look at the verdict; ``said`` stands for ``@``."""
     folder = pytester.mkdir("contracts")
     text = CONTRACT.format(
         equations=way.equations.replace("@", said).strip("\n"), claims=way.claims.replace("@", said)

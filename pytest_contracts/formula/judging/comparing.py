@@ -82,6 +82,7 @@ class Comparisons:
         """Decide ``left in domain``."""
         _, symbol, domain = pair
         inside = np.asarray(member(self.run, left, domain))
+        self.record.compares(inside.shape, each=True)
         selected, count = self.selection.select(inside if symbol == "in" else ~inside)
         self.record.count(count)
         truth = bool(np.all(selected))
@@ -93,6 +94,8 @@ class Comparisons:
     def pair(self, pair: Pair, left: Any, right: Any) -> Truth:
         """Decide one comparison."""
         symbol = pair[1]
+        shapes = np.shape(left), np.shape(right)
+        self.record.compares(max(shapes, key=len), each=symbol != "==" or () in shapes)
         if not (is_numeric(left) and is_numeric(right)):
             holds = opaque_comparison(symbol, left, right)
             self.record.count(1)

@@ -25,6 +25,7 @@ from pytest_contracts.formula.judging.judgement import Finding, Judgement, Truth
 from pytest_contracts.formula.judging.record import Record
 from pytest_contracts.formula.judging.selection import Selection
 from pytest_contracts.formula.tree import (
+    Call,
     Compare,
     Conditional,
     Expr,
@@ -70,14 +71,28 @@ class _Judge:
             return self.restricted(node)
         if isinstance(node, Conditional):
             return self.conditional(node)
+        if (inner := self.all_of(node)) is not None:
+            truth = self.truth(inner)
+            self.record.compares((), each=False)
+            return truth
         return self.predicate(node)
+
+    def all_of(self, node: Expr) -> Expr | None:
+        """Return the claim in ``all(claim)``, which says of arrays what the claim alone says."""
+        if isinstance(node, Call) and node.function == "all" and "all" not in self.run.env:
+            (inner, *others), keywords = node.arguments, node.keywords
+            if not others and not keywords and isinstance(inner, Compare | Logic | Quantifier):
+                return inner
+        return None
 
     def logic(self, node: Logic) -> Truth:
         if node.operator == "implies":
             guard = self.guard(node.operands[0])
             if guard is False:
                 return True
+            guarded = self.record.guarding
             claim = self.truth(node.operands[1])
+            _refuse_array_guard(node, guarded, self.record.shape)
             return True if claim else (None if guard is None else claim)
         if node.operator == "iff":
             left, right = (self.truth(operand) for operand in node.operands)
@@ -154,6 +169,8 @@ class _Judge:
             value = truths(self.run, node)
         except Undefined as reason:
             return self.record.undefined(node, reason.reason)
+        whole = isinstance(node, Call) and node.function == "finite"
+        self.record.compares(np.shape(value), each=not whole)
         selected, count = self.selection.select(np.asarray(value))
         self.record.count(count)
         holds = bool(np.all(selected))
@@ -188,6 +205,21 @@ class _Judge:
                 result = None
             left, left_node = right, operand
         return result
+
+
+def _refuse_array_guard(node: Logic, guard: tuple[int, ...], claim: tuple[int, ...]) -> None:
+    """Refuse ``x > 0 ⟹ relu(x) = x`` of arrays: meant of each element, it is said of all at once.
+
+    Raises:
+        FormulaError: guard and claim are arrays of one shape.
+    """
+    if guard and guard == claim:
+        first, second = (render_unicode(operand) for operand in node.operands)
+        raise FormulaError(
+            "a guard over an array holds only where it holds for every element",
+            offset=node.offset,
+            hint=f"write {second} where {first}, of each element, or all({first}) ⟹ {second}",
+        )
 
 
 def _where_bound(variables: Mapping[str, Any]) -> str:

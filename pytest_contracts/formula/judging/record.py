@@ -21,6 +21,10 @@ class Record:
         self.compared = 0
         self.ill_conditioned = 0
         self.counting = True
+        self.shape: tuple[int, ...] = ()
+        """The shape of what was compared last."""
+        self.guarding: tuple[int, ...] = ()
+        """The shape of what was compared last as a condition on each element."""
         self.finding: Finding | None = None
 
     def count(self, elements: int, ill_conditioned: int = 0) -> None:
@@ -28,6 +32,13 @@ class Record:
         if self.counting:
             self.compared += elements
             self.ill_conditioned += ill_conditioned
+
+    def compares(self, shape: tuple[int, ...], *, each: bool) -> None:
+        """Note the shape of a comparison, and whether it may be meant as a guard of each element.
+
+        That two arrays are equal, or one is finite, is said of the whole.
+        """
+        self.shape, self.guarding = shape, shape if each else ()
 
     def undefined(self, node: Expr, reason: str) -> Truth:
         """Keep a claim without a truth value."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from typing import Literal
 
+from pytest_contracts.errors import FormulaError
 from pytest_contracts.formula.operators import ARITHMETIC, COMPARISONS
 from pytest_contracts.formula.precedence import (
     AND,
@@ -28,6 +29,7 @@ from pytest_contracts.formula.reading.binders import (
 )
 from pytest_contracts.formula.reading.lexer import Token
 from pytest_contracts.formula.reading.operands import Operands
+from pytest_contracts.formula.reading.remarks import not_a_remark
 from pytest_contracts.formula.tree import (
     Binary,
     Compare,
@@ -163,6 +165,10 @@ class Parser(Operands):
                 operator = "not in"
             member = operator in ("in", "not in")
             rest.append((operator, self.membership() if member else self.expression(BIT_OR)))
+            if member and self.at(*COMPARISONS, "not"):
+                # A set is no number to go on with.
+                hint = "write a ∈ S ∧ a < b: one comparison for each"
+                raise self.error("a membership ends a chain of comparisons", None, hint)
         return Compare(first, tuple(rest), offset=offset)  # type: ignore[arg-type]
 
     def junction(self, left: Expr, token: Token) -> Expr:
@@ -195,10 +201,22 @@ class Parser(Operands):
         """Accept the end of the text, or a trailing remark in parentheses."""
         if self.current.kind == "end":
             return
-        remark = self.text[self.current.offset :].rstrip()
+        offset = self.current.offset
+        remark = self.text[offset:].rstrip()
+        hint = None
         if self.at("(") and self.current.spaced and _is_one_group(remark):
-            return
-        raise self.error(f"unexpected {self.found()} after the formula")
+            hint = not_a_remark(remark, self.text[:offset], self._is_formula(remark))
+            if hint is None:
+                return
+        raise self.error(f"unexpected {self.found()} after the formula", None, hint)
+
+    def _is_formula(self, text: str) -> bool:
+        parser = type(self)(text)
+        try:
+            parser.claim()
+        except FormulaError:
+            return False
+        return parser.current.kind == "end"
 
 
 def _is_one_group(text: str) -> bool:

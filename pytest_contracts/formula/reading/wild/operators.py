@@ -142,6 +142,8 @@ class WildOperators(WildOperands):
                 raise self.error("whether a..b includes b is not clear")
             rest.append((operator, right))
             if member:
+                if self.at("<", "<=", ">", ">=", "==", "!=", "approx"):
+                    raise self.error("a membership ends a chain of comparisons")
                 break
         if not rest:
             raise self.error(f"unexpected {self.found()}")

@@ -18,7 +18,9 @@ def closing_remark(parser: WildOperators) -> str:
             return remark
     elif parser.at("(") and parser.current.spaced and re.fullmatch(r"\([^()]*\)", rest):
         remark = rest[1:-1].strip()
-        if re.fullmatch(r"[A-Za-z][\w\s,.+\-]*", remark) and _explains(parser, remark):
+        plain = re.fullmatch(r"[A-Za-z][\w\s,.+\-]*", remark)
+        sum_of = re.search(r"\s[+\-]\s|\+\w", remark)  # 10 (p - q) is a product
+        if plain and not sum_of and _explains(parser, remark):
             return remark
     raise parser.error(f"unexpected {parser.found()} after the formula")
 

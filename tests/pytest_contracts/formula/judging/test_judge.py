@@ -55,7 +55,7 @@ HOLDS = [
     ("x ∈ [1, 3]", 3),
     ("x ∉ {4, 5}", 3),
     ("finite(x)", 3),
-    ("all(x > 0)", 1),
+    ("all(x > 0)", 3),
     ("true", 1),
     ("x > 0 if x[0] > 0 else false", 3),
     ("false if x[0] > 9 else x > 0", 3),

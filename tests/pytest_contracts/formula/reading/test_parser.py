@@ -346,6 +346,40 @@ def test_deep_definitions_are_refused_with_a_place() -> None:
     assert refused.value.offset is not None
 
 
+NO_REMARKS = [
+    "y = 10 (1 − p)",
+    "y = 10 (p)",
+    "y = 10 (2 p)",
+    "y = rate (rate)",
+    "y = x (n > 0)",
+    "y = x (p or q)",
+    "y = x (row-wise)",
+    "y = x (when x > 0)",
+    "y = x (for all but the last)",
+]
+
+
+@pytest.mark.parametrize("text", NO_REMARKS)
+def test_what_may_be_a_factor_or_a_condition_is_no_remark(text: str) -> None:
+    with pytest.raises(FormulaError, match="a remark is words"):
+        parse(text)
+
+
+REMARKS = ["broadcast", "one per row", "IEEE 754", "by rows: see §3", "nothing to add (or little)"]
+
+
+@pytest.mark.parametrize("words", REMARKS)
+def test_a_remark_in_words_changes_nothing(words: str) -> None:
+    assert parse(f"y = x + 1 ({words})") == parse("y = x + 1")
+
+
+def test_a_membership_ends_a_chain() -> None:
+    for text in ("a ∈ {1, 2} < b", "a in (0, 1) = b", "a ∉ [0, 1] ∈ {2}"):
+        with pytest.raises(FormulaError, match="a membership ends a chain"):
+            parse(text)
+    assert parse("0 < a ∈ {1, 2} ∧ a < b") is not None
+
+
 def test_a_bound_name_is_not_subscripted_again() -> None:
     tree = parse("∀ i ∈ 0..n: sum(x_i for i in range(m)) = x_i")
     assert render_unicode(tree) == "∀ i ∈ 0..n: sum(x[i] for i in 0..m) = x[i]"
@@ -357,7 +391,7 @@ def test_quantified_index_ranges_over_the_first_axis_that_it_indexes() -> None:
 
 
 def test_a_call_needs_its_parenthesis_adjacent() -> None:
-    # "f (x)" is the value f with a remark; the checker then says that f is a function.
-    assert parse("y = f (x)") == parse("y = f")
+    with pytest.raises(FormulaError, match="unexpected '\\('"):
+        parse("y = f (x)")
     assert isinstance(parse("f(x)"), Call)
     assert isinstance(parse("x [0]"), Index)
