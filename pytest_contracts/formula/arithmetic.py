@@ -21,7 +21,7 @@ from pytest_contracts.formula.values import (
     settle,
 )
 
-_INT64 = 1 << 62
+_INT64 = 1 << 63
 
 
 def shape_of(value: Any) -> tuple[int, ...]:
@@ -69,7 +69,7 @@ def _elementwise(
             return _checked(exact(left, right))
         broadcast(left, right)
         if _is_integral(left) and _is_integral(right):
-            # int64 arrays wrap silently: beyond 62 bits the result is computed in floating point.
+            # int64 arrays wrap silently: beyond 63 bits the result is computed in floating point.
             largest = bound(_magnitude(left), _magnitude(right))
             if max(largest, _magnitude(left), _magnitude(right)) < _INT64:
                 return settle(ufunc(left, right), precision)
@@ -84,7 +84,7 @@ def _weak(value: Any, precision: DTypeLike) -> Any:
     if isinstance(value, np.ndarray) and value.dtype.kind == "i":
         return value.astype(precision)
     if isinstance(value, int):
-        return float(value)
+        return np.longdouble(value) if precision is np.longdouble else float(value)
     return value
 
 
@@ -180,7 +180,7 @@ def _shift(left_shift: bool) -> Callable[..., Any]:
             return _checked(left << right) if left_shift else left >> right
         if left_shift:
             if _magnitude(left) << _magnitude(right) >= _INT64:
-                raise FormulaError("a shifted array element exceeds 62 bits")
+                raise FormulaError("a shifted array element exceeds 63 bits")
             return settle(np.left_shift(left, right), precision)
         if isinstance(left, int) and left.bit_length() > 62:
             raise FormulaError("a shifted integer exceeds 62 bits")

@@ -75,7 +75,8 @@ def number(value: Any, precision: DTypeLike = np.float64) -> Any:
     if isinstance(value, np.floating):
         return settle(value, precision)
     if isinstance(value, float):
-        return value
+        # NumPy computes two Python floats in float64, however precise the others are.
+        return np.longdouble(value) if precision is np.longdouble else value
     if isinstance(value, list | tuple):
         try:
             value = np.asarray(value)
@@ -101,7 +102,7 @@ def number(value: Any, precision: DTypeLike = np.float64) -> Any:
 def as_array(value: Any, precision: DTypeLike = np.float64) -> Array:
     """Return the value as an array of int64 or ``precision``; a longer integer as floating."""
     value = number(value, precision)
-    if isinstance(value, int) and value.bit_length() > 62:
+    if isinstance(value, int) and value.bit_length() > 63:
         value = float(value)
     if isinstance(value, float | np.floating):
         return np.asarray(value, dtype=precision)

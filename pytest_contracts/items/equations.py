@@ -271,11 +271,11 @@ class Equations:
         self.observation = observation
         self.definitions = {e.name: definition_of(e) for e in contract.equations}
 
-    def environment(self) -> dict[str, Any]:
-        """Return name to callable for every equation of the contract."""
+    def environment(self, precision: type[np.floating[Any]] = np.float64) -> dict[str, Any]:
+        """Return name to callable for every equation; definitions are evaluated in a precision."""
         names: dict[str, Any] = {}
         for equation in self.contract.equations:
-            target = self.subject(equation) or self.oracle(equation)
+            target = self.subject(equation) or self.oracle(equation, precision=precision)
             if target is None:
                 continue
             names[equation.name] = target
@@ -296,28 +296,33 @@ class Equations:
         equation: Equation,
         known: Mapping[str, Any] | None = None,
         precision: type[np.floating[Any]] = np.float64,
+        shaken: np.random.Generator | None = None,
     ) -> Callable[..., Any] | None:
-        """Return an equation's definition as a function, in float64 unless told otherwise."""
+        """Return an equation's definition as a function, in float64 unless told otherwise.
+
+        With a ``shaken`` generator what is rounded is moved to a neighbour at random.
+        """
         definition = self.definitions[equation.name]
         if definition is None:
             return None
         named = {**self.contract.constants, **(known or {})}
         for name in names(definition) & self.definitions.keys() - {equation.name}:
             if self.definitions[name] is not None:
-                named[name] = self._called(name, known, precision)
-        return as_function(definition, named, precision=precision)
+                named[name] = self._called(name, known, precision, shaken)
+        return as_function(definition, named, precision=precision, shaken=shaken)
 
     def _called(
         self,
         name: str,
         known: Mapping[str, Any] | None,
         precision: type[np.floating[Any]],
+        shaken: np.random.Generator | None,
     ) -> Callable[..., Any]:
         """Return a definition that another one calls; it is looked up when it is called."""
 
         @cache
         def function() -> Callable[..., Any]:
-            found = self.oracle(self.contract.equation(name), known, precision)
+            found = self.oracle(self.contract.equation(name), known, precision, shaken)
             assert found is not None
             return found
 

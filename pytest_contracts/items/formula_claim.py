@@ -11,6 +11,7 @@ from pytest_contracts.errors import ContractSyntaxError
 from pytest_contracts.items.case import Case
 from pytest_contracts.items.drawn import drawn_test
 from pytest_contracts.items.formulas import Formula, FormulaCheck, check_names, known_names
+from pytest_contracts.items.precision import precision_of
 from pytest_contracts.tolerance import misses_nothing
 
 
@@ -49,7 +50,7 @@ def formula_check(
         FormulaError: a name resolves to nothing.
         ContractSyntaxError: nothing could miss the claim's tolerance.
     """
-    _refuse_loose(case.claim)
+    refuse_tolerance(case.claim, formulas)
     mentioned = frozenset().union(*(formula.names for formula in formulas))
     equations = concerned(case.contract, case.claim, mentioned)
     variables = case.variables(equations)
@@ -65,11 +66,26 @@ def formula_check(
         observation=case.observation,
         functions=functions,
         equation=equations[0] if len(equations) == 1 else None,
+        precision=precision_of(
+            variable for name, variable in variables.items() if name in mentioned
+        ),
     )
     return check, equations
 
 
-def _refuse_loose(claim: Claim) -> None:
+def refuse_tolerance(claim: Claim, formulas: tuple[Formula, ...]) -> None:
+    """Refuse a tolerance that nothing can miss, and ``ε`` where it is no absolute difference.
+
+    Raises:
+        ContractSyntaxError: the tolerance does not mean what it seems to.
+    """
+    for formula in formulas:
+        if claim.tolerance_kind != "absolute" and "tolerance" in formula.names:
+            raise ContractSyntaxError(
+                f"ε is a difference, but the tolerance is of kind {claim.tolerance_kind}",
+                where=formula.where,
+                hint="write a ≈ b, which has the claim's kind, or an absolute tolerance",
+            )
     why = misses_nothing(claim.tolerance, claim.tolerance_kind)
     if why is not None:
         raise ContractSyntaxError(

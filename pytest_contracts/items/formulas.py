@@ -4,21 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Any
 
 import numpy as np
 
 from pytest_contracts.contract.model import Claim, Contract, Equation
-from pytest_contracts.errors import ContractBindingError, Falsified, FormulaError
+from pytest_contracts.errors import ContractBindingError, Falsified, FormulaError, Unavailable
 from pytest_contracts.formula import LIBRARY, Expr, free_names, judge, parse
+from pytest_contracts.formula.judging.baseline import has_wider, wider
 from pytest_contracts.formula.reading.remarks import refuse_named
+from pytest_contracts.formula.tree import Compare, walk
 from pytest_contracts.items.equations import Equations, Subject
 from pytest_contracts.items.observation import Observation, Prose
 from pytest_contracts.suggesting import did_you_mean
 from pytest_contracts.where import Where
 
 DEFAULT_NOISE_FACTOR = 4.0
+_DIGITS = frozenset({"noise", "ulp", "relative"})
 
 
 @dataclass(frozen=True)
@@ -107,24 +110,30 @@ class FormulaCheck:
         observation: Observation,
         functions: Mapping[str, Callable[..., Any]] | None = None,
         equation: Equation | None = None,
+        precision: type[np.floating[Any]] = np.float32,
     ) -> None:
         self.claim = claim
         self.formulas = formulas
         self.equations = contract.equations
         self.observation = observation
         self.tolerance = claim.tolerance
-        noisy = claim.tolerance_kind == "noise"
-        if noisy and self.tolerance is None:
+        if claim.tolerance_kind == "noise" and self.tolerance is None:
             self.tolerance = DEFAULT_NOISE_FACTOR
+        self.precision = precision
+        near = any(
+            isinstance(part, Compare) and "approx" in dict(part.rest)
+            for formula in formulas
+            for part in walk(formula.tree)
+        )
+        self.digits = near and claim.tolerance_kind in _DIGITS
+        """Whether the claim counts right digits, for which float64 may have too few."""
         equations = Equations(contract, implementation, observation)
         fixed = {**contract.constants, **parameters, **(functions or {})}
-        self.environment = {**fixed, **equations.environment()}
-        self.baseline = {**fixed, **_definitions(equations, np.float32)} if noisy else None
+        oracles = wider(precision) if self.digits else np.float64
+        self.environment = {**fixed, **equations.environment(oracles)}
         if equation is not None:
-            oracle = equations.oracle(equation)
-            self.environment["definition"] = oracle
-            if self.baseline is not None:
-                self.baseline["definition"] = oracle
+            self.environment["definition"] = equations.oracle(equation, precision=oracles)
+        self._definitions = _Definitions(equations, equation, fixed, self.environment)
         self._unresolved(contract, implementation)
         observation.counts = True
         observation.formulas = tuple(formula.text for formula in formulas)
@@ -161,7 +170,16 @@ class FormulaCheck:
         raise Prose(f"not executable: the formula calls no implementation{why}")
 
     def bind(self) -> None:
-        """Resolve the implementations now, so that a bad name is not taken for a counterexample."""
+        """Resolve the implementations now, so that a bad name is not taken for a counterexample.
+
+        Raises:
+            Unavailable: nothing is precise enough to judge the claim.
+        """
+        if self.claim.tolerance_kind == "noise" and self.digits and not has_wider(self.precision):
+            raise Unavailable(
+                "longdouble is float64 on this platform, so the noise of float64 cannot be told",
+                "run on Linux, or state a relative tolerance",
+            )
         for target in self._called().values():
             if isinstance(target, Subject):
                 target.bind()
@@ -179,7 +197,8 @@ class FormulaCheck:
                 tolerance=self.tolerance,
                 tolerance_kind=self.claim.tolerance_kind,
                 floor=self.claim.floor,
-                baseline=None if self.baseline is None else {**self.baseline, **inputs},
+                baseline=partial(self._definitions, inputs) if self.digits else None,
+                precision=self.precision,
                 closest=False,
             )
         except FormulaError as error:
@@ -201,15 +220,47 @@ class FormulaCheck:
             )
 
 
-def _definitions(
-    equations: Equations, precision: type[np.floating[Any]]
-) -> dict[str, Callable[..., Any]]:
-    """Return the equations' definitions under every name that a formula may use."""
-    names: dict[str, Callable[..., Any]] = {}
-    for equation in equations.contract.equations:
-        oracle = equations.oracle(equation, precision=precision)
-        definition = equations.definitions[equation.name]
-        if oracle is not None and definition is not None:
-            names[equation.name] = oracle
-            names.setdefault(definition.name, oracle)
-    return names
+class _Definitions:
+    """The environments in which equations are their definitions, by precision."""
+
+    def __init__(
+        self,
+        equations: Equations,
+        equation: Equation | None,
+        fixed: Mapping[str, Any],
+        environment: Mapping[str, Any],
+    ) -> None:
+        self.equations = equations
+        self.equation = equation
+        self.fixed = fixed
+        self.oracle = environment.get("definition")
+        self.kept: dict[Any, Mapping[str, Any]] = {}
+
+    def __call__(
+        self, inputs: Mapping[str, Any], precision: Any, shaken: np.random.Generator | None
+    ) -> Mapping[str, Any]:
+        """Return the environment for these inputs, with what is rounded moved where shaken."""
+        if shaken is not None:
+            return {**self._made(precision, shaken), **inputs}
+        kind = np.dtype(precision)
+        if kind not in self.kept:
+            self.kept[kind] = self._made(precision, None)
+        return {**self.kept[kind], **inputs}
+
+    def _made(self, precision: Any, shaken: np.random.Generator | None) -> dict[str, Any]:
+        kind = np.dtype(precision).type
+        names: dict[str, Any] = {}
+        for equation in self.equations.contract.equations:
+            oracle = self.equations.oracle(equation, precision=kind, shaken=shaken)
+            definition = self.equations.definitions[equation.name]
+            if oracle is not None and definition is not None:
+                names[equation.name] = oracle
+                names.setdefault(definition.name, oracle)
+        if self.equation is not None:
+            # In a plain evaluation as well, the definition itself is what is compared with.
+            names["definition"] = (
+                self.oracle
+                if shaken is None
+                else self.equations.oracle(self.equation, precision=kind, shaken=shaken)
+            )
+        return {**self.fixed, **names}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -13,7 +13,9 @@ from pytest_contracts.formula.evaluating.definitions import Lazy, local_call
 from pytest_contracts.formula.evaluating.evaluation import Evaluation
 from pytest_contracts.formula.evaluating.indexing import scalars
 from pytest_contracts.formula.evaluating.loops import iterate
-from pytest_contracts.formula.library import LIBRARY
+from pytest_contracts.formula.evaluating.shaking import moved
+from pytest_contracts.formula.library import LIBRARY, Function
+from pytest_contracts.formula.library.function import TERMS
 from pytest_contracts.formula.tree import Call, Each
 from pytest_contracts.formula.values import host, number
 
@@ -46,13 +48,13 @@ def _called(run: Evaluation, node: Call) -> Any:
         if not function.reduces:
             raise FormulaError(f"'{name}' does not reduce over 'for'", offset=node.offset)
         if not function.spreads:
-            return _library(run, node, function.apply, _collected(run, arguments[0], node))
+            return _library(run, node, function, _collected(run, arguments[0], node))
         values = list(_items(run, arguments[0]))
         # A lone item is taken apart again, as a lone argument is.
         apart = values if len(values) != 1 else [values]
-        return _library(run, node, function.apply, *apart)
+        return _library(run, node, function, *apart)
     _check_arity(run, node, function.minimum, function.maximum)
-    return _library(run, node, function.apply, *(run.value(a) for a in arguments))
+    return _library(run, node, function, *(run.value(a) for a in arguments))
 
 
 def _check_arity(run: Evaluation, node: Call, least: int, most: int | None) -> None:
@@ -64,12 +66,18 @@ def _check_arity(run: Evaluation, node: Call, least: int, most: int | None) -> N
         )
 
 
-def _library(run: Evaluation, node: Call, apply: Callable[..., Any], *arguments: Any) -> Any:
+def _library(run: Evaluation, node: Call, function: Function, *arguments: Any) -> Any:
     keywords = {name: run.value(value) for name, value in node.keywords}
 
     def applied() -> Any:
         run.budget.spend(sum(a.size for a in arguments if type(a) is np.ndarray))
-        return run.made(apply(run.precision, *arguments, **keywords))
+        if run.shaken is None or not function.rounds:
+            return run.made(function.apply(run.precision, *arguments, **keywords))
+        # A sum rounds with every term, which its result alone does not show.
+        terms = arguments[:1] if function.rounds == TERMS else ()
+        shaken = [moved(number(t, run.precision), run.shaken, run.precision) for t in terms]
+        value = function.apply(run.precision, *shaken, *arguments[len(shaken) :], **keywords)
+        return run.made(moved(value, run.shaken, run.precision))
 
     return run.placed(node, applied)
 

@@ -21,6 +21,7 @@ from pytest_contracts.formula.evaluating.calls import call
 from pytest_contracts.formula.evaluating.definitions import Lazy, local
 from pytest_contracts.formula.evaluating.evaluation import Evaluation, Rule
 from pytest_contracts.formula.evaluating.indexing import array, index
+from pytest_contracts.formula.evaluating.shaking import is_exact, moved
 from pytest_contracts.formula.evaluating.truths import (
     compare,
     conditional,
@@ -83,11 +84,16 @@ def _unary(run: Evaluation, node: Unary) -> Any:
 
 def _binary(run: Evaluation, node: Binary) -> Any:
     left, right = run.numeric(node.left), run.numeric(node.right)
+    if run.shaken is not None and node.operator == "@":
+        left = moved(left, run.shaken, run.precision)
     apply = arithmetic.OPERATORS[node.operator]
     value = run.placed(node, apply, left, right, run.precision)
     if node.operator == "@":
         terms = np.size(value) * left.shape[-1]
         run.budget.spend(terms // MULTIPLICATIONS_PER_ELEMENT)
+    if run.shaken is not None and not (isinstance(left, int) and isinstance(right, int)):
+        kept = is_exact(node.operator, left, right, value)
+        value = np.where(kept, value, moved(value, run.shaken, run.precision))[()]
     return run.made(value)
 
 
@@ -127,22 +133,32 @@ RULES: Mapping[type[Expr], Rule] = {
 """What gives each kind of node its value."""
 
 
-def evaluation(env: Mapping[str, Any], precision: DTypeLike = np.float64) -> Evaluation:
+def evaluation(
+    env: Mapping[str, Any],
+    precision: DTypeLike = np.float64,
+    shaken: np.random.Generator | None = None,
+) -> Evaluation:
     """Return an evaluation over an environment that has not begun."""
-    return Evaluation(env, precision, RULES)
+    return Evaluation(env, precision, RULES, shaken)
 
 
-def evaluate(expr: Expr, env: Mapping[str, Any], *, precision: DTypeLike = np.float64) -> Any:
+def evaluate(
+    expr: Expr,
+    env: Mapping[str, Any],
+    *,
+    precision: DTypeLike = np.float64,
+    shaken: np.random.Generator | None = None,
+) -> Any:
     """Return the value of an expression.
 
     ``precision`` is the working precision; float32 gives the *plain evaluation* against which
-    the tolerance kind ``noise`` measures.
+    the tolerance kind ``noise`` measures. ``shaken`` moves what is rounded at random.
 
     Raises:
         FormulaError: a name is unknown, shapes do not fit, or a limit is exceeded.
         Undefined: a comparison with NaN decides the value.
     """
-    run = evaluation(env, precision)
+    run = evaluation(env, precision, shaken)
     allowed = run.steps
     with np.errstate(all="ignore"), run.budget.deeper(expr.depth):
         value = run.value(expr)
@@ -155,6 +171,7 @@ def as_function(
     env: Mapping[str, Any] | None = None,
     *,
     precision: DTypeLike = np.float64,
+    shaken: np.random.Generator | None = None,
 ) -> Callable[..., Any]:
     """Return the definition as a callable: the oracle of its equation.
 
@@ -169,7 +186,7 @@ def as_function(
                 f"'{definition.name}' takes {len(parameters)} arguments, not {len(arguments)}"
             )
         bound = known | dict(zip(parameters, arguments, strict=True))
-        return evaluate(definition.body, bound, precision=precision)
+        return evaluate(definition.body, bound, precision=precision, shaken=shaken)
 
     oracle.__name__ = oracle.__qualname__ = definition.name
     return oracle

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import DTypeLike
 
 from pytest_contracts.errors import FormulaError
+from pytest_contracts.formula.distance import Tolerance
 from pytest_contracts.formula.evaluating.budget import MAX_STEPS, current
 from pytest_contracts.formula.evaluating.hoisting import Hoisting
 from pytest_contracts.formula.tree import Expr, Name
@@ -23,19 +24,29 @@ Rule: TypeAlias = Callable[["Evaluation", Any], Any]
 
 
 class Evaluation:
-    """Evaluates nodes over one environment; ``steps`` bounds its work."""
+    """Evaluates nodes over one environment; ``steps`` bounds its work.
+
+    With a ``shaken`` generator what is rounded is moved to a neighbour at random.
+    """
 
     def __init__(
-        self, env: Mapping[str, Any], precision: DTypeLike, rules: Mapping[type[Expr], Rule]
+        self,
+        env: Mapping[str, Any],
+        precision: DTypeLike,
+        rules: Mapping[type[Expr], Rule],
+        shaken: np.random.Generator | None = None,
     ) -> None:
         self.env = env
         self.precision = precision
         self.rules = rules
+        self.shaken = shaken
         self.budget = current()
         self.steps = min(MAX_STEPS, self.budget.steps)
         self.bound: dict[str, Any] = {}
         self.hoisting = Hoisting()
         self.outside = np.geterr()
+        self.allowed: Tolerance | None = None
+        """What ``≈`` means inside the claim that is judged."""
 
     def value(self, node: Expr) -> Any:
         """Return the value of a node."""

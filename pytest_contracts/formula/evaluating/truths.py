@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+import operator as operators
+from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
 from pytest_contracts.errors import FormulaError
 from pytest_contracts.formula import arithmetic
+from pytest_contracts.formula.distance import EXACT_INTEGERS, Tolerance, distances
 from pytest_contracts.formula.evaluating.evaluation import Evaluation
 from pytest_contracts.formula.evaluating.loops import iterate, range_of
 from pytest_contracts.formula.tree import (
@@ -39,6 +42,14 @@ COMPARISONS: Mapping[str, np.ufunc] = {
     ">=": np.greater_equal,
     "==": np.equal,
     "!=": np.not_equal,
+}
+_EXACT: Mapping[str, Callable[[Any, Any], bool]] = {
+    "<": operators.lt,
+    "<=": operators.le,
+    ">": operators.gt,
+    ">=": operators.ge,
+    "==": operators.eq,
+    "!=": operators.ne,
 }
 CONNECTIVES: Mapping[str, np.ufunc] = {
     "and": np.logical_and,
@@ -81,11 +92,40 @@ def elementwise(run: Evaluation, operator: str, left: Any, right: Any) -> Any:
         raise Undefined("a comparison with NaN")
     run.budget.spend(math.prod(arithmetic.broadcast(a, b)))
     if operator == "approx":
-        a, b = as_array(a, run.precision), as_array(b, run.precision)
-        with np.errstate(invalid="ignore"):
-            distance = np.where(np.equal(a, b), 0.0, np.abs(np.subtract(a, b)))
-        return np.less_equal(distance, tolerance(run))
+        return near(run, left, right)
+    if _loses_bits(a, b) or _loses_bits(b, a):
+        exactly = np.frompyfunc(_EXACT[operator], 2, 1)
+        return np.asarray(exactly(np.asarray(a), np.asarray(b)), dtype=np.bool_)[()]
     return COMPARISONS[operator](a, b)
+
+
+def _loses_bits(a: Any, b: Any) -> bool:
+    """Tell whether NumPy would round the integers on one side to compare them with floats."""
+    if isinstance(a, int):
+        large = abs(a) >= EXACT_INTEGERS
+    elif isinstance(a, np.ndarray) and a.dtype.kind == "i" and a.size:
+        large = max(int(a.max()), -int(a.min())) >= EXACT_INTEGERS
+    else:
+        return False
+    floating = isinstance(b, float | np.floating)
+    return large and (floating or (isinstance(b, np.ndarray) and b.dtype.kind == "f"))
+
+
+def near(run: Evaluation, left: Any, right: Any) -> Any:
+    """Return the elementwise truth of ``≈`` where it stands inside a call, ``count(a ≈ b)``.
+
+    Raises:
+        FormulaError: the claim's kind of tolerance says nothing of single elements.
+    """
+    allowed = run.allowed or Tolerance(None)
+    if allowed.kind in ("cosine", "noise"):
+        raise FormulaError(
+            f"≈ of kind {allowed.kind} compares whole arrays, and cannot stand inside of a call",
+            hint="write a ≈ b as a claim: of arrays it is about all elements",
+        )
+    a, b = as_array(left, run.precision), as_array(right, run.precision)
+    allowed = replace(allowed, precision=allowed.unit(left, right))
+    return np.less_equal(distances(a, b, allowed), tolerance(run))
 
 
 def tolerance(run: Evaluation) -> float:
@@ -120,7 +160,10 @@ def member(run: Evaluation, value: Any, domain: Expr) -> Any:
         return value in items
     if contains_nan(number(value)) or contains_nan(number(items)):
         raise Undefined("a comparison with NaN")
-    return np.isin(as_array(value), as_array(items))
+    found, among = as_array(value), as_array(items)
+    if _loses_bits(found, among) or _loses_bits(among, found):
+        found, among = found.astype(object), among.astype(object)
+    return np.isin(found, among)
 
 
 def logic(run: Evaluation, node: Logic) -> Any:

@@ -5,26 +5,31 @@ from __future__ import annotations
 import math
 import operator
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
-from numpy.typing import DTypeLike
 
 from pytest_contracts.errors import FormulaError
 from pytest_contracts.formula import arithmetic
-from pytest_contracts.formula.distance import Closeness, closeness, noise_of
+from pytest_contracts.formula.distance import (
+    Closeness,
+    Tolerance,
+    closeness,
+    difference_of,
+    distances,
+)
 from pytest_contracts.formula.evaluating.evaluation import Evaluation
 from pytest_contracts.formula.evaluating.truths import elementwise, member, opaque_comparison
+from pytest_contracts.formula.judging.baseline import Baseline
 from pytest_contracts.formula.judging.elements import at, excess_of, first, largest
 from pytest_contracts.formula.judging.judgement import Finding, Pair, Truth
 from pytest_contracts.formula.judging.record import Record
 from pytest_contracts.formula.judging.selection import Selection
 from pytest_contracts.formula.library import LIBRARY
-from pytest_contracts.formula.tree import Call, Expr
+from pytest_contracts.formula.tree import Call
 from pytest_contracts.formula.values import as_array, is_numeric, number
 from pytest_contracts.formula.writing.unicode import render_unicode
-from pytest_contracts.tolerance import ToleranceKind
 
 _SCALARS: Mapping[str, Callable[[Any, Any], bool]] = {
     "<": operator.lt,
@@ -46,35 +51,24 @@ def _is_plain(value: Any) -> bool:
     return isinstance(value, float) or (isinstance(value, int) and abs(value) < 1 << 53)
 
 
-@dataclass(frozen=True, slots=True)
-class Tolerance:
-    """What ``≈`` allows, in the unit of its kind; ``floor`` is what counts as zero ulp."""
-
-    value: float | None
-    kind: ToleranceKind = "absolute"
-    floor: float | None = None
-
-
 class Comparisons:
     """Decides comparisons of values under one tolerance.
 
-    ``plain`` evaluates the same claim in the ``precision`` of the implementation, which the
-    tolerance kind ``noise`` measures against.
+    ``baseline`` evaluates the same claim by the definitions, which the tolerance kind ``noise``
+    measures against.
     """
 
     def __init__(
         self,
         run: Evaluation,
-        plain: Evaluation | None,
+        baseline: Baseline | None,
         tolerance: Tolerance,
-        precision: DTypeLike,
         record: Record,
         selection: Selection,
     ) -> None:
         self.run = run
-        self.plain = plain
+        self.baseline = baseline
         self.tolerance = tolerance
-        self.precision = precision
         self.record = record
         self.selection = selection
 
@@ -101,6 +95,7 @@ class Comparisons:
             self.record.count(1)
             self.record.keep(Finding(holds, pair, left, right))
             return holds
+        unit = self.tolerance.unit(left, right)
         left, right = number(left), number(right)
         if (
             self.selection.mask is None
@@ -135,7 +130,7 @@ class Comparisons:
             self.record.count(int(np.count_nonzero(chosen)))
             return self.not_a_number(pair, a, b, first(nan))
         if symbol == "approx":
-            return self.approximate(pair, a, b, chosen)
+            return self.approximate(pair, a, b, chosen, unit)
         return self.exact(pair, a, b, chosen)
 
     def plainly(self, symbol: str, a: Any, b: Any) -> bool:
@@ -191,37 +186,61 @@ class Comparisons:
         self.record.keep(Finding(holds, pair, left, right, float(excess[index]), index or None))
         return holds
 
-    def approximate(self, pair: Pair, a: Any, b: Any, chosen: Any) -> bool:
+    def approximate(self, pair: Pair, a: Any, b: Any, chosen: Any, unit: np.dtype[Any]) -> bool:
         """Decide ``≈`` under the tolerance of the claim."""
-        allowed, kind, floor = self.tolerance.value, self.tolerance.kind, self.tolerance.floor
-        if allowed is None:
+        if self.tolerance.value is None:
             raise FormulaError("the claim compares with ≈, but has no tolerance")
-        noise = self.noise((pair[0], pair[2]), a.shape) if kind == "noise" else None
-        all_chosen = bool(chosen.all())
-        left, right = (a, b) if all_chosen else (a[chosen], b[chosen])
-        if noise is not None and not all_chosen:
-            noise = noise[chosen]
-        result: Closeness = closeness(
-            left, right, tolerance=allowed, kind=kind, floor=floor, noise=noise
-        )
-        index = result.index
-        if index is not None and not all_chosen:
-            index = tuple(int(i) for i in np.argwhere(chosen)[index[0]])
-        self.record.count(result.compared, result.ill_conditioned)
-        shown = (at(a, index), at(b, index))
+        allowed = replace(self.tolerance, precision=unit)
+        noise = self.noise(pair, a, b, unit) if allowed.kind == "noise" else None
+        result = _within(a, b, chosen, allowed, noise)
+        aside = 0
+        if not result.holds and self.baseline is not None:
+            apart = difference_of(a, b)
+            excused = chosen & (apart <= self.baseline.doubt(pair[0], pair[2], unit))
+            excused &= ~_passing(a, b, apart, allowed, noise)
+            aside = int(np.count_nonzero(excused))
+            if aside:
+                chosen = chosen & ~excused
+                result = _within(a, b, chosen, allowed, noise)
+        self.record.count(result.compared, result.ill_conditioned + aside)
+        shown = (at(a, result.index), at(b, result.index))
         self.record.keep(
-            Finding(result.holds, pair, *shown, result.error, index or None, result.reason)
+            Finding(result.holds, pair, *shown, result.error, result.index or None, result.reason)
         )
         return result.holds
 
-    def noise(self, nodes: tuple[Expr, Expr], shape: tuple[int, ...]) -> Any:
-        """Return the error scale that the baseline has for both sides."""
-        if self.plain is None:
+    def noise(self, pair: Pair, a: Any, exact: Any, unit: np.dtype[Any]) -> Any:
+        """Return the error scale that the definitions have on both sides."""
+        if self.baseline is None:
             raise FormulaError("the tolerance kind 'noise' needs the equations' definitions")
-        left, right = (as_array(self.plain.value(node)) for node in nodes)
-        arithmetic.broadcast(left, right)
-        noise = noise_of(left, right, self.precision)
-        return np.broadcast_to(noise, shape)
+        rounded = not a.dtype.kind == exact.dtype.kind == "i"
+        noise = self.baseline.scale(pair[0], pair[2], exact, unit, rounded=rounded)
+        return np.broadcast_to(noise, exact.shape)
+
+
+def _within(a: Any, b: Any, chosen: Any, allowed: Tolerance, noise: Any) -> Closeness:
+    """Return how close the chosen elements are."""
+    assert allowed.value is not None
+    every = bool(chosen.all())
+    result = closeness(
+        *((a, b) if every else (a[chosen], b[chosen])),
+        tolerance=allowed.value,
+        kind=allowed.kind,
+        floor=allowed.floor,
+        noise=noise if every or noise is None else noise[chosen],
+        precision=allowed.precision,
+    )
+    if result.index is None or every:
+        return result
+    return replace(result, index=tuple(int(i) for i in np.argwhere(chosen)[result.index[0]]))
+
+
+def _passing(a: Any, b: Any, apart: Any, allowed: Tolerance, noise: Any) -> Any:
+    """Return which elements are within the tolerance."""
+    assert allowed.value is not None
+    if noise is not None:
+        return apart <= allowed.value * noise
+    return distances(a, b, allowed) <= allowed.value
 
 
 def _of_one_kind(pair: Pair) -> bool:

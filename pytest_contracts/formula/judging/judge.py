@@ -7,19 +7,20 @@ never passes, not even under ``not``. What stands left of ``implies`` or right o
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 from numpy.typing import DTypeLike
 
 from pytest_contracts.errors import FormulaError
+from pytest_contracts.formula.distance import Tolerance
 from pytest_contracts.formula.evaluating.evaluate import evaluation
 from pytest_contracts.formula.evaluating.evaluation import Evaluation
 from pytest_contracts.formula.evaluating.loops import iterate
 from pytest_contracts.formula.evaluating.truths import joined, truths
-from pytest_contracts.formula.judging.comparing import Comparisons, Tolerance
+from pytest_contracts.formula.judging.baseline import Baseline, Definitions
+from pytest_contracts.formula.judging.comparing import Comparisons
 from pytest_contracts.formula.judging.elements import first
 from pytest_contracts.formula.judging.judgement import Finding, Judgement, Truth
 from pytest_contracts.formula.judging.record import Record
@@ -46,13 +47,11 @@ class _Judge:
     def __init__(
         self,
         run: Evaluation,
-        plain: Evaluation | None,
         comparisons: Comparisons,
         record: Record,
         selection: Selection,
     ) -> None:
         self.run = run
-        self.plain = plain
         self.comparisons = comparisons
         self.record = record
         self.selection = selection
@@ -71,10 +70,10 @@ class _Judge:
             return self.restricted(node)
         if isinstance(node, Conditional):
             return self.conditional(node)
-        if (inner := self.all_of(node)) is not None:
-            truth = self.truth(inner)
+        if (claim := self.all_of(node)) is not None:
+            whole = self.truth(claim)
             self.record.compares((), each=False)
-            return truth
+            return whole
         return self.predicate(node)
 
     def all_of(self, node: Expr) -> Expr | None:
@@ -131,7 +130,7 @@ class _Judge:
         result: Truth = not deciding
         with self.run.hoisting.inside(node):
             for item in iterate(self.run, node.domain):
-                with self.bound(node.variable, item):
+                with self.run.binding(node.variable, item):
                     truth = self.truth(node.body)
                 if truth is deciding:
                     return truth
@@ -140,15 +139,6 @@ class _Judge:
                     if not deciding:
                         return None
         return result
-
-    @contextmanager
-    def bound(self, variable: str, value: Any) -> Iterator[None]:
-        with self.run.binding(variable, value):
-            if self.plain is None:
-                yield
-            else:
-                with self.plain.binding(variable, value):
-                    yield
 
     def restricted(self, node: Restrict) -> Truth:
         outer = self.selection.mask
@@ -234,33 +224,33 @@ def judge(
     tolerance: float | None = None,
     tolerance_kind: ToleranceKind = "absolute",
     floor: float | None = None,
-    baseline: Mapping[str, Any] | None = None,
+    baseline: Definitions | None = None,
     precision: DTypeLike = np.float32,
     closest: bool = True,
 ) -> Judgement:
     """Decide a claim for the values in ``env``.
 
     ``tolerance`` is what ``ε`` stands for and what ``≈`` allows, in the unit of its kind: a
-    difference, a ratio, a number of float32 values (``ulp``), 1 − cosine, or for ``noise`` a factor
-    on the error that the same expression has in ``baseline``: an environment in which equations are
-    their definitions, evaluated in ``precision``. ``floor`` is the difference below which ``ulp``
-    counts zero. Without ``closest``, a claim that holds is not described: no comparison, sides or
-    values, which take longer to find than the truth.
+    difference, a ratio, a number of values of the dtype ``precision`` (``ulp``), 1 − cosine, or for
+    ``noise`` a factor on the error that the same expression has when equations are their
+    definitions, evaluated in ``precision``. ``baseline`` gives the environments for that; with it,
+    elements of which the definition itself tells nothing are set aside. ``floor`` is the difference
+    below which ``ulp`` counts zero. Without ``closest``, a claim that holds is not described: no
+    comparison, sides or values, which take longer to find than the truth.
 
     Raises:
         FormulaError: the formula is no claim, or does not fit the values.
     """
     env = {"tolerance": tolerance, **env} if tolerance is not None else env
-    if baseline is not None and tolerance is not None:
-        baseline = {"tolerance": tolerance, **baseline}
     run = evaluation(env)
-    plain = None if baseline is None else evaluation(baseline, precision)
     record, selection = Record(run, closest), Selection()
-    allowed = Tolerance(tolerance, tolerance_kind, floor)
-    comparisons = Comparisons(run, plain, allowed, precision, record, selection)
+    allowed = Tolerance(tolerance, tolerance_kind, floor, precision)
+    run.allowed = allowed
+    definitions = None if baseline is None else Baseline(run, baseline)
+    comparisons = Comparisons(run, definitions, allowed, record, selection)
     with np.errstate(all="ignore"):
         try:
-            truth = _Judge(run, plain, comparisons, record, selection).truth(expr)
+            truth = _Judge(run, comparisons, record, selection).truth(expr)
         except Undefined as reason:
             truth = record.undefined(expr, reason.reason)
     if truth is True and not closest:

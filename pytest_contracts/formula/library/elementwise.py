@@ -11,7 +11,7 @@ from numpy.typing import DTypeLike
 
 from pytest_contracts.formula import arithmetic
 from pytest_contracts.formula.library.forms import ABS, CEIL, COMMAND, FLOOR, SQRT
-from pytest_contracts.formula.library.function import Function
+from pytest_contracts.formula.library.function import RESULT, Function
 from pytest_contracts.formula.library.reductions import extremum
 from pytest_contracts.formula.library.rules import fitted, same
 from pytest_contracts.formula.values import (
@@ -78,7 +78,21 @@ def sigmoid(x: Array) -> Array:
 
 def erf(x: Array) -> Array:
     """Return the error function."""
+    if x.dtype.itemsize > 8:
+        return _wide_erf(x)
     return np.vectorize(math.erf, otypes=[np.float64])(x)  # type: ignore[no-any-return]
+
+
+def _wide_erf(x: Array) -> Array:
+    """Return 2/√π · e^(−x²) · Σ 2ⁿ x^(2n+1) / (2n+1)!!, whose terms have one sign (DLMF 7.6.2)."""
+    inside = np.clip(x, -10, 10)  # erfc(10) is 2e-45
+    term = total = inside
+    for n in range(1, 1000):
+        term = term * (2 * inside * inside) / (2 * n + 1)
+        total = total + term
+        if not np.any(np.abs(term) > np.abs(total) * np.finfo(x.dtype).eps / 4):
+            break
+    return np.asarray(total * np.exp(-inside * inside) * 2 / np.sqrt(np.arccos(x.dtype.type(-1))))
 
 
 def where(precision: DTypeLike, condition: Any, then: Any, otherwise: Any) -> Any:
@@ -110,27 +124,33 @@ def predicate(function: Callable[[Array], Array]) -> Callable[..., Any]:
 
 
 FUNCTIONS: tuple[Function, ...] = (
-    Function("exp", 1, 1, of_floats(np.exp), same, "eˣ", form=COMMAND),
-    Function("exp2", 1, 1, of_floats(np.exp2), same, "2ˣ"),
-    Function("expm1", 1, 1, of_floats(np.expm1), same, "eˣ − 1"),
-    Function("log", 1, 1, of_floats(np.log), same, "natural logarithm", form=COMMAND),
-    Function("log1p", 1, 1, of_floats(np.log1p), same, "log(1 + x)"),
-    Function("log2", 1, 1, of_floats(np.log2), same, "logarithm to base 2"),
-    Function("log10", 1, 1, of_floats(np.log10), same, "logarithm to base 10"),
-    Function("sqrt", 1, 1, of_floats(np.sqrt), same, "square root", form=SQRT),
-    Function("sin", 1, 1, of_floats(np.sin), same, "sine", form=COMMAND),
-    Function("cos", 1, 1, of_floats(np.cos), same, "cosine of an angle", form=COMMAND),
-    Function("tan", 1, 1, of_floats(np.tan), same, "tangent", form=COMMAND),
-    Function("asin", 1, 1, of_floats(np.arcsin), same, "inverse sine"),
-    Function("acos", 1, 1, of_floats(np.arccos), same, "inverse cosine"),
-    Function("atan", 1, 1, of_floats(np.arctan), same, "inverse tangent"),
-    Function("atan2", 2, 2, of_floats(np.arctan2), fitted, "angle of (x, y), given y and x"),
-    Function("sinh", 1, 1, of_floats(np.sinh), same, "hyperbolic sine", form=COMMAND),
-    Function("cosh", 1, 1, of_floats(np.cosh), same, "hyperbolic cosine", form=COMMAND),
-    Function("tanh", 1, 1, of_floats(np.tanh), same, "hyperbolic tangent", form=COMMAND),
-    Function("hypot", 2, 2, of_floats(np.hypot), fitted, "√(x² + y²)"),
-    Function("erf", 1, 1, of_floats(erf), same, "error function"),
-    Function("sigmoid", 1, 1, of_floats(sigmoid), same, "1 / (1 + e⁻ˣ)"),
+    Function("exp", 1, 1, of_floats(np.exp), same, "eˣ", form=COMMAND, rounds=RESULT),
+    Function("exp2", 1, 1, of_floats(np.exp2), same, "2ˣ", rounds=RESULT),
+    Function("expm1", 1, 1, of_floats(np.expm1), same, "eˣ − 1", rounds=RESULT),
+    Function("log", 1, 1, of_floats(np.log), same,
+             "natural logarithm", form=COMMAND, rounds=RESULT),
+    Function("log1p", 1, 1, of_floats(np.log1p), same, "log(1 + x)", rounds=RESULT),
+    Function("log2", 1, 1, of_floats(np.log2), same, "logarithm to base 2", rounds=RESULT),
+    Function("log10", 1, 1, of_floats(np.log10), same, "logarithm to base 10", rounds=RESULT),
+    Function("sqrt", 1, 1, of_floats(np.sqrt), same, "square root", form=SQRT, rounds=RESULT),
+    Function("sin", 1, 1, of_floats(np.sin), same, "sine", form=COMMAND, rounds=RESULT),
+    Function("cos", 1, 1, of_floats(np.cos), same,
+             "cosine of an angle", form=COMMAND, rounds=RESULT),
+    Function("tan", 1, 1, of_floats(np.tan), same, "tangent", form=COMMAND, rounds=RESULT),
+    Function("asin", 1, 1, of_floats(np.arcsin), same, "inverse sine", rounds=RESULT),
+    Function("acos", 1, 1, of_floats(np.arccos), same, "inverse cosine", rounds=RESULT),
+    Function("atan", 1, 1, of_floats(np.arctan), same, "inverse tangent", rounds=RESULT),
+    Function("atan2", 2, 2, of_floats(np.arctan2), fitted,
+             "angle of (x, y), given y and x", rounds=RESULT),
+    Function("sinh", 1, 1, of_floats(np.sinh), same,
+             "hyperbolic sine", form=COMMAND, rounds=RESULT),
+    Function("cosh", 1, 1, of_floats(np.cosh), same,
+             "hyperbolic cosine", form=COMMAND, rounds=RESULT),
+    Function("tanh", 1, 1, of_floats(np.tanh), same,
+             "hyperbolic tangent", form=COMMAND, rounds=RESULT),
+    Function("hypot", 2, 2, of_floats(np.hypot), fitted, "√(x² + y²)", rounds=RESULT),
+    Function("erf", 1, 1, of_floats(erf), same, "error function", rounds=RESULT),
+    Function("sigmoid", 1, 1, of_floats(sigmoid), same, "1 / (1 + e⁻ˣ)", rounds=RESULT),
     Function("abs", 1, 1, of_numbers(absolute), same, "absolute value", form=ABS),
     Function("sign", 1, 1, of_numbers(sign), same, "−1, 0 or 1"),
     Function("floor", 1, 1, rounding(np.floor, math.floor), same, "next integer below", form=FLOOR),

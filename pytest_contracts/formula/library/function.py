@@ -8,11 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, TypeAlias
+from typing import Any, Final, Literal, TypeAlias
 
 from pytest_contracts.formula.library.forms import CALL, Form
 from pytest_contracts.formula.shapes import Shape
 from pytest_contracts.formula.tree import Call
+
+RESULT: Final = "result"
+TERMS: Final = "terms"
 
 ShapeRule: TypeAlias = Callable[[Call, Sequence[Shape]], Shape]
 
@@ -25,7 +28,8 @@ class Function:
     values in ``apply``. ``shape`` is the rule for the shape of its value, ``meaning`` its line of
     the reference. With ``keywords`` it takes ``axis=`` and ``keepdims=``; what ``reduces`` takes
     ``f(i) for i in range(n)`` as well, each item an argument of its own where it ``spreads``.
-    ``form`` is how calls are written in reports.
+    ``form`` is how calls are written in reports. ``rounds`` tells whether its result
+    is rounded, or what it adds up as well.
     """
 
     name: str
@@ -38,6 +42,7 @@ class Function:
     reduces: bool = False
     spreads: bool = False
     form: Form = CALL
+    rounds: Literal["", "result", "terms"] = ""
 
     @property
     def arguments(self) -> str:

@@ -12,7 +12,7 @@ from numpy.typing import DTypeLike
 from pytest_contracts.errors import FormulaError
 from pytest_contracts.formula import arithmetic
 from pytest_contracts.formula.library.forms import COMMAND, NORM, PROD, SUM
-from pytest_contracts.formula.library.function import Function
+from pytest_contracts.formula.library.function import TERMS, Function
 from pytest_contracts.formula.library.rules import reduced, reduced_or_fitted
 from pytest_contracts.formula.values import (
     Array,
@@ -57,6 +57,10 @@ def exact(function: Callable[..., Any]) -> Callable[..., Any]:
         if array.dtype.kind == "i" and array.size:
             estimate = function(np.abs(array.astype(np.float64)), **keywords)
             if np.max(np.abs(estimate), initial=0.0) >= 2.0**62:
+                if function is np.sum:
+                    total = np.asarray(np.sum(array.astype(object), **keywords))
+                    if all(-(1 << 63) <= item < 1 << 63 for item in total.flat):
+                        return total.astype(np.int64)
                 array = array.astype(np.float64)
         return function(array, **keywords)
 
@@ -143,20 +147,23 @@ FUNCTIONS: tuple[Function, ...] = (
              "smallest element; of two or more arguments, elementwise",
              keywords=True, reduces=True, form=COMMAND),
     Function("sum", 1, 1, reduction(exact(np.sum), empty=True), reduced,
-             "sum", keywords=True, reduces=True, form=SUM),
+             "sum", keywords=True, reduces=True, form=SUM, rounds=TERMS),
     Function("prod", 1, 1, reduction(exact(np.prod), empty=True), reduced,
-             "product", keywords=True, reduces=True, form=PROD),
-    Function("mean", 1, 1, reduction(np.mean), reduced, "mean", keywords=True, reduces=True),
+             "product", keywords=True, reduces=True, form=PROD, rounds=TERMS),
+    Function("mean", 1, 1, reduction(np.mean), reduced,
+             "mean", keywords=True, reduces=True, rounds=TERMS),
     Function("std", 1, 1, reduction(np.std), reduced,
-             "standard deviation (n)", keywords=True, reduces=True),
-    Function("var", 1, 1, reduction(np.var), reduced, "variance (n)", keywords=True, reduces=True),
+             "standard deviation (n)", keywords=True, reduces=True, rounds=TERMS),
+    Function("var", 1, 1, reduction(np.var), reduced,
+             "variance (n)", keywords=True, reduces=True, rounds=TERMS),
     Function("all", 1, 1, reduction(truths(np.all), empty=True), reduced,
              "every element is true", keywords=True, reduces=True),
     Function("any", 1, 1, reduction(truths(np.any), empty=True), reduced,
              "some element is true", keywords=True, reduces=True),
     Function("count", 1, 1, reduction(truths(count), empty=True), reduced,
              "number of elements that are true or not zero", keywords=True, reduces=True),
-    Function("norm", 1, 2, norm, reduced, "norm of order 2, 1 or `inf`", keywords=True, form=NORM),
+    Function("norm", 1, 2, norm, reduced,
+             "norm of order 2, 1 or `inf`", keywords=True, form=NORM, rounds=TERMS),
     Function("argmax", 1, 1, reduction(ordered(np.argmax)), reduced,
              "index of the first largest", keywords=True, reduces=True),
     Function("argmin", 1, 1, reduction(ordered(np.argmin)), reduced,

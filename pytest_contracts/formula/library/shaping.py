@@ -12,7 +12,7 @@ from pytest_contracts.errors import FormulaError
 from pytest_contracts.formula import arithmetic
 from pytest_contracts.formula.library.elementwise import of_numbers
 from pytest_contracts.formula.library.forms import TRANSPOSE
-from pytest_contracts.formula.library.function import Function
+from pytest_contracts.formula.library.function import RESULT, TERMS, Function
 from pytest_contracts.formula.library.reductions import axis_of, ordered
 from pytest_contracts.formula.library.rules import (
     lined,
@@ -224,8 +224,8 @@ FUNCTIONS: tuple[Function, ...] = (
     Function("ndim", 1, 1, dimensions, scalar, "number of axes"),
     Function("len", 1, 1, length, scalar, "length of the first axis"),
     Function("T", 1, 1, of_numbers(transpose), transposed, "last two axes swapped", form=TRANSPOSE),
-    Function("dot", 2, 2, dot, scalar, "product of two vectors"),
-    Function("outer", 2, 2, outer, unknown, "outer product of two vectors"),
+    Function("dot", 2, 2, dot, scalar, "product of two vectors", rounds=TERMS),
+    Function("outer", 2, 2, outer, unknown, "outer product of two vectors", rounds=RESULT),
     Function("concat", 1, None, joined(np.concatenate, new_axis=False), unknown,
              "joined along an axis", keywords=True, reduces=True, spreads=True),
     Function("stack", 1, None, joined(np.stack, new_axis=True), unknown,
@@ -233,7 +233,7 @@ FUNCTIONS: tuple[Function, ...] = (
     Function("reshape", 2, 2, reshape, unknown, "the same elements in another shape"),
     Function("repeat", 2, 2, repeat, unknown, "each element a number of times", keywords=True),
     Function("flip", 1, 1, along(np.flip), lined, "reversed", keywords=True),
-    Function("cumsum", 1, 1, along(np.cumsum), lined, "running sum", keywords=True),
+    Function("cumsum", 1, 1, along(np.cumsum), lined, "running sum", keywords=True, rounds=TERMS),
     Function("sorted", 1, 1, along(ordered(np.sort)), lined,
              "in rising order", keywords=True, reduces=True),
     Function("argsort", 1, 1, along(ordered(argsort)), lined,

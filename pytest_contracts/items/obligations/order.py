@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 
-from pytest_contracts.errors import ContractSyntaxError, Falsified
+from pytest_contracts.errors import ContractSyntaxError
+from pytest_contracts.formula.values import Undefined, contains_nan, number
 from pytest_contracts.items.obligations.clause import Clause, Test
 from pytest_contracts.items.obligations.enough import ORDERED
 from pytest_contracts.items.obligations.templates import template
@@ -15,18 +15,31 @@ from pytest_contracts.items.obligations.templates import template
 
 @template("ordering", beside=ORDERED)
 def ordering(clause: Clause) -> Test:
-    """argsort(f(x)) = argsort(x), or of −f(x) with ``direction: decreasing``; equal stay equal."""
+    """ranks(f(x)) = ranks(x), or of −f(x) with ``direction: decreasing``; equal stay equal."""
     result = clause.call() if clause.rising else f"−{clause.call()}"
     x = clause.argument
-    return clause.judged(f"argsort({result}) = argsort({x}) when size({x}) > 1")
+    ranks = clause.unused("ranks")
+    return clause.judged(
+        f"{ranks}({result}) = {ranks}({x}) when size({x}) > 1", functions={ranks: _ranks}
+    )
+
+
+def _ranks(values: Any) -> Any:
+    """Return how many different elements are smaller, along the last axis."""
+    rows = number(values)
+    if contains_nan(rows):
+        raise Undefined("the order of elements is undefined: NaN among them")
+    return np.apply_along_axis(lambda row: np.unique(row, return_inverse=True)[1], -1, rows)
 
 
 @template("monotonicity", beside=ORDERED)
 def monotonicity(clause: Clause) -> Test:
     """x ≤ y ⟹ f(x) ≤ f(y), or ≥ with ``direction: decreasing``.
 
-    Of two numbers, or along the sorted elements of a vector.
+    Of two numbers, or of every two elements of a vector; a tolerance allows f(x) ≈ f(y) as well.
     """
+    if clause.claim.tolerance_kind == "cosine":
+        raise clause.refusal("an order is of elements, and a cosine says nothing of them")
     name = clause.argument
     return _of_numbers(clause, name) if clause.is_number(name) else _of_elements(clause, name)
 
@@ -34,41 +47,31 @@ def monotonicity(clause: Clause) -> Test:
 def _of_numbers(clause: Clause, name: str) -> Test:
     other = clause.another(name)
     low, high = clause.call(), clause.at(other.name)
-    if not clause.rising:
-        low, high = high, low
-    slack = "" if clause.claim.tolerance is None else " + tolerance"
-    return clause.judged(f"{name} ≤ {other.name} implies {low} ≤ {high}{slack}", other)
+    word = "≤" if clause.rising else "≥"
+    near = "" if clause.sign == "=" else f" ∨ {low} ≈ {high}"
+    return clause.judged(f"{name} ≤ {other.name} implies ({low} {word} {high}{near})", other)
 
 
 def _of_elements(clause: Clause, name: str) -> Test:
-    claim, case, subject = clause.claim, clause.case, clause.subject()
-    word = "≤" if clause.rising else "≥"
+    """f(x)_j is the largest of all f(x)_i with x_i ≤ x_j, which no slack between two can add up to.
 
-    def ordered(inputs: Mapping[str, Any], arguments: tuple[Any, ...]) -> None:
-        x = np.asarray(inputs[name])
-        y = np.asarray(subject(*arguments), dtype=np.float64)
-        if x.ndim != 1 or y.shape != x.shape:
+    Equal elements are among them both ways, so that f is equal there.
+    """
+    best = clause.unused("largest_up_to" if clause.rising else "smallest_up_to")
+    extremum = np.maximum if clause.rising else np.minimum
+
+    def so_far(keys: Any, values: Any) -> Any:
+        x, y = number(keys), number(values)
+        if np.ndim(x) != 1 or np.shape(x) != np.shape(y):
             raise ContractSyntaxError(
-                f"monotonicity without formal is about vectors, not shapes {x.shape} to {y.shape}",
-                where=claim.where,
+                "monotonicity without formal is about vectors, "
+                f"not shapes {np.shape(x)} to {np.shape(y)}",
+                where=clause.claim.where,
             )
         order = np.argsort(x, kind="stable")
-        steps = np.diff(y[order]) if clause.rising else -np.diff(y[order])
-        strict = np.diff(x[order]) > 0
-        case.observation.compared(int(np.count_nonzero(strict)))
-        slack = claim.tolerance or 0.0
-        failing = strict & ~(steps >= -slack)
-        if failing.any():
-            i, j = (int(order[k]) for k in (np.argmax(failing), np.argmax(failing) + 1))
-            f = clause.equation.name
-            raise Falsified(
-                f"{name}_i ≤ {name}_j ⟹ {f}({name})_i {word} {f}({name})_j",
-                substituted=f"{name}[{i}] = {x[i]} ≤ {name}[{j}] = {x[j]}",
-                left=float(y[i]),
-                right=float(y[j]),
-                error=float(abs(y[i] - y[j])),
-                tolerance=claim.tolerance,
-                index=(i, j),
-            )
+        reached = extremum.accumulate(y[order])
+        last = np.searchsorted(x[order], x, side="right") - 1
+        return reached[last]
 
-    return clause.observed(subject, ordered)
+    text = f"{clause.call()} {clause.sign} {best}({name}, {clause.call()})"
+    return clause.judged(f"{text} when size({name}) > 1", functions={best: so_far})

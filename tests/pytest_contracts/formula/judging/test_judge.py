@@ -248,7 +248,12 @@ def test_noise_compares_with_the_definition_in_the_same_precision() -> None:
     definition = parse_definition("f(x) = sum(x) − x[0]")
     x = np.array([1e8, 1, 2, 3], dtype=np.float32)
     claim = parse("f(x) ≈ sum(x) − x[0]")
-    baseline = {"x": x, "f": as_function(definition, precision=np.float32)}
+
+    def baseline(precision: Any, shaken: Any) -> dict[str, Any]:
+        return {"x": x, "f": as_function(definition, precision=precision, shaken=shaken)}
+
+    def of_well(precision: Any, shaken: Any) -> dict[str, Any]:
+        return {**baseline(precision, shaken), "x": well}
 
     def plain(v: Any) -> Any:
         return np.float32(np.float32(v.sum()) - v[0])
@@ -262,7 +267,7 @@ def test_noise_compares_with_the_definition_in_the_same_precision() -> None:
         {"x": well, "f": lambda v: np.float32(v.sum())},
         tolerance=4,
         tolerance_kind="noise",
-        baseline={"x": well, "f": as_function(definition, precision=np.float32)},
+        baseline=of_well,
     )
     assert not wrong.holds
     bound = judge(
@@ -270,7 +275,7 @@ def test_noise_compares_with_the_definition_in_the_same_precision() -> None:
         {"x": well, "f": as_function(definition)},
         tolerance=4,
         tolerance_kind="noise",
-        baseline={"x": well, "f": as_function(definition, precision=np.float32)},
+        baseline=of_well,
     )
     assert bound.holds
     assert bound.compared == 4
@@ -279,7 +284,7 @@ def test_noise_compares_with_the_definition_in_the_same_precision() -> None:
         {"x": well},
         tolerance=4,
         tolerance_kind="noise",
-        baseline={"x": well},
+        baseline=of_well,
     )
     assert masked.holds
     assert masked.compared == 3
