@@ -11,6 +11,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
+from pytest_contracts.analysis.looseness import loose
+from pytest_contracts.analysis.ranges import of_few_integers, without_end
 from pytest_contracts.contract import (
     Contract,
     Variable,
@@ -22,19 +24,22 @@ from pytest_contracts.contract import (
 from pytest_contracts.contract.loading import refuse_silence
 from pytest_contracts.contract.meaning import expression, written
 from pytest_contracts.contract.model import Claim, Remark
-from pytest_contracts.contract.scope import concerned, variables_of
+from pytest_contracts.contract.scope import concerned, definition_of, variables_of
 from pytest_contracts.contract.wild.binding_file import is_binding_file, load_bindings
 from pytest_contracts.domains.regressions import accepted, check_names
 from pytest_contracts.domains.strategies import Domain, ordered, parse_domain
 from pytest_contracts.errors import (
     ContractBindingError,
     ContractError,
+    ContractSyntaxError,
     FormulaError,
 )
 from pytest_contracts.formula import check, free_names, parse_definition
 from pytest_contracts.formula.check import Known
 from pytest_contracts.formula.reading.remarks import refuse_named
 from pytest_contracts.formula.shapes import Length
+from pytest_contracts.items.formula_claim import refuse_tolerance
+from pytest_contracts.items.formulas import Formula
 from pytest_contracts.symbolic.result import not_built
 
 
@@ -108,7 +113,7 @@ def _report(path: Path, bindings: list[Path]) -> Validation:
         refuse_silence(contract)
     except ContractError as error:
         return Validation(path, None, (error,))
-    errors = (*formula_errors(contract), *input_errors(contract))
+    errors = (*formula_errors(contract), *input_errors(contract), *tolerance_errors(contract))
     return Validation(path, contract, errors, tuple(_notes(contract)))
 
 
@@ -119,6 +124,41 @@ def _notes(contract: Contract) -> Iterator[Note]:
             continue
         if missing := not_built(harness.strategy, harness.solver):
             yield Note(f"{harness.id} will be INCONCLUSIVE, {missing}", harness.where)
+    if contract.dialect == "wild":
+        return
+    for variable in _variables(contract):
+        if remark := of_few_integers(variable):
+            yield Note(remark, variable.where)
+    for equation in contract.equations:
+        with suppress(ContractError):  # reported as such
+            definition = definition_of(equation)
+            for remark in without_end(definition) if definition is not None else ():
+                yield Note(remark, equation.formula_where)
+    for claim in contract.claims:
+        with suppress(ContractError):
+            tree = expression(claim)
+            for remark in without_end(tree) if tree is not None else ():
+                yield Note(remark, claim.formal_where or claim.where)
+            if remark := loose(contract, claim, frozenset() if tree is None else free_names(tree)):
+                yield Note(remark, claim.where, "warning")
+
+
+def _variables(contract: Contract) -> Iterator[Variable]:
+    for equation in contract.equations:
+        yield from equation.variables
+    for claim in contract.claims:
+        yield from claim.variables
+
+
+def tolerance_errors(contract: Contract) -> Iterator[ContractError]:
+    """Yield what claims' tolerances do not mean."""
+    for claim in contract.claims:
+        with suppress(FormulaError):  # reported as such
+            formula = Formula.of_claim(claim)
+            try:
+                refuse_tolerance(claim, () if formula is None else (formula,))
+            except ContractSyntaxError as error:
+                yield error
 
 
 def formula_errors(contract: Contract) -> Iterator[FormulaError]:
