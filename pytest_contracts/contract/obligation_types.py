@@ -96,7 +96,7 @@ _ROWS = (
     ObligationType(
         "ordering",
         "ORD",
-        "argsort(f(x)) = argsort(x): different elements stay different, equal ones in their places",
+        "ranks(f(x)) = ranks(x): different elements stay different and in order, equal ones equal",
         (ARGUMENT, DIRECTION),
     ),
     ObligationType("conservation", "CON", "m(f(x)) ≈ m(x)", (ARGUMENT, MEASURE)),

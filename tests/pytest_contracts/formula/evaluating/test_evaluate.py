@@ -406,7 +406,7 @@ FAULTS = [
     ("len(3)", "a scalar has no length", 0),
     ("x & 1", "a bit operation needs integers, not", None),
     ("1 << -1", "a shift is by 0 to 1000 bits", 2),
-    ("q << 62", "a shifted array element exceeds 62 bits", 2),
+    ("q << 62", "a shifted array element exceeds 63 bits", 2),
     ("signed(q, 0)", "the width is 1 to 62 bits", 0),
     ("float16_from_bits(65536)", "a bit pattern of float16 is 0 to 65535", 0),
     ("range(0, 5, 0)", "the step of a range is zero", 0),
