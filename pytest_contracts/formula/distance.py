@@ -68,7 +68,8 @@ class Closeness:
 def ulp_distance(left: Array, right: Array, precision: DTypeLike = np.float32) -> Float64:
     """Return the number of values of a dtype between the two, elementwise; NaN where one is NaN."""
     first, second = _ordered_bits(left, precision), _ordered_bits(right, precision)
-    distance = _gap(first, second)
+    wide = np.dtype(precision).itemsize == 8
+    distance = _gap(first, second) if wide else np.abs(first - second).astype(np.float64)
     return np.where(np.isnan(left) | np.isnan(right), np.nan, distance)
 
 

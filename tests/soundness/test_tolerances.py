@@ -228,6 +228,15 @@ SAID = {
 }
 
 
+def test_float64_noise_needs_more_precision_than_float64(
+    pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    way = WAYS["a float32 softmax in float64 noise"]._replace(verdict="UNAVAILABLE")
+    monkeypatch.setattr("pytest_contracts.items.formulas.has_wider", lambda precision: False)
+    with pytest.raises(AssertionError, match="longdouble is float64 on this platform"):
+        check_way(way, "", True, pytester)
+
+
 @pytest.mark.parametrize("name", WAYS)
 @pytest.mark.parametrize("twin", [False, True], ids=["wrong", "right"])
 def test_tolerance(name: str, twin: bool, pytester: pytest.Pytester) -> None:
