@@ -10,14 +10,14 @@ import hashlib
 import importlib
 import importlib.util
 import sys
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from types import CodeType, FrameType, ModuleType
+from types import CodeType, ModuleType
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from pytest_contracts.errors import ContractBindingError, Falsified, Unavailable
 from pytest_contracts.suggesting import did_you_mean
+from pytest_contracts.watching import Watch, innermost
 
 if TYPE_CHECKING:
     from importlib.abc import Loader
@@ -211,25 +211,26 @@ class Witness:
         self.implementation = implementation
         self.function = function
         self.calls = 0
-        self._others: dict[CodeType, str] = {}
-        own = code_of(function)
+        codes: dict[CodeType, str] = {}
+        own, inner = code_of(function), innermost(function)
         for name, other in others.items():
             code = code_of(other)
-            if other is function or (code is not None and code is own):
+            if innermost(other) is inner or (code is not None and code is own):
                 raise ContractBindingError(
                     f"{implementation!r} and {name!r} of {equation} are the same function "
                     f"{qualified_name(function)}: a comparison would compare it with itself",
                     where=where,
                 )
             if code is not None:
-                self._others[code] = name
+                codes[code] = name
+        self._watch = Watch(function, others, codes) if others else None
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """Call the implementation; Falsified if another one ran underneath."""
         self.calls += 1
-        if not self._others:
+        if self._watch is None:
             return self.function(*args, **kwargs)
-        with _watch(self._others) as seen:
+        with self._watch.listening() as seen:
             result = self.function(*args, **kwargs)
         if seen:
             ran = seen[0]
@@ -241,26 +242,3 @@ class Witness:
                 },
             )
         return result
-
-
-@contextmanager
-def _watch(codes: Mapping[CodeType, str]) -> Iterator[list[str]]:
-    """Yield a list that receives the name of every code object that starts to run."""
-    seen: list[str] = []
-    previous: Any = sys.getprofile()
-
-    def note(frame: FrameType, event: str, argument: object) -> None:
-        if event == "call":
-            name = codes.get(frame.f_code)
-            if name is not None and name not in seen:
-                seen.append(name)
-
-    sys.setprofile(note)
-    try:
-        yield seen
-    finally:
-        if previous is None or callable(previous):
-            sys.setprofile(previous)
-        else:  # a C profiler, such as cProfile's, resumes only through its own method
-            sys.setprofile(None)
-            previous.enable()

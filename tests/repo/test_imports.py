@@ -93,7 +93,7 @@ FLOORS = {
     ),
     "pytest_contracts": (
         ("",),  # the version: pytest_contracts/__init__.py
-        ("where", "files", "streams", "suggesting", "tolerance"),
+        ("where", "files", "streams", "suggesting", "tolerance", "watching"),
         ("errors", "options"),
         ("binding", "formula"),
         ("contract",),
