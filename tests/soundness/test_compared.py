@@ -182,12 +182,110 @@ FALLBACKS = {
 }
 """How an implementation can come to compute with the one that it is compared with."""
 
+RELU = "import numpy as np\ndef f(x):\n    return np.maximum(x, 0)\n"
+SUM = "import numpy as np\ndef f(x):\n    return x if x.sum() > 0 else np.zeros_like(x)\n"
+RELUS = "f(x) = max(x, 0)"
+SHORT = "def f(x):\n    return x[: max(1, x.size - 1)]\n"
+LONG = "import numpy as np\ndef f(x):\n    return np.append(x, 0)\n"
+SAME = "def f(x):\n    return x.copy()\n"
+ARRAYS = "about the elements of an array"
+
+
+def guarded(wrong: str, right: str) -> Way:
+    """A condition that seems to be about each element."""
+    return contracts(
+        claims(formal(wrong), formula=RELUS),
+        claims(formal(right), formula=RELUS),
+        RELU,
+        "VACUOUS",
+        ARRAYS,
+    )
+
+
+INPUTS = {
+    "a guard that is an array": guarded("x > 0 ⟹ f(x) = x", "f(x) = x where x > 0"),
+    "an array after when": guarded("f(x) = 0 when x < 0", "f(x) = 0 when all(x < 0)"),
+    "an array that chooses": guarded(
+        "f(x) = x if x > 0 else f(x) ≥ 0", "f(x) = x if all(x > 0) else f(x) ≥ 0"
+    ),
+    "a membership as a guard": guarded("x in [0, 100] ⟹ f(x) = x", "f(x) = x where x in [0, 100]"),
+    "a guard turned round": guarded("x < 0 ∨ f(x) = x", "all(x < 0) ∨ f(x) ≥ x"),
+    "a guard both ways": guarded("f(x) > 0 ⟺ x > 0", "all(f(x) > 0) ⟺ all(x > 0)"),
+    "an element is lost": kernels(SHORT, SAME, claims(formal("∀ i: f(x)_i = x_i"))),
+    "an element is lost, for all": kernels(SHORT, SAME, claims(formal("f(x)_i = x_i for all i"))),
+    "an element is lost from a sum": kernels(
+        SHORT, SAME, claims(formal("sum(f(x)[i] - x[i] for i in range(len(f(x)))) = 0"))
+    ),
+    "an element too many": kernels(LONG, SAME, claims(formal("∀ i: x_i = f(x)_i"))),
+    "a row is lost": kernels(
+        "def f(x):\n    return x[:, :-1]\n",
+        SAME,
+        claims(
+            formal("∀ i, j: f(x)_{i,j} = x_{i,j}"),
+            variables="m: 1..3, n: 2..3, x: {dtype: float64, shape: [m, n], range: [-9, 9]}",
+        ),
+    ),
+}
+"""How an input can seem to be looked at as a whole."""
+
 WAYS: dict[str, Way] = {
+    **INPUTS,
     **{
         f"fallback to {name}": way._replace(says="f as 'fast' fell back to 'slow'")
         for name, way in FALLBACKS.items()
     },
 }
+
+
+TRUE = {
+    "a guard about all of an array beside a claim about one number": (
+        RELU, claims(formal("x > 0 ⟹ sum(f(x)) > 0"), formula=RELUS)
+    ),
+    "arrays that are equal, as a guard": (
+        RELU,
+        claims(
+            formal("x = y ⟹ f(x) = f(y)"),
+            formula=RELUS,
+            variables="n: 1..2, x: {dtype: int64, shape: [n], range: [0, 1]},"
+            " y: {dtype: int64, shape: [n], range: [0, 1]}",
+        ),
+    ),
+    "what is said of an array as a guard": (
+        RELU,
+        claims(formal("finite(x) ⟹ f(x) ≥ 0"), formula=RELUS),
+    ),
+    "either of two arrays": (RELU, claims(formal("f(x) = x ∨ f(x) ≥ 0"), formula=RELUS)),
+    "a range that the author wrote": (
+        LONG, claims(formal("∀ i ∈ 0..n: f(x)_i = x_i"), formula="f(x) = concat(x, [0])")
+    ),
+    "a guard that keeps an index inside": (
+        LONG,
+        claims(formal("∀ i: i < n ⟹ f(x)_i = x_i"), formula="f(x) = concat(x, [0])"),
+    ),
+    "prefixes of one more element": (
+        "import numpy as np\ndef f(x):\n    return np.append(0, np.cumsum(x))\n",
+        claims(
+            formal("∀ i ∈ 0..n: f(x)_{i+1} ≈ f(x)_i + x_i", ", tolerance: 1.0e-9"),
+            formula="f(x) = concat([0], cumsum(x))",
+        ),
+    ),
+    "an order that broadcasts the inputs": (
+        "def f(x):\n    return x - 1\n",
+        claims(
+            formal("f(x) ≤ max(x, axis=0)"),
+            formula="f(x) = x − 1",
+            variables="m: 1..3, n: 1..3, x: {dtype: float64, shape: [m, n], range: [-9, 9]}",
+        ),
+    ),
+}  # fmt: skip
+"""What must stay verified although it looks like one of the ways."""
+
+
+@pytest.mark.parametrize("name", TRUE)
+def test_true_claim(name: str, pytester: pytest.Pytester) -> None:
+    code, contract = TRUE[name]
+    items, result = run(pytester, contract, code)
+    assert {item["verdict"] for item in items} == {"HELD"}, result.stdout.str()
 
 
 @pytest.mark.parametrize("name", WAYS)

@@ -9,6 +9,7 @@ import numpy as np
 
 from pytest_contracts.errors import FormulaError
 from pytest_contracts.formula import arithmetic
+from pytest_contracts.formula.evaluating.axes import agree
 from pytest_contracts.formula.evaluating.definitions import Lazy, local_call
 from pytest_contracts.formula.evaluating.evaluation import Evaluation
 from pytest_contracts.formula.evaluating.indexing import scalars
@@ -105,6 +106,7 @@ def _collected(run: Evaluation, each: Each, node: Call) -> Any:
 
 def _items(run: Evaluation, each: Each) -> Iterator[Any]:
     with run.hoisting.inside(each):
+        agree(run, each)
         for item in iterate(run, each.domain):
             with run.binding(each.variable, item):
                 if isinstance(each.body, Each):

@@ -44,6 +44,7 @@ class Evaluation:
         self.steps = min(MAX_STEPS, self.budget.steps)
         self.bound: dict[str, Any] = {}
         self.hoisting = Hoisting()
+        self.axes: dict[int, tuple[tuple[Expr, int], ...]] = {}
         self.outside = np.geterr()
         self.allowed: Tolerance | None = None
         """What ``≈`` means inside the claim that is judged."""

@@ -13,6 +13,7 @@ import numpy as np
 from pytest_contracts.errors import FormulaError
 from pytest_contracts.formula import arithmetic
 from pytest_contracts.formula.distance import EXACT_INTEGERS, Tolerance, distances
+from pytest_contracts.formula.evaluating.axes import agree
 from pytest_contracts.formula.evaluating.evaluation import Evaluation
 from pytest_contracts.formula.evaluating.loops import iterate, range_of
 from pytest_contracts.formula.tree import (
@@ -216,6 +217,7 @@ def quantifier(run: Evaluation, node: Quantifier) -> Any:
     """Return whether all, or any, elements of the domain satisfy the body."""
     wanted = node.kind == "exists"
     with run.hoisting.inside(node):
+        agree(run, node)
         for item in iterate(run, node.domain):
             with run.binding(node.variable, item):
                 if decide(run, node.body) == wanted:

@@ -27,7 +27,7 @@ from pytest_contracts.formula.judging.judgement import Finding, Pair, Truth
 from pytest_contracts.formula.judging.record import Record
 from pytest_contracts.formula.judging.selection import Selection
 from pytest_contracts.formula.library import LIBRARY
-from pytest_contracts.formula.tree import Call
+from pytest_contracts.formula.tree import Call, Expr, walk
 from pytest_contracts.formula.values import as_array, is_numeric, number
 from pytest_contracts.formula.writing.unicode import render_unicode
 
@@ -76,7 +76,6 @@ class Comparisons:
         """Decide ``left in domain``."""
         _, symbol, domain = pair
         inside = np.asarray(member(self.run, left, domain))
-        self.record.compares(inside.shape, each=True)
         selected, count = self.selection.select(inside if symbol == "in" else ~inside)
         self.record.count(count)
         truth = bool(np.all(selected))
@@ -88,8 +87,6 @@ class Comparisons:
     def pair(self, pair: Pair, left: Any, right: Any) -> Truth:
         """Decide one comparison."""
         symbol = pair[1]
-        shapes = np.shape(left), np.shape(right)
-        self.record.compares(max(shapes, key=len), each=symbol != "==" or () in shapes)
         if not (is_numeric(left) and is_numeric(right)):
             holds = opaque_comparison(symbol, left, right)
             self.record.count(1)
@@ -113,7 +110,7 @@ class Comparisons:
             return True
         a, b = as_array(left), as_array(right)
         stretched = a.shape != b.shape and bool((a.ndim and b.ndim) or _of_one_kind(pair))
-        if symbol in ("==", "!=", "approx") and stretched:
+        if stretched and (symbol in ("==", "!=", "approx") or _stretches_result(pair, a, b)):
             self.record.count(max(a.size, b.size))
             reason = f"shapes {list(a.shape)} and {list(b.shape)} differ"
             holds = symbol == "!="
@@ -243,9 +240,27 @@ def _passing(a: Any, b: Any, apart: Any, allowed: Tolerance, noise: Any) -> Any:
     return distances(a, b, allowed) <= allowed.value
 
 
+def _stretches_result(pair: Pair, a: Any, b: Any) -> bool:
+    """Tell whether the order of two arrays would be that of a result with copies of itself."""
+    shape = arithmetic.broadcast(a, b)
+    return any(
+        value.shape != shape and mentions_result(node)
+        for node, value in ((pair[0], a), (pair[2], b))
+    )
+
+
+def mentions_result(node: Expr) -> bool:
+    """Tell whether a function under judgement is called, or a definition."""
+    return any(_is_result(part) for part in walk(node))
+
+
 def _of_one_kind(pair: Pair) -> bool:
     """Tell whether both sides are results of functions under judgement, not numbers beside them.
 
     A number may stand for every element; a function that gives one in place of many is wrong.
     """
-    return all(isinstance(node, Call) and node.function not in LIBRARY for node in pair[::2])
+    return all(_is_result(node) for node in pair[::2])
+
+
+def _is_result(node: Any) -> bool:
+    return isinstance(node, Call) and node.function not in LIBRARY

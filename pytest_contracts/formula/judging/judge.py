@@ -14,13 +14,15 @@ import numpy as np
 from numpy.typing import DTypeLike
 
 from pytest_contracts.errors import FormulaError
+from pytest_contracts.formula import arithmetic
 from pytest_contracts.formula.distance import Tolerance
+from pytest_contracts.formula.evaluating.axes import agree
 from pytest_contracts.formula.evaluating.evaluate import evaluation
 from pytest_contracts.formula.evaluating.evaluation import Evaluation
 from pytest_contracts.formula.evaluating.loops import iterate
 from pytest_contracts.formula.evaluating.truths import joined, truths
 from pytest_contracts.formula.judging.baseline import Baseline, Definitions
-from pytest_contracts.formula.judging.comparing import Comparisons
+from pytest_contracts.formula.judging.comparing import Comparisons, mentions_result
 from pytest_contracts.formula.judging.elements import first
 from pytest_contracts.formula.judging.judgement import Finding, Judgement, Truth
 from pytest_contracts.formula.judging.record import Record
@@ -55,6 +57,10 @@ class _Judge:
         self.comparisons = comparisons
         self.record = record
         self.selection = selection
+        self.arrays = False
+        """Whether what was decided was about the elements of an array."""
+        self.elements = False
+        """Whether elements were compared, not whether two arrays are equal, or one finite."""
 
     def truth(self, node: Expr) -> Truth:
         if isinstance(node, Compare):
@@ -71,8 +77,9 @@ class _Judge:
         if isinstance(node, Conditional):
             return self.conditional(node)
         if (claim := self.all_of(node)) is not None:
+            before = self.arrays, self.elements
             whole = self.truth(claim)
-            self.record.compares((), each=False)
+            self.arrays, self.elements = before  # it is said of the whole
             return whole
         return self.predicate(node)
 
@@ -86,49 +93,92 @@ class _Judge:
 
     def logic(self, node: Logic) -> Truth:
         if node.operator == "implies":
-            guard = self.guard(node.operands[0])
+            guard, many = self.guard(node.operands[0])
             if guard is False:
                 return True
-            guarded = self.record.guarding
-            claim = self.truth(node.operands[1])
-            _refuse_array_guard(node, guarded, self.record.shape)
+            claim, _ = self.beside(node.operands[0], node.operands[1], many)
             return True if claim else (None if guard is None else claim)
         if node.operator == "iff":
-            left, right = (self.truth(operand) for operand in node.operands)
+            left, many = self.among(node.operands[0])
+            right, _ = self.beside(node.operands[0], node.operands[1], many)
             return None if left is None or right is None else left == right
         deciding = node.operator == "or"
         result: Truth = not deciding
+        condition: Expr | None = None
         for operand in node.operands:
-            truth = self.truth(operand)
+            if deciding:
+                truth, many = self.beside(condition or operand, operand, condition is not None)
+                # An alternative about the inputs alone is a condition turned round.
+                if many and condition is None and not mentions_result(operand):
+                    condition = operand
+            else:
+                before = self.record.looked_at
+                truth = self.truth(operand)
+                self.record.part(operand, self.record.looked_at - before)
             if truth is deciding:
                 return truth
             if truth is None:
                 result = None
         return result
 
-    def guard(self, node: Expr) -> Truth:
+    def among(self, node: Expr) -> tuple[Truth, bool]:
+        """Return a truth, and whether it was about each element of an array."""
+        arrays, elements = self.arrays, self.elements
+        self.elements = False
+        truth = self.truth(node)
+        many = self.elements
+        self.arrays, self.elements = arrays or self.arrays, elements or many
+        return truth, many
+
+    def beside(self, condition: Expr, claim: Expr, many: bool) -> tuple[Truth, bool]:
+        """Return, as ``among`` does, the truth of what stands beside a condition.
+
+        Raises:
+            FormulaError: the condition is about ``many`` elements, and the claim about an array, so
+                that nobody can know whether each element of the claim depends on its own of the
+                condition, or on all of them.
+        """
+        before = self.arrays
+        self.arrays = False
+        truth, more = self.among(claim)
+        if many and self.arrays and (mentions_result(claim) or mentions_result(condition)):
+            each, every = render_unicode(claim), render_unicode(condition)
+            raise FormulaError(
+                "the condition is about the elements of an array, and so is the claim",
+                offset=condition.offset,
+                hint=f"For a condition of each element's own write ({each}) where …; "
+                f"where all must meet it, all({every}).",
+            )
+        self.arrays |= before
+        return truth, more
+
+    def guard(self, node: Expr) -> tuple[Truth, bool]:
         record = self.record
         counting, finding = record.counting, record.finding
         record.counting = False
         try:
-            truth = self.truth(node)
+            truth, many = self.among(node)
         finally:
             record.counting = counting
         # An undefined guard decides the claim, so it is what the report shows.
         if truth is not None:
             record.finding = finding
-        return truth
+        return truth, many
 
     def conditional(self, node: Conditional) -> Truth:
-        chosen = self.guard(node.condition)
+        chosen, many = self.guard(node.condition)
         if chosen is None:
             return None
-        return self.truth(node.then if chosen else node.otherwise)
+        return self.beside(node.condition, node.then if chosen else node.otherwise, many)[0]
 
     def quantifier(self, node: Quantifier) -> Truth:
         deciding = node.kind == "exists"
         result: Truth = not deciding
         with self.run.hoisting.inside(node):
+            try:
+                agree(self.run, node)
+            except Undefined as reason:
+                return self.record.undefined(node, reason.reason)
             for item in iterate(self.run, node.domain):
                 with self.run.binding(node.variable, item):
                     truth = self.truth(node.body)
@@ -159,8 +209,8 @@ class _Judge:
             value = truths(self.run, node)
         except Undefined as reason:
             return self.record.undefined(node, reason.reason)
-        whole = isinstance(node, Call) and node.function == "finite"
-        self.record.compares(np.shape(value), each=not whole)
+        if np.ndim(value):
+            self.arrays = True  # that x is finite is said of x
         selected, count = self.selection.select(np.asarray(value))
         self.record.count(count)
         holds = bool(np.all(selected))
@@ -180,9 +230,11 @@ class _Judge:
                 if symbol in ("in", "not in"):
                     truth = self.comparisons.membership(pair, left)
                     right = None
+                    self.look_at(symbol, left, operand)
                 else:
                     right = self.run.value(operand)
                     truth = self.comparisons.pair(pair, left, right)
+                    self.look_at(symbol, left, right)
             except Undefined as reason:
                 return self.record.undefined(node, reason.reason)
             except FormulaError as error:
@@ -196,20 +248,12 @@ class _Judge:
             left, left_node = right, operand
         return result
 
-
-def _refuse_array_guard(node: Logic, guard: tuple[int, ...], claim: tuple[int, ...]) -> None:
-    """Refuse ``x > 0 ⟹ relu(x) = x`` of arrays: meant of each element, it is said of all at once.
-
-    Raises:
-        FormulaError: guard and claim are arrays of one shape.
-    """
-    if guard and guard == claim:
-        first, second = (render_unicode(operand) for operand in node.operands)
-        raise FormulaError(
-            "a guard over an array holds only where it holds for every element",
-            offset=node.offset,
-            hint=f"write {second} where {first}, of each element, or all({first}) ⟹ {second}",
-        )
+    def look_at(self, symbol: str, left: Any, right: Any) -> None:
+        """Note whether a comparison is about the elements of an array."""
+        shapes = arithmetic.shape_of(left), arithmetic.shape_of(right)
+        if any(shapes):
+            self.arrays = True
+            self.elements |= symbol not in ("==", "approx") or not all(shapes)
 
 
 def _where_bound(variables: Mapping[str, Any]) -> str:
@@ -254,7 +298,13 @@ def judge(
         except Undefined as reason:
             truth = record.undefined(expr, reason.reason)
     if truth is True and not closest:
-        return Judgement(True, record.compared, "", ill_conditioned=record.ill_conditioned)
+        return Judgement(
+            True,
+            record.compared,
+            "",
+            ill_conditioned=record.ill_conditioned,
+            parts=record.parts,
+        )
     finding = record.finding or Finding(truth, expr)
     return Judgement(
         holds=truth is True,
@@ -269,6 +319,7 @@ def judge(
         tolerance_kind=tolerance_kind,
         ill_conditioned=record.ill_conditioned,
         reason=finding.reason,
+        parts=record.parts,
     )
 
 

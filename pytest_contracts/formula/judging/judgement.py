@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
 from pytest_contracts.formula.tree import Comparator, Compare, Expr
@@ -21,7 +21,8 @@ class Judgement:
     ``compared`` counts elements; zero means that no guard was met, or nothing was there. The other
     fields describe the comparison that decided: its text, both sides at the worst element
     ``index``, their distance ``error``, the formula with its values, and why, if there is more to
-    say. ``ill_conditioned`` counts elements set aside under the tolerance kind ``noise``.
+    say. ``ill_conditioned`` counts elements set aside under the tolerance kind ``noise``;
+    ``parts`` are the parts of conjunctions by identity, with how many elements each looked at.
     """
 
     holds: bool
@@ -36,6 +37,7 @@ class Judgement:
     tolerance_kind: ToleranceKind = "absolute"
     ill_conditioned: int = 0
     reason: str = ""
+    parts: Mapping[int, tuple[Expr, int]] = field(default_factory=dict)
 
     def __bool__(self) -> bool:
         return self.holds

@@ -21,11 +21,8 @@ class Record:
         self.compared = 0
         self.ill_conditioned = 0
         self.counting = True
-        self.shape: tuple[int, ...] = ()
-        """The shape of what was compared last."""
-        self.guarding: tuple[int, ...] = ()
-        """The shape of what was compared last as a condition on each element."""
         self.finding: Finding | None = None
+        self.parts: dict[int, tuple[Expr, int]] = {}
 
     def count(self, elements: int, ill_conditioned: int = 0) -> None:
         """Count compared elements and those set aside, unless they belong to a guard."""
@@ -33,12 +30,16 @@ class Record:
             self.compared += elements
             self.ill_conditioned += ill_conditioned
 
-    def compares(self, shape: tuple[int, ...], *, each: bool) -> None:
-        """Note the shape of a comparison, and whether it may be meant as a guard of each element.
+    @property
+    def looked_at(self) -> int:
+        """How many elements have been counted, those set aside included."""
+        return self.compared + self.ill_conditioned
 
-        That two arrays are equal, or one is finite, is said of the whole.
-        """
-        self.shape, self.guarding = shape, shape if each else ()
+    def part(self, node: Expr, elements: int) -> None:
+        """Count what a part of a conjunction has looked at; in a guard nothing counts."""
+        if self.counting:
+            _, before = self.parts.get(id(node), (node, 0))
+            self.parts[id(node)] = (node, before + elements)
 
     def undefined(self, node: Expr, reason: str) -> Truth:
         """Keep a claim without a truth value."""
