@@ -372,6 +372,7 @@ class ContractItem(pytest.Function):
             files=files,
             evidence={} if evidence is None else evidence.as_dict(),
             formulas=list(seen.formulas),
+            guards=seen.guards,
             failure=self._failure,
             counterexample=self._counterexample(),
             obligation=claim.obligation if isinstance(claim, Harness) else None,

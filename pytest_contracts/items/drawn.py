@@ -9,7 +9,7 @@ from pytest_contracts.domains.regressions import recorded
 from pytest_contracts.domains.strategies import Domain, inputs_strategy
 from pytest_contracts.errors import ContractSyntaxError
 from pytest_contracts.items.case import Case
-from pytest_contracts.items.properties import as_property, as_single, seed_of
+from pytest_contracts.items.properties import as_property, as_single, enough_of, seed_of
 
 
 def drawn_test(
@@ -33,6 +33,8 @@ def drawn_test(
     if not domains:
         return as_single(body, fixtures=fixtures, observation=case.observation)
     given = {**case.contract.constants, **case.parameters.values}
+    examples = case.options.examples or case.claim.examples
+    case.observation.enough = enough_of(case.claim, examples)
     in_file_order = [domains[name] for name in variables if name in domains]
     return as_property(
         body,
@@ -40,7 +42,7 @@ def drawn_test(
         fixtures=fixtures,
         observation=case.observation,
         nodeid=case.nodeid,
-        examples=case.options.examples or case.claim.examples,
+        examples=examples,
         regressions=tuple(recorded(case.claim.regressions, in_file_order, given, variables)),
         seeded=seed_of(case.config, case.nodeid),
     )

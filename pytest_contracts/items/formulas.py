@@ -11,7 +11,7 @@ import numpy as np
 
 from pytest_contracts.contract.model import Claim, Contract, Equation
 from pytest_contracts.errors import ContractBindingError, Falsified, FormulaError, Unavailable
-from pytest_contracts.formula import LIBRARY, Expr, free_names, judge, parse
+from pytest_contracts.formula import LIBRARY, Expr, free_names, judge, parse, render_unicode
 from pytest_contracts.formula.judging.baseline import has_wider, wider
 from pytest_contracts.formula.reading.remarks import refuse_named
 from pytest_contracts.formula.tree import Compare, walk
@@ -116,6 +116,7 @@ class FormulaCheck:
         self.formulas = formulas
         self.equations = contract.equations
         self.observation = observation
+        self._parts: dict[int, str] = {}
         self.tolerance = claim.tolerance
         if claim.tolerance_kind == "noise" and self.tolerance is None:
             self.tolerance = DEFAULT_NOISE_FACTOR
@@ -189,6 +190,12 @@ class FormulaCheck:
         for formula in self.formulas:
             self._judge(formula, inputs)
 
+    def _text_of(self, part: Expr) -> str:
+        """Return a part of a formula as it is written; it is asked for with every input."""
+        if id(part) not in self._parts:
+            self._parts[id(part)] = f"the part {render_unicode(part)}"
+        return self._parts[id(part)]
+
     def _judge(self, formula: Formula, inputs: Mapping[str, Any]) -> None:
         try:
             judgement = judge(
@@ -206,6 +213,8 @@ class FormulaCheck:
         self.observation.compared(judgement.compared)
         self.observation.ill_conditioned += judgement.ill_conditioned
         self.observation.judged(formula.text, judgement.compared + judgement.ill_conditioned)
+        for node, elements in judgement.parts.values():
+            self.observation.judged(self._text_of(node), elements)
         if not judgement.holds:
             detail = {"reason": judgement.reason} if judgement.reason else {}
             raise Falsified(

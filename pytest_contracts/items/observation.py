@@ -49,6 +49,28 @@ class Compared:
             self.ran[what] = ran
 
 
+ENOUGH = 10
+"""How many inputs must be counted, unless the claim asks for less or there are no more."""
+
+
+@dataclass
+class Tally:
+    """What became of the inputs of a formula, or of a part of one.
+
+    Of ``drawn`` inputs ``met`` met its guards, and ``elements`` were looked at.
+    """
+
+    drawn: int = 0
+    met: int = 0
+    elements: int = 0
+
+    def add(self, elements: int) -> None:
+        """Count an input."""
+        self.drawn += 1
+        self.met += elements > 0
+        self.elements += elements
+
+
 @dataclass
 class Observation:
     """Filled while the item runs; read when its record is written.
@@ -71,8 +93,11 @@ class Observation:
     ran: dict[str, str] = field(default_factory=dict)
     functions: list[Callable[..., Any]] = field(default_factory=list)
     formulas: tuple[str, ...] = ()
-    by_formula: dict[str, int] = field(default_factory=dict)
-    """How many elements each formula has looked at."""
+    tallies: dict[str, Tally] = field(default_factory=dict)
+    """By formula, template and part of a conjunction."""
+    enough: int = ENOUGH
+    exhausted: bool = False
+    """Whether there is no input left that was not drawn."""
     bounded: bool = True
     exhausted: bool = False
     """Whether the drawn inputs are all that there are."""
@@ -96,14 +121,28 @@ class Observation:
         self.inputs = None
         self.regression = None
         self.ran.clear()
-        self.by_formula.clear()
+        self.tallies.clear()
+        self.exhausted = False
 
     def judged(self, formula: str, elements: int) -> None:
-        """Note how many elements a formula has looked at on one input."""
-        self.by_formula[formula] = self.by_formula.get(formula, 0) + elements
+        """Note how many elements a formula, or a part of one, has looked at on one input."""
+        self.tallies.setdefault(formula, Tally()).add(elements)
+
+    @property
+    def guards(self) -> dict[str, list[int]]:
+        """How many inputs met the guards of each formula that has some, and of how many."""
+        return {
+            text: [tally.met, tally.drawn]
+            for text, tally in self.tallies.items()
+            if tally.met < tally.drawn
+        }
 
     def conclude(self) -> None:
-        """Raise VacuousError where the run, though nothing failed, says nothing."""
+        """Raise VacuousError where the run, though nothing failed, says nothing.
+
+        Raises:
+            Inconclusive: it says too little.
+        """
         if self.drawn and not self.examples:
             raise VacuousError("no input met the precondition")
         if self.counts and not self.compared.total:
@@ -117,6 +156,19 @@ class Observation:
         for demand in self.demands:
             if (missing := demand()) is not None:
                 raise VacuousError(missing)
-        silent = [text for text, elements in self.by_formula.items() if not elements]
-        if self.counts and silent:
-            raise VacuousError(f"nothing was compared by {silent[0]}")
+        if not self.counts:
+            return
+        for text, tally in self.tallies.items():
+            if not tally.elements:
+                raise VacuousError(f"nothing was compared by {text}")
+        if not self.drawn or self.exhausted:
+            return
+        met = {text: tally.met for text, tally in self.tallies.items()} or {
+            "the procedure": self.examples
+        }
+        for text, count in met.items():
+            if count < self.enough:
+                raise Inconclusive(
+                    f"only {count} inputs were compared by {text}, not {self.enough}: draw inputs "
+                    "that meet its guards, from narrower domains, or say enough: for fewer"
+                )

@@ -13,9 +13,10 @@ from hypothesis import HealthCheck, Phase, Verbosity, example, given, reject, se
 from hypothesis.database import ExampleDatabase
 from hypothesis.statistics import collector
 
+from pytest_contracts.contract.model import Claim
 from pytest_contracts.domains.regressions import Recorded
 from pytest_contracts.errors import VacuousError
-from pytest_contracts.items.observation import Observation, is_unavailable
+from pytest_contracts.items.observation import ENOUGH, Observation, is_unavailable
 from pytest_contracts.ledger.records import text_digest
 
 Body = Callable[..., None]
@@ -92,6 +93,16 @@ def noting_exhaustion(observation: Observation) -> Iterator[None]:
 
     with watched.with_value(note):
         yield
+
+
+def enough_of(claim: Claim, examples: int | None) -> int:
+    """Return how many inputs must be counted: what the claim says, no more than are drawn."""
+    stated = claim.extra.get("enough")
+    profile = settings.default
+    assert profile is not None
+    # A run that draws fewer than 100 cannot ask for as many of those that a guard admits.
+    share = max(1, (examples or profile.max_examples) // ENOUGH)
+    return min(stated if isinstance(stated, int) else ENOUGH, share)
 
 
 def seed_of(config: pytest.Config, nodeid: str) -> int | None:

@@ -29,7 +29,8 @@ class Record:
     ``where`` is ``path:line:column`` of the claim; ``examples`` and ``compared`` count inputs and
     elements; ``sources`` are SHA-256 digests of what the claim says and of the ``files`` that its
     verdict rests on; ``evidence`` says where and when an EVIDENCED or STALE item held;
-    ``formulas`` are what was judged, a template's included; ``failure`` is the failing comparison
+    ``formulas`` are what was judged, a template's included; ``guards`` say how many inputs met
+    those of a formula or a part of it, and of how many; ``failure`` is the failing comparison
     and ``counterexample`` the inputs behind it, as YAML; ``obligation`` is what a harness proves.
     ``run`` says when the earlier run began that the record is kept from, "" for the ledger's own.
     ``exhausted`` says that the examples are all that there are; ``opened`` are files that the code
@@ -57,6 +58,7 @@ class Record:
     files: Sequence[str] = ()
     evidence: Mapping[str, str] = field(default_factory=dict)
     formulas: Sequence[str] = field(default_factory=list)
+    guards: Mapping[str, Sequence[int]] = field(default_factory=dict)
     failure: Mapping[str, str] = field(default_factory=dict)
     counterexample: str = ""
     obligation: str | None = None

@@ -228,7 +228,55 @@ INPUTS = {
 }
 """How an input can seem to be looked at as a whole."""
 
+NUMBER = "x: {dtype: int64, range: [0, 1000000]}"
+SEVEN = ", regressions: [{x: 7}]"
+NUMBERS = "x: {dtype: int64, range: [0, 9]}"
+IDENTITY = "def f(x):\n    return x\n"
+
+
+def rare(variables: str = NUMBER) -> str:
+    """A guard that one number meets."""
+    return claims(formal("f(x) = x when x = 7"), variables=variables)
+
+
+MONOTONE = 'type: monotonicity, property: P, formal: "f(x) = x"'
+COUNTS = {
+    "a part of a conjunction that compares nothing": contracts(
+        claims(formal("f(x) = x ∧ (min(x) > 1000 ⟹ f(x) ≥ 0)")),
+        claims(formal("f(x) = x ∧ (min(x) > -1000 ⟹ f(x) ≥ -100)")),
+        SAME,
+        "VACUOUS",
+        "nothing was compared by the part min(x) > 1000 ⟹ f(x) ≥ 0",
+    ),
+    "a template that compares nothing beside a formula": contracts(
+        claims(MONOTONE, variables=VECTOR.replace("1..8", "1..1")),
+        claims(MONOTONE, variables=VECTOR.replace("1..8", "2..8")),
+        SAME,
+        "VACUOUS",
+        "nothing was compared by the template of monotonicity",
+    ),
+    "a guard that one of many inputs meets": contracts(
+        rare(), rare(variables=NUMBERS), IDENTITY, "VACUOUS", "no input met the precondition"
+    ),
+    "a part that too few meet, unless fewer will do": contracts(
+        claims(formal("f(x) = x ∧ (x = 7 ⟹ f(x) > 0)", SEVEN), variables=NUMBER),
+        claims(formal("f(x) = x ∧ (x = 7 ⟹ f(x) > 0)", SEVEN + ", enough: 1"), variables=NUMBER),
+        IDENTITY,
+        "INCONCLUSIVE",
+        "say enough: for fewer",
+    ),
+    "a part that too few meet": contracts(
+        claims(formal("f(x) = x ∧ (x = 7 ⟹ f(x) > 0)", SEVEN), variables=NUMBER),
+        claims(formal("f(x) = x ∧ (x % 3 = 0 ⟹ f(x) ≥ 0)"), variables=NUMBER),
+        IDENTITY,
+        "INCONCLUSIVE",
+        "inputs were compared by the part x = 7 ⟹ f(x) > 0",
+    ),
+}
+"""How a claim can compare less than it seems to."""
+
 WAYS: dict[str, Way] = {
+    **COUNTS,
     **INPUTS,
     **{
         f"fallback to {name}": way._replace(says="f as 'fast' fell back to 'slow'")

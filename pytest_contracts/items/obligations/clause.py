@@ -181,7 +181,10 @@ class Clause:
 
         def body(inputs: Mapping[str, Any]) -> None:
             known = {**given, **inputs}
+            before = case.observation.compared.total
             check(known, tuple(known[name] for name in self.parameters))
+            compared = case.observation.compared.total - before
+            case.observation.judged(f"the template of {self.claim.type}", compared)
             if formulas is not None:
                 formulas(inputs)
 
