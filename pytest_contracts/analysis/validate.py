@@ -24,7 +24,12 @@ from pytest_contracts.contract import (
 from pytest_contracts.contract.loading import refuse_silence
 from pytest_contracts.contract.meaning import expression, written
 from pytest_contracts.contract.model import Claim, Remark
-from pytest_contracts.contract.scope import concerned, definition_of, variables_of
+from pytest_contracts.contract.scope import (
+    concerned,
+    definition_of,
+    refuse_two_meanings,
+    variables_of,
+)
 from pytest_contracts.contract.wild.binding_file import is_binding_file, load_bindings
 from pytest_contracts.domains.regressions import accepted, check_names
 from pytest_contracts.domains.strategies import Domain, ordered, parse_domain
@@ -161,7 +166,7 @@ def tolerance_errors(contract: Contract) -> Iterator[ContractError]:
                 yield error
 
 
-def formula_errors(contract: Contract) -> Iterator[FormulaError]:
+def formula_errors(contract: Contract) -> Iterator[ContractError]:
     """Yield what is wrong with the definitions and the claims of a contract."""
     common: dict[str, Known] = {name: _shape(value) for name, value in contract.constants.items()}
     definitions = []
@@ -196,8 +201,11 @@ def formula_errors(contract: Contract) -> Iterator[FormulaError]:
             variables = variables_of(contract, claim, concerned(contract, claim, free_names(tree)))
             known = {**common, **_shapes(variables.values()), **dict.fromkeys(claim.parametrize)}
             check(tree, {"tolerance": (), "definition": None, **known})
+            refuse_two_meanings(contract, free_names(tree))
         except FormulaError as error:
             yield error.located(written(claim), claim.formal_where)
+        except ContractSyntaxError as error:
+            yield error
 
 
 def input_errors(contract: Contract) -> Iterator[ContractError]:

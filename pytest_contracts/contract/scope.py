@@ -8,7 +8,7 @@ from typing import Any
 
 from pytest_contracts.binding import registered
 from pytest_contracts.contract.model import Claim, Contract, Equation, Variable
-from pytest_contracts.errors import ContractError
+from pytest_contracts.errors import ContractError, ContractSyntaxError
 from pytest_contracts.formula import Definition, parse_definition
 from pytest_contracts.formula.reading.remarks import refuse_named
 
@@ -45,6 +45,27 @@ def definition_of(equation: Equation) -> Definition | None:
 def _read(formula: str) -> Definition:
     """Return a definition's tree; every claim about the equation asks for it."""
     return parse_definition(formula)
+
+
+def refuse_two_meanings(contract: Contract, mentioned: Iterable[str]) -> None:
+    """Refuse a name that two equations define: which of them a claim is about, nobody can tell.
+
+    Raises:
+        ContractSyntaxError: there is one among the names.
+    """
+    wanted = set(mentioned)
+    found: dict[str, Equation] = {}
+    for equation in contract.equations:
+        definition = definition_of(equation)
+        known = {equation.name} if definition is None else {equation.name, definition.name}
+        for name in sorted(known & wanted):
+            other = found.setdefault(name, equation)
+            if other is not equation:
+                raise ContractSyntaxError(
+                    f"{name!r} is defined by two equations, {other.name} and {equation.name}",
+                    where=equation.formula_where or equation.where,
+                    hint="Give one of them another name, and use the names of the equations.",
+                )
 
 
 def concerned(contract: Contract, claim: Claim, mentioned: frozenset[str]) -> tuple[Equation, ...]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Callable, Coroutine, Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, is_dataclass
 from functools import cache
 from inspect import signature
 from pickle import PicklingError
@@ -18,9 +18,9 @@ from hypothesis.errors import UnsatisfiedAssumption
 from pytest_contracts.binding import Witness, importable, qualified_name, resolve
 from pytest_contracts.contract.model import Contract, Equation
 from pytest_contracts.contract.scope import decorated, definition_of, implementation_names
-from pytest_contracts.errors import ContractBindingError, Falsified, Unavailable
+from pytest_contracts.errors import ContractBindingError, Falsified, Unavailable, VacuousError
 from pytest_contracts.formula import as_function, names
-from pytest_contracts.items.fingerprint import IMMUTABLE
+from pytest_contracts.items.fingerprint import IMMUTABLE, is_nothing
 from pytest_contracts.items.memoized import Memories
 from pytest_contracts.items.observation import Observation, Prose
 from pytest_contracts.items.process import leaves_the_call
@@ -104,11 +104,18 @@ class Subject:
             Falsified: it returned nothing that a claim could be about.
         """
         result = self.run(self.given(values))
-        if result is None or isinstance(result, Generator | Coroutine):
+        if is_nothing(result) or isinstance(result, Generator | Coroutine):
             raise Falsified(
                 f"{self.label} as {self.implementation!r} returns a value",
-                detail={"returned": "None" if result is None else type(result).__name__},
+                detail={"returned": "None" if is_nothing(result) else type(result).__name__},
             )
+        for value in values:
+            # What can be copied has been; the rest would be compared with itself.
+            if result is value and not isinstance(value, IMMUTABLE):
+                raise VacuousError(
+                    f"{self.label} as {self.implementation!r} returns its own argument, "
+                    f"a {type(value).__name__}, which cannot be copied"
+                )
         return result
 
     def given(self, values: Sequence[Any]) -> list[Any]:
@@ -251,6 +258,8 @@ def _own(result: Any) -> Any:
         return tuple(_own(part) for part in result)
     if isinstance(result, list):
         return _array_of(result)
+    if isinstance(result, dict | set | bytearray) or is_dataclass(result):
+        return _copied(result)
     return result.copy() if hasattr(result, "__array_interface__") else result
 
 

@@ -46,7 +46,7 @@ class Snapshot:
             array = np.array(value, order="C")
         size = array.size if array is not None else 1
         mutable = not isinstance(value, IMMUTABLE)
-        return cls(digest.digest(), size, mutable, array, _brief(value), value is None)
+        return cls(digest.digest(), size, mutable, array, _brief(value), is_nothing(value))
 
     def difference(self, other: Snapshot) -> dict[str, Any] | None:
         """Return both sides of the first difference, in Falsified's words; None where equal."""
@@ -64,6 +64,15 @@ class Snapshot:
             "right": b.ravel()[index].item(),
             "index": tuple(int(i) for i in np.unravel_index(index, a.shape)),
         }
+
+
+def is_nothing(value: Any) -> bool:
+    """Tell whether a value is None, or holds nothing else."""
+    if isinstance(value, tuple | list):
+        return bool(value) and all(is_nothing(part) for part in value)
+    if isinstance(value, Mapping):
+        return bool(value) and all(is_nothing(part) for part in value.values())
+    return value is None
 
 
 def _brief(value: Any) -> str:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from pytest_contracts.contract.model import Claim, Equation
-from pytest_contracts.contract.scope import concerned
+from pytest_contracts.contract.scope import concerned, refuse_two_meanings
 from pytest_contracts.errors import ContractSyntaxError
 from pytest_contracts.items.case import Case
 from pytest_contracts.items.drawn import drawn_test
@@ -52,6 +52,7 @@ def formula_check(
     """
     refuse_tolerance(case.claim, formulas)
     mentioned = frozenset().union(*(formula.names for formula in formulas))
+    refuse_two_meanings(case.contract, mentioned)
     equations = concerned(case.contract, case.claim, mentioned)
     variables = case.variables(equations)
     known = known_names(case.contract, {**variables, **case.parameters.values, **(functions or {})})

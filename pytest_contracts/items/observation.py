@@ -99,8 +99,6 @@ class Observation:
     exhausted: bool = False
     """Whether there is no input left that was not drawn."""
     bounded: bool = True
-    exhausted: bool = False
-    """Whether the drawn inputs are all that there are."""
     message: str = ""
     demands: list[Callable[[], str | None]] = field(default_factory=list)
     """What must be true at the end; each says what is missing, or None."""

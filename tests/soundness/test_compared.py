@@ -275,7 +275,37 @@ COUNTS = {
 }
 """How a claim can compare less than it seems to."""
 
+TWICE_DEFINED = """
+metadata: {version: 1.0.0, kind: kernel, description: d}
+equations:
+  f: {formula: "f(x) = x", variables: {x: 0..9}, implementations: {cpu: "kernels:f"}}
+  g: {formula: "@(x) = x + 1", variables: {x: 0..9}, implementations: {cpu: "kernels:f"}}
+proof_obligations:
+  - {id: A, type: invariant, property: P, formal: "f(x) = x"}
+"""
+RESULTS = {
+    "one dict for two results": kernels(
+        "KEPT = {'calls': 0}\ndef f(x):\n    KEPT['calls'] += 1\n    return KEPT\n",
+        "def f(x):\n    return {'calls': 1}\n",
+        claims(formal("f(x) = f(x)")),
+    ),
+    "a result of Nones": kernels(
+        "def f(x):\n    return None, None\n",
+        "def f(x):\n    return 1, 2\n",
+        claims(formal("f(x) = f(x)")),
+    ),
+    "a name that two equations define": contracts(
+        TWICE_DEFINED.replace("@", "f"),
+        TWICE_DEFINED.replace("@", "g"),
+        IDENTITY,
+        "VACUOUS",
+        "'f' is defined by two equations, f and g",
+    ),
+}
+"""How both sides can come to be one thing, or none."""
+
 WAYS: dict[str, Way] = {
+    **RESULTS,
     **COUNTS,
     **INPUTS,
     **{

@@ -90,6 +90,10 @@ class Comparisons:
         if not (is_numeric(left) and is_numeric(right)):
             holds = opaque_comparison(symbol, left, right)
             self.record.count(1)
+            if left is None or right is None:
+                reason = "None is no value that a claim could be about"
+                self.record.keep(Finding(None, pair, left, right, reason=reason))
+                return None
             self.record.keep(Finding(holds, pair, left, right))
             return holds
         unit = self.tolerance.unit(left, right)
