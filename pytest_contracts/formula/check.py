@@ -120,7 +120,9 @@ class _Checker:
             scope[definition.name] = definition if definition.parameters else None
         for definition in node.definitions:
             inner = {**scope, **dict.fromkeys(definition.parameters)}
-            self.shape(definition.body, inner)
+            shape = self.shape(definition.body, inner)
+            if not definition.parameters:  # known to those that follow
+                scope[definition.name] = shape
         return self.shape(node.body, scope)
 
     def comparison(self, node: Compare, known: Mapping[str, Known]) -> Shape:

@@ -18,8 +18,16 @@ from hypothesis.errors import UnsatisfiedAssumption
 from pytest_contracts.binding import Witness, importable, qualified_name, resolve
 from pytest_contracts.contract.model import Contract, Equation
 from pytest_contracts.contract.scope import decorated, definition_of, implementation_names
-from pytest_contracts.errors import ContractBindingError, Falsified, Unavailable, VacuousError
-from pytest_contracts.formula import as_function, names
+from pytest_contracts.errors import (
+    ContractBindingError,
+    Falsified,
+    FormulaError,
+    Unavailable,
+    VacuousError,
+)
+from pytest_contracts.formula import LIBRARY, as_function, names
+from pytest_contracts.formula.check import Known, shape_of
+from pytest_contracts.formula.shapes import Shape, shape_text
 from pytest_contracts.items.fingerprint import IMMUTABLE, is_nothing
 from pytest_contracts.items.memoized import Memories
 from pytest_contracts.items.observation import Observation, Prose
@@ -90,6 +98,7 @@ class Subject:
         self.label = label or equation.name
         self._witness: Witness | None = None
         self._suspected = False
+        self._shapes: dict[tuple[Shape, ...], Shape] = {}
         self._arguments: tuple[Argument, ...] = ()
 
     @property
@@ -116,7 +125,49 @@ class Subject:
                     f"{self.label} as {self.implementation!r} returns its own argument, "
                     f"a {type(value).__name__}, which cannot be copied"
                 )
+        self._fits(values, result)
         return result
+
+    def _fits(self, values: Sequence[Any], result: Any) -> None:
+        """Refuse a result of another shape than the definition's, where that can be told.
+
+        A claim about all elements of a result says nothing of those that it lacks, and one that
+        has an axis too many is stretched by what it meets.
+
+        Raises:
+            Falsified: the shape is another one.
+        """
+        if not _is_number(result):
+            return
+        shapes = tuple(np.shape(value) if _is_number(value) else None for value in values)
+        if shapes not in self._shapes:
+            self._shapes[shapes] = self._shape_for(shapes)
+        expected, found = self._shapes[shapes], np.shape(result)
+        if expected is None or (not expected and np.size(result) == 1):
+            return
+        lengths = zip(expected, found, strict=False)
+        apart = any(isinstance(want, int) and want != have for want, have in lengths)
+        if apart or len(expected) != len(found):
+            raise Falsified(
+                f"{self.label} as {self.implementation!r} has the shape of its definition",
+                left=shape_text(found),
+                right=shape_text(expected),
+            )
+
+    def _shape_for(self, shapes: Sequence[Shape]) -> Shape:
+        """Return what shape the definition has for arguments of these, None where it is unknown."""
+        definition = definition_of(self.equation)
+        # In the wild a definition is often about one row of what the implementation takes.
+        if definition is None or self.contract.dialect == "wild":
+            return None
+        if len(definition.parameters) != len(shapes):
+            return None
+        known: dict[str, Known] = dict.fromkeys(names(definition.body) - LIBRARY.keys())
+        known |= dict(zip(definition.parameters, shapes, strict=True))
+        try:
+            return shape_of(definition.body, known)
+        except FormulaError:
+            return None
 
     def given(self, values: Sequence[Any]) -> list[Any]:
         """Return what the implementation is handed for these values; arrays are fresh copies."""
@@ -250,6 +301,10 @@ def _told() -> tuple[int, int]:
         return 0, 0
     data = current_build_context().data
     return len(data.events), len(data.target_observations)
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, np.ndarray | np.generic | int | float)
 
 
 def _own(result: Any) -> Any:

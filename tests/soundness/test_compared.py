@@ -294,6 +294,21 @@ RESULTS = {
         "def f(x):\n    return 1, 2\n",
         claims(formal("f(x) = f(x)")),
     ),
+    "an empty result": kernels(
+        "def f(x):\n    return x[x > 0]\n",
+        SAME,
+        claims(formal("f(x) ≥ -100")),
+    ),
+    "one number in a difference": kernels(
+        "import numpy as np\ndef f(x):\n    return np.zeros(1)\n",
+        "def f(x):\n    return x * 0\n",
+        claims(formal("abs(f(x) - 0·x) ≤ 1.0e-6"), formula="f(x) = 0·x"),
+    ),
+    "an axis too many": kernels(
+        "import numpy as np\ndef f(x):\n    return np.exp(x - x.max())[:, None]\n",
+        "import numpy as np\ndef f(x):\n    return np.exp(x - x.max())\n",
+        claims(formal("f(x) ≤ 1"), formula="f(x) = e where e = exp(x − max(x))"),
+    ),
     "a name that two equations define": contracts(
         TWICE_DEFINED.replace("@", "f"),
         TWICE_DEFINED.replace("@", "g"),
@@ -316,6 +331,10 @@ WAYS: dict[str, Way] = {
 
 
 TRUE = {
+    "a number where the definition has one": (
+        "import numpy as np\ndef f(x):\n    return x.max()\n",
+        claims(formal("f(x) ≥ x"), formula="f(x) = max(x)"),
+    ),
     "a guard about all of an array beside a claim about one number": (
         RELU, claims(formal("x > 0 ⟹ sum(f(x)) > 0"), formula=RELUS)
     ),
