@@ -275,6 +275,57 @@ COUNTS = {
 }
 """How a claim can compare less than it seems to."""
 
+ONE = VECTOR.replace("1..8", "1..1")
+MANY = VECTOR.replace("1..8", "2..8")
+PAIR = "x: {dtype: int64, range: [0, @]}, y: {dtype: int64, range: [0, @]}"
+TOTAL = "def f(x):\n    return float(x.sum())\n"
+LEAST = "def f(x, y):\n    return min(x, y)\n"
+
+
+def telling(claim: str, wrong: str, right: str, code: str, formula: str) -> Way:
+    """A claim on inputs that could not tell a difference."""
+    return contracts(
+        claims(claim, formula=formula, variables=wrong),
+        claims(claim, formula=formula, variables=right),
+        code,
+        "VACUOUS",
+    )
+
+
+ORDERS = {
+    "a permutation of one element": telling(
+        formal("f(flip(x)) ≈ f(x)", ", tolerance: 1.0e-6"), ONE, MANY, TOTAL, "f(x) = sum(x)"
+    ),
+    "a permutation of equal elements": telling(
+        formal("f(flip(x)) ≈ f(x)", ", tolerance: 1.0e-6"),
+        MANY.replace("[-100, 100]", "[1, 1]"),
+        MANY,
+        TOTAL,
+        "f(x) = sum(x)",
+    ),
+    "a permutation of equal elements that moves": telling(
+        formal("f(flip(x)) = flip(f(x))"),
+        MANY.replace("[-100, 100]", "[1, 1]"),
+        MANY,
+        SAME,
+        "f(x) = x",
+    ),
+    "arguments that are the same": telling(
+        "type: commutativity, property: P",
+        PAIR.replace("@", "0"),
+        PAIR.replace("@", "9"),
+        LEAST,
+        "f(x, y) = min(x, y)",
+    ),
+    "the order of one element": telling(
+        formal("argsort(f(x)) = argsort(x)"), ONE, MANY, SAME, "f(x) = x"
+    ),
+    "the order of equal elements": telling(
+        "type: ordering, property: P", MANY.replace("[-100, 100]", "[1, 1]"), MANY, SAME, "f(x) = x"
+    ),
+}
+"""Inputs on which a claim about order could not have failed."""
+
 TWICE_DEFINED = """
 metadata: {version: 1.0.0, kind: kernel, description: d}
 equations:
@@ -322,6 +373,7 @@ RESULTS = {
 WAYS: dict[str, Way] = {
     **RESULTS,
     **COUNTS,
+    **ORDERS,
     **INPUTS,
     **{
         f"fallback to {name}": way._replace(says="f as 'fast' fell back to 'slow'")

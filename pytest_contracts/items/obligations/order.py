@@ -19,8 +19,10 @@ def ordering(clause: Clause) -> Test:
     result = clause.call() if clause.rising else f"−{clause.call()}"
     x = clause.argument
     ranks = clause.unused("ranks")
+    # Among equal elements there is no order to keep.
+    varied = f"size({x}) > 1 and max({x}) > min({x})"
     return clause.judged(
-        f"{ranks}({result}) = {ranks}({x}) when size({x}) > 1", functions={ranks: _ranks}
+        f"{ranks}({result}) = {ranks}({x}) when {varied}", functions={ranks: _ranks}
     )
 
 
