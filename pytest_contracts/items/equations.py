@@ -129,13 +129,10 @@ class Subject:
         return result
 
     def _fits(self, values: Sequence[Any], result: Any) -> None:
-        """Refuse a result of another shape than the definition's, where that can be told.
+        """Note a result of another shape than the definition's, where that can be told.
 
         A claim about all elements of a result says nothing of those that it lacks, and one that
         has an axis too many is stretched by what it meets.
-
-        Raises:
-            Falsified: the shape is another one.
         """
         if not _is_number(result):
             return
@@ -148,7 +145,7 @@ class Subject:
         lengths = zip(expected, found, strict=False)
         apart = any(isinstance(want, int) and want != have for want, have in lengths)
         if apart or len(expected) != len(found):
-            raise Falsified(
+            self.observation.misfit = Falsified(
                 f"{self.label} as {self.implementation!r} has the shape of its definition",
                 left=shape_text(found),
                 right=shape_text(expected),

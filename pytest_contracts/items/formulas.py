@@ -197,6 +197,7 @@ class FormulaCheck:
         return self._parts[id(part)]
 
     def _judge(self, formula: Formula, inputs: Mapping[str, Any]) -> None:
+        self.observation.misfit = None
         try:
             judgement = judge(
                 formula.tree,
@@ -227,6 +228,8 @@ class FormulaCheck:
                 index=judgement.index,
                 detail=detail,
             )
+        if self.observation.misfit is not None:
+            raise self.observation.misfit
 
 
 class _Definitions:

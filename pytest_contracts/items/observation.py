@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from pytest_contracts.errors import VacuousError
+from pytest_contracts.errors import Falsified, VacuousError
 from pytest_contracts.ledger.verdict import Verdict
 from pytest_contracts.where import Where
 
@@ -98,6 +98,8 @@ class Observation:
     enough: int = ENOUGH
     exhausted: bool = False
     """Whether there is no input left that was not drawn."""
+    misfit: Falsified | None = None
+    """That a result has not the shape of its definition, which counts where all else holds."""
     bounded: bool = True
     message: str = ""
     demands: list[Callable[[], str | None]] = field(default_factory=list)
