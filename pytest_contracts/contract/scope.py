@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import lru_cache
 from typing import Any
 
@@ -26,6 +26,13 @@ def decorated(contract: Contract, equation: Equation) -> Mapping[str, Callable[.
     if contract.dialect == "wild" and equation.implementations:
         return {}
     return registered(contract.name, equation.name)
+
+
+def implementing_modules(contract: Contract) -> Iterator[str]:
+    """Yield the modules of the functions that are bound to a contract's equations."""
+    for equation in contract.equations:
+        yield from (target.partition(":")[0] for target in equation.implementations.values())
+        yield from (function.__module__ for function in decorated(contract, equation).values())
 
 
 def definition_of(equation: Equation) -> Definition | None:

@@ -19,7 +19,13 @@ from pytest_contracts.contract.model import Claim, Contract, FalsificationTest, 
 from pytest_contracts.errors import ContractError, Falsified, Travelling, VacuousError
 from pytest_contracts.items.case import Case, effective_status, place
 from pytest_contracts.items.evidenced import stand_in
-from pytest_contracts.items.observation import Inconclusive, Observation, Prose, is_unavailable
+from pytest_contracts.items.observation import (
+    Inconclusive,
+    Observation,
+    Prose,
+    is_unavailable,
+    nothing_asserted,
+)
 from pytest_contracts.items.procedures import refuse_subtests
 from pytest_contracts.items.process import leaves_the_process
 from pytest_contracts.items.properties import noting_exhaustion
@@ -165,7 +171,10 @@ class ContractItem(pytest.Function):
 
     def _settled(self, error: BaseException) -> BaseException:
         """Return what an exception of Hypothesis's or unittest's stands for."""
-        from hypothesis.errors import FlakyFailure
+        from hypothesis.errors import FlakyFailure, Unsatisfiable
+
+        if isinstance(error, Unsatisfiable) and self.observation.silent:
+            return nothing_asserted()
 
         if isinstance(error, FlakyFailure) and isinstance(error.exceptions[0], Falsified):
             inner = error.exceptions[0]

@@ -217,6 +217,11 @@ class Subject:
         return Memories(self._bound().function)
 
     @property
+    def function(self) -> Callable[..., Any]:
+        """The implementation itself, imported where it has not been yet."""
+        return self._resolved(self.implementation)
+
+    @property
     def calls(self) -> int:
         """How often the implementation has been called."""
         return 0 if self._witness is None else self._witness.calls

@@ -6,10 +6,15 @@ import functools
 import os
 from collections.abc import Callable
 from pathlib import Path
+from types import FunctionType
 
+from pytest_contracts.contract.meaning import expression
 from pytest_contracts.contract.model import Harness
-from pytest_contracts.errors import Falsified, VacuousError
+from pytest_contracts.contract.scope import concerned, implementation_names
+from pytest_contracts.errors import ContractError, Falsified, Unavailable, VacuousError
+from pytest_contracts.formula import free_names
 from pytest_contracts.items.case import Case
+from pytest_contracts.items.equations import Subject
 from pytest_contracts.items.observation import Inconclusive, Prose
 from pytest_contracts.items.procedures import (
     parameter_names,
@@ -52,6 +57,8 @@ def harness_test(case: Case) -> Callable[..., None]:
             strategy=claim.strategy,
             solver=claim.solver,
             timeout_s=float(claim.extra.get("timeout", DEFAULT_TIMEOUT_S)),
+            asserting=True,
+            about=_packages(case),
         )
         observation = case.observation
         observation.message = ", ".join(result.assumptions)
@@ -73,6 +80,31 @@ def harness_test(case: Case) -> Callable[..., None]:
                 raise Inconclusive(result.reason)
 
     return as_single(body, fixtures=(), observation=case.observation)
+
+
+def _packages(case: Case) -> set[str]:
+    """Return the packages of the code that the harness's obligation is about.
+
+    Empty where that cannot be told: a compiled function leaves no trace of a call.
+    """
+    contract, claim = case.contract, case.claim
+    assert isinstance(claim, Harness)
+    packages = set()
+    for obligation in contract.obligations:
+        if obligation.id != claim.obligation:
+            continue
+        tree = expression(obligation)
+        mentioned = frozenset() if tree is None else free_names(tree)
+        for equation in concerned(contract, obligation, mentioned):
+            for name in implementation_names(contract, equation):
+                try:
+                    function = Subject(contract, equation, name, case.observation).function
+                except (ContractError, Unavailable, Prose):
+                    continue  # its own item says so
+                if not isinstance(function, FunctionType):
+                    return set()
+                packages.add(function.__module__.partition(".")[0])
+    return packages
 
 
 def _shortened(text: str, case: Case) -> str:

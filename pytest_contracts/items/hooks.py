@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Generator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -46,7 +47,11 @@ def pytest_report_header(config: pytest.Config) -> str | None:
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection(session: pytest.Session) -> None:
-    """Refuse damaged evidence once, before the contracts that could rest on it are collected."""
+    """Refuse what no claim could be judged with, before any contract is collected.
+
+    Raises:
+        UsageError: Python leaves out assertions, or there is damaged evidence.
+    """
     config = session.config
     if hasattr(config, "workerinput"):
         return
@@ -57,6 +62,11 @@ def pytest_collection(session: pytest.Session) -> None:
         for directory in Options.of(config).directories
         for path in given
     ):
+        if sys.flags.optimize:
+            raise pytest.UsageError(
+                "contracts cannot be judged under python -O: it leaves out every assertion. "
+                "Run without -O, and unset PYTHONOPTIMIZE"
+            )
         project(config).check_evidence()
 
 

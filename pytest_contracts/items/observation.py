@@ -71,6 +71,15 @@ class Tally:
         self.elements += elements
 
 
+def nothing_asserted() -> VacuousError:
+    """Return the error of a procedure that ended without an assertion that could have failed."""
+    return VacuousError(
+        "no assertion was reached that anything could have made fail",
+        hint="Assert on what the implementation returns; a loop over nothing, a tuple, a constant"
+        " or a function that nobody calls asserts nothing.",
+    )
+
+
 @dataclass
 class Observation:
     """Filled while the item runs; read when its record is written.
@@ -79,13 +88,17 @@ class Observation:
     is one that compares, so that comparing nothing makes it vacuous; ``ran`` maps an equation to
     the function that computed it, and ``functions`` are all whose source the verdict rests on;
     ``regression`` is the place in the file where the current inputs are recorded, if they are.
-    ``formulas`` are the texts that were judged.
+    ``formulas`` are the texts that were judged. ``asserts`` tells that the claim is a procedure,
+    ``asserted`` counts its runs in which an assertion was reached and held, ``silent`` the others.
     """
 
     verdict: Verdict = Verdict.HELD
     examples: int = 0
     drawn: bool = False
     counts: bool = False
+    asserts: bool = False
+    asserted: int = 0
+    silent: int = 0
     compared: Compared = field(default_factory=Compared)
     ill_conditioned: int = 0
     inputs: Mapping[str, Any] | None = None
@@ -113,8 +126,7 @@ class Observation:
     def reset(self) -> None:
         """Forget an earlier run of the item, but not what its claim is about."""
         self.verdict, self.message, self.bounded = Verdict.HELD, "", True
-        self.exhausted = False
-        self.examples = self.ill_conditioned = 0
+        self.examples = self.ill_conditioned = self.asserted = self.silent = 0
         self.compared.total = 0
         self.compared.what.clear()
         self.compared.ran.clear()
@@ -143,6 +155,8 @@ class Observation:
         Raises:
             Inconclusive: it says too little.
         """
+        if self.asserts and not self.asserted:
+            raise nothing_asserted()
         if self.drawn and not self.examples:
             raise VacuousError("no input met the precondition")
         if self.counts and not self.compared.total:

@@ -12,6 +12,7 @@ from typing import Any
 
 from hypothesis.errors import UnsatisfiedAssumption
 
+from pytest_contracts.asserting.tally import TALLY
 from pytest_contracts.binding import code_of, resolve
 from pytest_contracts.contract.model import Contract, Equation
 from pytest_contracts.contract.scope import concerned
@@ -20,6 +21,7 @@ from pytest_contracts.items.case import Case
 from pytest_contracts.items.drawn import drawn_test
 from pytest_contracts.items.equations import Equations, Subject, rejects_inputs
 from pytest_contracts.items.fingerprint import IMMUTABLE, Snapshot
+from pytest_contracts.items.pools import pools_that_fail
 from pytest_contracts.items.procedures import (
     parameter_names,
     procedure,
@@ -100,6 +102,7 @@ def procedure_test(case: Case) -> Callable[..., None]:
     if "compared" in names:
         fixed["compared"] = case.observation.compared
     case.observation.counts = "compared" in names
+    case.observation.asserts = True
     if "tolerance" in names:
         fixed["tolerance"] = case.claim.tolerance
     equations = concerned(case.contract, case.claim, frozenset())
@@ -124,12 +127,16 @@ def procedure_test(case: Case) -> Callable[..., None]:
         __tracebackhide__ = True
         given = {name: inputs[name] for name in drawn}
         before = dict(_snapshots(given))
+        TALLY.begin()
         try:
-            with threads_that_fail():
+            with threads_that_fail(), pools_that_fail():
                 refuse_answer(function, function(**fixed, **given, **filled), where)
         except UnsatisfiedAssumption as error:
             _refuse_rejection(error, implementations())
             raise
+        if TALLY.unheard:
+            raise TALLY.unheard[0]
         _refuse_changes(before, given)
+        case.observation.asserted += TALLY.reached
 
     return drawn_test(case, body, drawn, variables, fixtures)

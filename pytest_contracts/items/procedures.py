@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import hashlib
 import inspect
 from collections.abc import Callable, Collection, Coroutine, Generator
@@ -9,9 +10,13 @@ from types import ModuleType
 from typing import Any
 
 import pytest
+from _pytest.assertion.rewrite import rewrite_asserts
 
+from pytest_contracts.asserting.helpers import Counter
+from pytest_contracts.asserting.loading import CountingLoader, HelperFinder, helpers_found_by
 from pytest_contracts.binding import load_file
 from pytest_contracts.contract.model import Claim, Contract
+from pytest_contracts.contract.scope import implementing_modules
 from pytest_contracts.errors import (
     ContractBindingError,
     ContractError,
@@ -58,12 +63,26 @@ def procedure(contract: Contract, claim: Claim, config: pytest.Config) -> Proced
 
 
 def _module(contract: Contract, config: pytest.Config) -> ModuleType:
-    """Import the sibling module under a name of its own, with pytest's assertion rewriting."""
+    """Import the sibling module under a name of its own; its assertions count and explain."""
     path = contract.sibling.resolve()
     digest = hashlib.sha256(str(path).encode()).hexdigest()[:8]
     name = f"contract_procedures_{path.stem}_{digest}"
+
+    def judged() -> set[str]:
+        return set(implementing_modules(contract))
+
+    def explain(tree: ast.Module, source: bytes, path: str) -> None:
+        rewrite_asserts(tree, source, path, config)
+
     rewriter = getattr(config.pluginmanager, "rewrite_hook", None)
-    return load_file(name, path, rewriter if hasattr(rewriter, "exec_module") else None)
+    explained = explain if hasattr(rewriter, "exec_module") else None  # not with --assert=plain
+    counter = Counter(judged)
+    procedures = {claim.run for claim in contract.claims if claim.run is not None}
+    loader = CountingLoader(name, str(path), counter, explained, procedures)
+    packages = {module.partition(".")[0] for module in judged()}
+    roots = (config.rootpath.resolve(), path.parent)
+    with helpers_found_by(HelperFinder(roots, packages, counter, explained)):
+        return load_file(name, path, loader)
 
 
 def refuse_defaults(function: Procedure, stated: Collection[str], where: Where) -> None:

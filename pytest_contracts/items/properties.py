@@ -140,14 +140,15 @@ def as_property(
     It is made in full by its ``build()``, once the item is sure to run. Regressions run first, as
     explicit examples, whatever the profile's phases are. ``seeded`` fixes what is drawn.
 
-    An input on which ``body`` compares nothing did not meet the precondition: it is rejected, and
-    Hypothesis looks for another.
+    An input on which ``body`` compares or asserts nothing did not meet the precondition: it is
+    rejected, and Hypothesis looks for another.
     """
     observation.drawn = True
 
     def claim(inputs: Mapping[str, Any], **filled: Any) -> None:
         before = observation.compared.total
         ill_before = observation.ill_conditioned
+        asserted_before = observation.asserted
         observation.inputs = inputs
         observation.regression = next((r.where for r in regressions if r.inputs is inputs), None)
         try:
@@ -158,7 +159,11 @@ def as_property(
                 pytest.skip(str(error))
             raise
         compared = observation.compared.total - before
-        if observation.counts and not compared and observation.ill_conditioned == ill_before:
+        silent = observation.asserts and observation.asserted == asserted_before
+        observation.silent += silent
+        if silent or (
+            observation.counts and not compared and observation.ill_conditioned == ill_before
+        ):
             if observation.regression is not None:
                 raise VacuousError(
                     "the regression does not meet the precondition", where=observation.regression

@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from pytest_contracts.asserting.tally import TALLY
 from pytest_contracts.errors import ContractBindingError
 
 SHOWN_DOMAINS = 6
@@ -159,10 +160,14 @@ Harness = Callable[[Draws], object]
 
 
 class Tally:
-    """What the runs of one harness add up to: how many counted, over which domains, which goals."""
+    """What the runs of one harness add up to.
+
+    How many counted, whether any reached an assertion, over which domains, which goals.
+    """
 
     def __init__(self) -> None:
         self.counted = 0
+        self.asserted = False
         self.domains: dict[str, Domain] = {}
         self.covers: dict[str, int] = {}
 
@@ -175,8 +180,9 @@ class Tally:
             self.covers.setdefault(name, 0)
 
     def note_counted(self, draws: Draws) -> None:
-        """Count a run that met every assumption."""
+        """Count a run that met every assumption, and note whether it reached an assertion."""
         self.counted += 1
+        self.asserted = self.asserted or TALLY.reached
         for name, hits in draws.covers.items():
             self.covers[name] = self.covers.get(name, 0) + hits
 

@@ -10,6 +10,7 @@ import builtins
 import time
 from dataclasses import dataclass
 
+from pytest_contracts.asserting.tally import TALLY
 from pytest_contracts.errors import ContractError
 from pytest_contracts.symbolic.draws import Discarded, Domain, Draws, Harness, Tally
 
@@ -112,6 +113,7 @@ def enumerate_cases(
             return found
         draws = EnumeratedDraws(branch, bound)
         found.cases += 1
+        TALLY.begin()
         try:
             harness(draws)
         except Discarded:

@@ -11,6 +11,7 @@ from collections import Counter
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from pytest_contracts.asserting.tally import TALLY
 from pytest_contracts.errors import ContractError
 from pytest_contracts.symbolic.draws import Domain, Draws, Harness, Tally
 from pytest_contracts.symbolic.exactness import watched
@@ -77,6 +78,7 @@ def explore(harness: Harness, bound: int | None, *, cpu_s: float) -> Exploration
     def run_path(space: Any) -> Any:  # pragma: no cover - runs under CrossHair's tracer
         draws = draws_type(bound)
         found.paths += 1
+        TALLY.begin()
         try:
             with ExceptionFilter() as outcome, ResumedTracing():
                 harness(draws)

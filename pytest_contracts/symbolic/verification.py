@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import math
+import sys
 import time
 import traceback
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
+from functools import partial
+from types import FrameType
 from typing import Any
 
 from pytest_contracts.errors import ContractBindingError, ContractError
@@ -33,6 +36,8 @@ def verify(
     strategy: str = "bounded_int",
     solver: str = "auto",
     timeout_s: float = 20.0,
+    asserting: bool = False,
+    about: Collection[str] = (),
 ) -> SymbolicResult:
     """Judge a harness over all values it draws, in a process of its own.
 
@@ -40,6 +45,10 @@ def verify(
     are at most 10⁶, and else explores every path symbolically. ``timeout_s`` is CPU
     seconds; three times as much wall time passes before the worker is killed. What a contract may
     name but is not built yet is INCONCLUSIVE.
+
+    ``asserting`` tells that the harness's module counts its assertions: one that reaches none is
+    VACUOUS. So is one that runs no Python of the packages ``about`` which it is.
+
     Raises:
         ContractBindingError: the strategy or solver does not exist, or the harness misuses ``k``.
     """
@@ -50,8 +59,9 @@ def verify(
         raise ContractBindingError(f"the time limit must be positive and finite, got {timeout_s}")
     _preload_crosshair()
     limits = Limits(cpu_s=timeout_s, wall_s=timeout_s * WALL_PER_CPU)
+    task = partial(_decide, function, bound, engines, timeout_s, asserting, about)
     try:
-        message = run_forked(lambda: _decide(function, bound, engines, timeout_s), limits)
+        message = run_forked(task, limits)
     except WorkerFailure as failure:
         return SymbolicResult(
             verdict="INCONCLUSIVE", assumptions=_bound_text(bound), reason=str(failure)
@@ -91,17 +101,31 @@ def _preload_crosshair() -> None:
 
 
 def _decide(
-    function: Harness, bound: int | None, engines: tuple[Solver, ...], cpu_s: float
+    function: Harness,
+    bound: int | None,
+    engines: tuple[Solver, ...],
+    cpu_s: float,
+    asserting: bool,
+    about: Collection[str],
 ) -> dict[str, Any]:  # pragma: no cover - runs in the forked process
     """Run the engines in turn and return the fields of the result, as JSON can carry them."""
     start = time.process_time()
     from crosshair.auditwall import engage_auditwall
 
     engage_auditwall()
+    ran = _watch(about)
     try:
         result = _run_engines(function, bound, engines, cpu_s)
     except ContractError as error:
         return {"contract_error": error.message, "hint": error.hint}
+    if result["verdict"] == "CONFIRMED":
+        if asserting and not result["asserted"]:
+            reason = "no assertion was reached that anything could have made fail"
+            result = {**result, "verdict": "VACUOUS", "reason": reason}
+        elif about and not ran:
+            reason = f"the harness runs nothing of {', '.join(sorted(about))}, which it is about"
+            result = {**result, "verdict": "VACUOUS", "reason": reason}
+    result.pop("asserted", None)
     return {
         "assumptions": (),
         "reason": "",
@@ -112,6 +136,23 @@ def _decide(
         "values": {name: _encoded(value) for name, value in result.get("values", {}).items()},
         "cpu_s": round(time.process_time() - start, 3),
     }
+
+
+def _watch(
+    packages: Collection[str],
+) -> list[str]:  # pragma: no cover - runs in the forked process
+    """Return a list that receives the first function of the packages that runs."""
+    ran: list[str] = []
+
+    def note(frame: FrameType, event: str, argument: object) -> None:
+        module = str(frame.f_globals.get("__name__", ""))
+        if event == "call" and module.partition(".")[0] in packages:
+            ran.append(module)
+            sys.setprofile(None)
+
+    if packages:
+        sys.setprofile(note)
+    return ran
 
 
 def _run_engines(
@@ -201,7 +242,7 @@ def _all_covered(tally: Tally, scope: str, empty: str, bound: int | None) -> dic
         names = ", ".join(repr(name) for name in uncovered)
         reason = f"cover goal {names} is never reached"
         return {"verdict": "VACUOUS", "assumptions": assumptions, "reason": reason}
-    return {"verdict": "CONFIRMED", "assumptions": assumptions}
+    return {"verdict": "CONFIRMED", "assumptions": assumptions, "asserted": tally.asserted}
 
 
 def _replay(function: Harness, bound: int | None, values: Mapping[str, Any]) -> dict[str, Any]:

@@ -96,7 +96,7 @@ FLOORS = {
         ("where", "files", "streams", "suggesting", "tolerance", "watching"),
         ("errors", "options"),
         ("binding", "formula"),
-        ("contract",),
+        ("contract", "asserting"),
         ("symbolic", "domains", "ledger"),
         ("report",),
         ("hookspecs",),

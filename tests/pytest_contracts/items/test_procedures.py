@@ -99,7 +99,7 @@ def test_parameters_expand_left_to_right_into_node_ids(hooked):
 def test_option_for_the_model_reaches_the_hooks(hooked):
     verdicts = run(
         hooked,
-        "def f(model): pass",
+        "def f(model): assert model == 'large'",
         'run: f, parametrize: {model: "models()"}',
         arguments=["--contracts-model=large"],
     )
@@ -109,7 +109,7 @@ def test_option_for_the_model_reaches_the_hooks(hooked):
 def test_absent_value_is_one_skipped_item(hooked):
     verdicts = run(
         hooked,
-        "def f(model, layer): pass",
+        "def f(model, layer): assert model and layer >= 0",
         'run: f, parametrize: {model: "models(absent=True)", layer: "layers(model)"}',
     )
     assert verdicts == {
@@ -216,7 +216,9 @@ def test_procedure_that_counts_nothing_is_vacuous(hooked):
         def nothing(compared): pass
         def zero(compared): compared(0, what="tensors")
         def drawn(n, compared): pass
-        def some(compared): compared(339, what="tensors")
+        def some(compared):
+            assert compared is not None
+            compared(339, what="tensors")
         def negative(compared): compared(-1)
         """,
         "run: nothing",
@@ -238,7 +240,13 @@ def test_procedure_that_counts_nothing_is_vacuous(hooked):
 def test_assume_that_rejects_everything_is_vacuous(hooked):
     verdicts = run(
         hooked,
-        "from hypothesis import assume\ndef f(n): assume(False)\ndef g(n): assume(n > 3)",
+        """
+        from hypothesis import assume
+        def f(n): assume(False)
+        def g(n):
+            assume(n > 3)
+            assert n > 3
+        """,
         "run: f",
         "run: g",
     )
@@ -273,7 +281,9 @@ def test_implementation_parameter_runs_once_per_implementation(hooked):
         hooked,
         """
         def f(implementation, x, compared):
-            compared(len(implementation(x)))
+            y = implementation(x)
+            assert len(y) == len(x)
+            compared(len(y))
         """,
         "run: f",
         "run: f, applies_to: cpu",
@@ -285,7 +295,7 @@ def test_implementation_parameter_runs_once_per_implementation(hooked):
 def test_resources_are_asked_before_the_run(hooked):
     verdicts = run(
         hooked,
-        "def f(): raise SystemExit('must not run')\ndef g(): pass",
+        "import os\ndef f(): raise SystemExit('must not run')\ndef g(): assert os.sep",
         "run: f, requires: [air, key]",
         "run: g, requires: [air]",
     )
@@ -334,7 +344,8 @@ def test_missing_module_is_one_failing_item(hooked):
 def test_modules_of_two_contracts_do_not_meet(hooked):
     for folder, value in (("one", 1), ("two", 2)):
         hooked.procedures(
-            f"NUMBER = {value}\ndef f(): assert NUMBER == {value}", f"{folder}/same_v1"
+            f"def number(): return {value}\ndef f(): assert number() == {value}",
+            f"{folder}/same_v1",
         )
         hooked.contract(
             f"proof_obligations:\n  - {{id: A{value}, type: invariant, property: P, run: f}}",
@@ -388,6 +399,7 @@ def test_labels():
 def test_the_ledger_keeps_what_computed_the_values(project):
     project.procedures(
         "def f(compared):\n    compared(2, what='logits, fused', ran='lowered')\n    compared(3)\n"
+        "    assert compared.total == 5\n"
     )
     project.contract("proof_obligations: [{id: A, type: safety, property: P, run: f}]")
     project.run()

@@ -463,7 +463,8 @@ def pytest_runtest_call(item):
 def test_failure_around_the_check_is_no_success(project, claim, verdict, outcome, message):
     project.pytester.makeconftest(AROUND)
     project.procedures(
-        "def start(bad_start): pass\ndef end(bad_end): pass\ndef fine(): pass\n"
+        "import os\ndef start(bad_start): pass\ndef end(bad_end): assert os.sep\n"
+        "def fine(): assert os.sep\n"
         "def gone(not_here): pass\ndef typo(nothing): pass\n"
     )
     name = "LATE" if "LATE" in claim else "A"
