@@ -30,6 +30,7 @@ from pytest_contracts.contract.scope import (
     refuse_two_meanings,
     variables_of,
 )
+from pytest_contracts.contract.unread import refuse_unread
 from pytest_contracts.contract.wild.binding_file import is_binding_file, load_bindings
 from pytest_contracts.domains.regressions import accepted, check_names
 from pytest_contracts.domains.strategies import Domain, ordered, parse_domain
@@ -232,6 +233,10 @@ def input_errors(contract: Contract) -> Iterator[ContractError]:
                         seen.add(variable.where)
                         yield error
             yield from _regression_errors(contract, claim, variables, domains)
+        try:
+            refuse_unread(contract, claim)
+        except ContractBindingError as error:
+            yield error
 
 
 def _regression_errors(

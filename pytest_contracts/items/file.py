@@ -12,6 +12,7 @@ from _pytest._code.code import ExceptionInfo, TerminalRepr
 from pytest_contracts.contract import Where, load
 from pytest_contracts.contract.loading import refuse_silence, warn
 from pytest_contracts.contract.model import Claim, Contract, Remark
+from pytest_contracts.contract.unread import refuse_unread
 from pytest_contracts.errors import ContractError, ContractSyntaxError, ContractWarning, Unavailable
 from pytest_contracts.items.case import (
     Case,
@@ -115,6 +116,7 @@ class ContractFile(pytest.Module):
         try:
             if claim.prose is not None:
                 raise Prose(claim.prose)
+            refuse_unread(contract, claim)
             for name in claim.requires:
                 self.names.resource(name, claim.where)
             implementations = self._chosen(contract, claim, self._implementations(contract, claim))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sys
 import textwrap
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,6 +13,7 @@ import pytest
 # What inner runs load is forgotten after each, and extension modules load only once.
 import pytest_contracts.items.file
 import pytest_contracts.report.recorder  # noqa: F401
+from pytest_contracts.analysis.validate import validate
 
 CONTRACT = """
 metadata: {version: 1.0.0, kind: kernel, description: d}
@@ -481,3 +483,63 @@ def test_a_run_without_assertions_is_refused(pytester: pytest.Pytester) -> None:
     )  # fmt: skip
     assert result.ret == pytest.ExitCode.USAGE_ERROR
     result.stderr.fnmatch_lines(["ERROR: contracts cannot be judged under python -O: *"])
+
+
+UNREAD = {
+    "a parameter that the procedure does not take": (
+        "run: f, parametrize: {width: [1, 2]}",
+        "def f(x):\n    assert x.size < 9",
+        "f never reads 'width'",
+    ),
+    "a parameter that it takes and does not read": (
+        "run: f, parametrize: {width: [1, 2]}",
+        "def f(x, width):\n    assert x.size < 9",
+        "f never reads 'width'",
+    ),
+    "an input that it draws and does not read": (
+        "run: f",
+        "def f(implementation, x):\n    assert implementation(np.ones(3)).size == 3",
+        "f never reads 'x'",
+    ),
+    "a variable of its own": (
+        "run: f, variables: {k: 1..9}",
+        "def f(x):\n    assert x.size < 9",
+        "f never reads 'k'",
+    ),
+    "a variable that the formula does not have": (
+        "formal: identity(x) = x, variables: {k: 1..9}",
+        "",
+        "the formula never reads 'k'",
+    ),
+    "a parameter that the formula does not have": (
+        "formal: identity(x) = x, parametrize: {k: [1, 9]}",
+        "",
+        "the formula never reads 'k'",
+    ),
+    "read by a domain": (
+        "formal: identity(z) = z, parametrize: {k: [1, 9]},"
+        " variables: {z: {dtype: float64, shape: [k]}}",
+        "",
+        "",
+    ),
+    "read by a procedure": (
+        "run: f, parametrize: {k: [1, 9]}, variables: {m: 1..9}",
+        "def f(implementation, x, k, m):\n    assert implementation(x * k * m).size < 9",
+        "",
+    ),
+    "read by a fixture": (
+        "run: f, parametrize: {k: [1, 9]}",
+        "def f(implementation, x, rootpath):\n    assert implementation(x).size < 9 and rootpath",
+        "",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", UNREAD)
+def test_what_is_stated_is_read(name: str, tmp_path: Path) -> None:
+    claim, procedure, message = UNREAD[name]
+    text = f"{CONTRACT.lstrip()}  - {{id: F, rule: R, equation: identity, {claim}}}\n"
+    (tmp_path / "way-v1.yaml").write_text(text, encoding="utf-8")
+    (tmp_path / "way_v1.py").write_text(procedure, encoding="utf-8")
+    (report,) = validate([tmp_path / "way-v1.yaml"])
+    assert [message in error.message for error in report.errors] == [True] * bool(message)

@@ -288,7 +288,7 @@ def test_backend_option_chooses_the_implementation(project):
           - {id: B, type: invariant, property: P, run: f}
         """
     )
-    project.procedures("def f(): pass")
+    project.procedures("import os\ndef f(): assert os.sep")
     project.run("--contracts-backend=cpu", examples=5).assert_outcomes(passed=2)
     assert set(project.verdicts()) == {"A[cpu]", "B"}
     project.run("--contracts-backend=cuda", examples=5).assert_outcomes(passed=1)

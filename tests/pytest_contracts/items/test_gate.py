@@ -32,6 +32,7 @@ def unsure():
 def half(part):
     if part == "there":
         raise Unavailable("nothing there", "look")
+    assert part == "here"
 """
 
 

@@ -151,6 +151,7 @@ def test_properties_of_the_user_are_kept_in_junit(project):
         """
         def check(record_property, compared):
             compared(1)
+            assert compared.total == 1
             record_property("mine", "yes")
         """
     )
