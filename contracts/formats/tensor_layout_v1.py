@@ -198,11 +198,13 @@ def working_models_are_accepted(gguf_path: Path, compared: Compared) -> None:
         for name, info in file.tensors.items():
             data = dequantize(file.raw(name), info.dtype, info.shape)
             if name == "token_embd.weight":
-                ValidatedEmbedding(data, *info.shape)
+                accepted: ValidatedEmbedding | ValidatedWeight | ValidatedVector
+                accepted = ValidatedEmbedding(data, *info.shape)
             elif data.ndim == 2:
-                ValidatedWeight(data, *info.shape, name)
+                accepted = ValidatedWeight(data, *info.shape, name)
             else:
-                ValidatedVector(data, data.size, name)
+                accepted = ValidatedVector(data, data.size, name)
+            assert accepted.data.size == data.size, name
             compared(data.size, what="values")
 
 
