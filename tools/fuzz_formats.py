@@ -73,7 +73,8 @@ def write_seed(path: Path, model: str) -> None:
         architecture="qwen2" if model == "gpt2" else "llama",
         layers=1, hidden=32, heads=2, kv_heads=1, head_dim=16, intermediate=32, vocab=300,
         context_length=64, rope_theta=1e4, rope_type=RopeType.NEOX, rms_norm_eps=1e-6,
-        tied_embeddings=True, qkv_bias=model == "gpt2",
+        tied_embeddings=True,
+        biases=("attn_q.bias", "attn_k.bias", "attn_v.bias") if model == "gpt2" else (),
     )  # fmt: skip
     bytes_of = [CHARACTER_OF_BYTE[b] if model == "gpt2" else f"<0x{b:02X}>" for b in range(256)]
     words = ["<|end|>", "<|im_start|>", "ab", "▁", "▁a", "▁ab", "ba"]

@@ -22,6 +22,7 @@ from inference.formats.layout import swap
 from inference.formats.names import canonical_names, from_hf, to_hf
 from inference.formats.tokenizer import tokenizer_spec
 from inference.formats.validate import expected_shapes
+from inference.model.architectures import BIASES
 from inference.surgery.converting import convert_model
 from inference.surgery.importing import import_model
 from pytest_contracts.symbolic import Draws
@@ -29,13 +30,13 @@ from pytest_contracts.symbolic import Draws
 Compared = Callable[..., object]
 
 NAMED_LAYERS = 3
-BIASED = {"qwen2"}
-"""Whose projections have biases, by the papers: the table cannot vouch for itself."""
+BIASED = {"qwen2": {"attn_q.bias", "attn_k.bias", "attn_v.bias"}}
+"""Whose projections have biases, by the papers: no reader can vouch for itself."""
 
 
 def names_are_a_bijection(architecture: str, compared: Compared) -> None:
     """No two names collide, and the gguf package's converters map each back to ours."""
-    names = list(canonical_names(architecture, NAMED_LAYERS, tied=False))
+    names = list(canonical_names(architecture, NAMED_LAYERS, tied=False, biases=BIASES))
     hf_names = [to_hf(name, architecture) for name in names]
     assert len(set(hf_names)) == len(names)
     assert [from_hf(name, architecture) for name in hf_names] == names
@@ -43,7 +44,7 @@ def names_are_a_bijection(architecture: str, compared: Compared) -> None:
     back = [theirs.get_name(name, try_suffixes=(".weight", ".bias")) for name in hf_names]
     assert back == names
     biases = [name for name in hf_names if name.endswith(".bias")]
-    assert len(biases) == (3 * NAMED_LAYERS if architecture in BIASED else 0)
+    assert len(biases) == 7 * NAMED_LAYERS
     compared(len(names), what="names")
 
 
@@ -80,9 +81,8 @@ def every_format_gives_the_same_model(gguf_path: Path, apr_path: Path, compared:
         assert tokenizer_spec(other) == tokenizer_spec(one)
         expected = {name for name, _ in expected_shapes(config)}
         assert set(one.tensors) == set(other.tensors) == expected
-        if config.qkv_bias:
-            biases = [name for name in other.tensors if name.endswith(".bias")]
-            assert len(biases) == 3 * config.layers
+        biases = {name.split(".", 2)[2] for name in other.tensors if name.endswith(".bias")}
+        assert biases == set(config.biases) >= BIASED.get(config.architecture, set())
         compared(len(expected), what="tensors by name")
 
 

@@ -8,6 +8,8 @@ HEAD = 256
 
 def disguise(head: bytes) -> str | None:
     """Say what a file is that begins with ``head``, and what to do; ``None``: nothing known."""
+    if head[8:9] == b"{":  # safetensors, whose length in front may be any bytes
+        return None
     start = head.lstrip()[:16].lower()
     if head.startswith(b"version https://git-lfs"):
         return "is a Git LFS pointer, not the file itself; run `git lfs pull` in its repository"

@@ -254,6 +254,16 @@ def moved(path: Path, rename: Callable[[str], str | None]) -> Path:
     return path
 
 
+@pytest.mark.parametrize("length", [0x0280, 0x0480])
+def test_a_header_as_long_as_a_pickle_begins(length: int, tmp_path: Path) -> None:
+    """Its length is written first, and reads like the first bytes of another kind of file."""
+    header = json.dumps(entry()).encode().ljust(length)
+    (tmp_path / "x.safetensors").write_bytes(struct.pack("<Q", length) + header + bytes(32))
+    file, infos = read_safetensors(tmp_path / "x.safetensors")
+    assert [info.name for info in infos] == ["t"]
+    file.close()
+
+
 def test_names_of_a_model_saved_without_its_head(make_hf: Callable[..., Path]) -> None:
     with open_model(make_hf()) as file:
         expected = {*file.tensors} - {"output.weight"}
