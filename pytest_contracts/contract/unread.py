@@ -53,7 +53,14 @@ def refuse_unread(contract: Contract, claim: Claim) -> None:
         )
 
 
-def _unread(contract: Contract, claim: Claim) -> Iterator[str]:
+def _unread(contract: Contract, claim: Claim) -> list[str]:
+    try:
+        return list(_unread_names(contract, claim))
+    except FormulaError:  # reported as such
+        return []
+
+
+def _unread_names(contract: Contract, claim: Claim) -> Iterator[str]:
     own = {variable.name for variable in claim.variables}
     if claim.run is not None:
         found = _read_by(contract, claim.run)
@@ -67,10 +74,7 @@ def _unread(contract: Contract, claim: Claim) -> Iterator[str]:
             stated |= claim.parametrize.keys()
         read = found.read
     else:
-        try:
-            tree = expression(claim)
-        except FormulaError:  # reported as such
-            return
+        tree = expression(claim)
         if tree is None:
             return
         equations = concerned(contract, claim, free_names(tree))

@@ -63,9 +63,12 @@ def test_every_claim_of_the_corpus_has_a_verdict(records: list[dict[str, Any]]) 
     }
     assert len(executable) == 91
     counted = Counter(record["verdict"] for record in records)
-    assert counted.keys() == {"HELD", "FALSIFIED", "PROSE"}
+    # That a temperature of 1 changes nothing compares a call with itself.
+    vacuous = [record["claim"] for record in records if record["verdict"] == "VACUOUS"]
+    assert vacuous == ["SA-EQV-002"]
+    assert counted.keys() == {"HELD", "FALSIFIED", "PROSE", "VACUOUS"}
     assert counted["PROSE"] == 723 - 91
-    assert counted["HELD"] + counted["FALSIFIED"] == 113
+    assert counted["HELD"] + counted["FALSIFIED"] == 112
     assert counted["HELD"] >= 80
 
 

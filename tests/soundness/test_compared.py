@@ -253,7 +253,7 @@ COUNTS = {
         claims(MONOTONE, variables=VECTOR.replace("1..8", "2..8")),
         SAME,
         "VACUOUS",
-        "nothing was compared by the template of monotonicity",
+        "nothing was compared by f(x) = largest_up_to(x, f(x))",
     ),
     "a guard that one of many inputs meets": contracts(
         rare(), rare(variables=NUMBERS), IDENTITY, "VACUOUS", "no input met the precondition"

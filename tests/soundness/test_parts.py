@@ -283,11 +283,13 @@ def test_what_this_machine_lacks_counts_neither_way(parts: Parts) -> None:
 
 
 ENDINGS = {
-    "Ctrl-C": ("    raise KeyboardInterrupt\n", [], 2, "interrupted"),
-    "pytest.exit": ("    import pytest\n    pytest.exit('enough')\n", [], 2, "interrupted"),
-    "pytest.exit with success": (
-        "    import pytest\n    pytest.exit('enough', returncode=0)\n", [], 2, "interrupted",
+    "Ctrl-C": (
+        "    import os, subprocess, time\n"
+        "    subprocess.run(['kill', '-INT', str(os.getpid())])\n    time.sleep(20)\n",
+        [], 2, "interrupted",
     ),
+    "pytest.exit": ("    import pytest\n    pytest.exit('enough')\n", [], 2, "interrupted"),
+    "pytest.exit with success": ("    return x\n", [], 2, "interrupted"),
     "-x": ("    return x - (x > 9)\n", ["-x"], 1, "stopped"),
     "--maxfail": ("    return x - (x > 9)\n", ["--maxfail=1"], 1, "stopped"),
 }  # fmt: skip
@@ -296,6 +298,10 @@ ENDINGS = {
 @pytest.mark.parametrize("how", ENDINGS)
 def test_a_run_that_was_cut_short_is_no_certificate(parts: Parts, how: str) -> None:
     body, words, code, end = ENDINGS[how]
+    if how.endswith("success"):  # by a hook, since code under test that does it is falsified
+        parts.pytester.makeconftest(
+            "import pytest\ndef pytest_runtest_logfinish():\n    pytest.exit('x', returncode=0)\n"
+        )
     parts.kernel("def f(x):\n" + body)
     run = parts.run(*words, apart=how == "Ctrl-C")
     assert run.code == code
@@ -324,7 +330,10 @@ def test_an_internal_error_is_no_certificate(parts: Parts) -> None:
     assert run.merged()[0] == 1
 
 
-DYING = "import os\n\ndef f(x):\n    if x > 20:\n        os._exit(0)\n    return x\n"
+DYING = (
+    "import ctypes\n\ndef f(x):\n    if x > 20:\n        ctypes.CDLL(None)._exit(0)\n    return x\n"
+)
+"""What no Python code can hear of."""
 
 
 def test_a_claim_that_kills_its_worker_is_no_gap(parts: Parts) -> None:

@@ -214,7 +214,7 @@ PROCEDURES = {
     "        sys.exit(2)\n    assert True\n",
     "a child ends": "def f():\n    child = os.fork()\n    if not child:\n        os._exit(7)\n"
     "    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 7\n",
-    "filters": "def f():\n    warnings.simplefilter('ignore')\n    assert True\n",
+    "filters": "def f():\n    warnings.simplefilter('ignore')\n    assert warnings.filters\n",
 }
 
 
@@ -228,7 +228,7 @@ def test_what_a_procedure_may_do(name: str, pytester: pytest.Pytester) -> None:
 
 
 def test_a_procedure_that_leaves_a_variable_is_named(pytester: pytest.Pytester) -> None:
-    source = HEAD + "def f():\n    os.environ['LEFT_BEHIND'] = '1'\n    assert True\n"
+    source = HEAD + "def f():\n    os.environ['LEFT_BEHIND'] = '1'\n    assert os.environ\n"
     _, (item,) = judged(pytester, kernel("pass"), RUN, source)
     assert item["message"] == "f changes the environment: LEFT_BEHIND is new"
 
@@ -244,7 +244,7 @@ def test_the_next_claim_is_judged_in_the_process_as_it_was(pytester: pytest.Pyte
     claims = f"{RUN}\n{RUN.replace('A,', 'B,').replace('run: f', 'run: g')}"
     source = HEAD + (
         "def f():\n    np.seterr(all='raise')\n    os.chdir('/')\n"
-        "    decimal.getcontext().prec = 2\n"
+        "    decimal.getcontext().prec = 2\n    assert os.getcwd() == '/'\n"
         "def g():\n    assert np.geterr()['over'] == 'warn' and os.getcwd() != '/'\n"
         "    assert decimal.getcontext().prec == 28\n"
     )

@@ -13,7 +13,7 @@ import numpy as np
 
 from pytest_contracts.formula.evaluating.evaluation import Evaluation
 from pytest_contracts.formula.library import LIBRARY
-from pytest_contracts.formula.tree import Call, Expr, binder, children
+from pytest_contracts.formula.tree import Call, Expr, binder, children, names
 
 
 class Telling:
@@ -47,6 +47,8 @@ def _twins(left: Expr, right: Expr) -> tuple[Call, ...]:
         return ()
     if len({call.arguments for call in found}) < 2 or any(_bound(side) for side in (left, right)):
         return ()
+    if len({names(call, calls=False) for call in found}) != 1:
+        return ()  # x = y ⟹ f(x) = f(y) is about inputs that are equal
     if any(True for call in found for argument in call.arguments for _ in _results(argument)):
         return ()
     return tuple(found)

@@ -82,7 +82,7 @@ def run(project, procedures: str, *claims: str, arguments=()) -> dict[str, str]:
 def test_parameters_expand_left_to_right_into_node_ids(hooked):
     verdicts = run(
         hooked,
-        "def f(model, layer, flag): assert layer < 3",
+        "def f(model, layer, flag): assert layer < 3 and model and flag",
         "run: f, parametrize:"
         " {model: \"models('large')\", layer: layers(model), flag: [1.5, true]}",
     )
@@ -123,7 +123,7 @@ def test_absent_value_is_one_skipped_item(hooked):
 
 
 def test_hook_that_cannot_answer_is_one_skipped_item(hooked):
-    verdicts = run(hooked, "def f(x): pass", 'run: f, parametrize: {x: "locked()"}')
+    verdicts = run(hooked, "def f(x): assert x", 'run: f, parametrize: {x: "locked()"}')
     assert verdicts == {"A[the-cellar-is-locked]": "UNAVAILABLE"}
 
 
@@ -144,7 +144,7 @@ def test_hook_that_cannot_answer_is_one_skipped_item(hooked):
     ],
 )
 def test_bad_parametrize_is_one_failing_item(hooked, spec, message):
-    verdicts = run(hooked, "def f(x): pass", f'run: f, parametrize: {{x: "{spec}"}}')
+    verdicts = run(hooked, "def f(x): assert x", f'run: f, parametrize: {{x: "{spec}"}}')
     assert verdicts == {"A": "VACUOUS"}
     text = hooked.result.stdout.str()
     assert message in text
@@ -360,7 +360,7 @@ def test_two_plugins_may_not_give_one_name(hooked):
     )
     verdicts = run(
         hooked,
-        "def f(even): pass",
+        "def f(even): assert even % 2 == 0",
         "run: f, variables: {even: even}",
         arguments=["-p", "rival"],
     )
@@ -369,7 +369,7 @@ def test_two_plugins_may_not_give_one_name(hooked):
 
 
 def test_markers_tell_what_an_item_needs(hooked):
-    hooked.procedures("def f(): pass\ndef g(model): pass")
+    hooked.procedures("def f(): pass\ndef g(model): assert model")
     hooked.contract(
         """
         proof_obligations:

@@ -130,7 +130,9 @@ def test_interrupt_is_no_verdict(project):
     project.contract(obligations("  - {id: A, type: safety, property: P, run: f}\n", GOOD))
     result = project.run_apart(examples=3)
     assert result.ret == pytest.ExitCode.INTERRUPTED
-    assert not (project.pytester.path / ".contracts").exists()
+    kept = json.loads((project.pytester.path / ".contracts" / "ledger.json").read_text("utf-8"))
+    assert kept["run"]["end"] == "interrupted"
+    assert {item["verdict"] for item in kept["items"]} == {"LOST"}
 
 
 def test_interrupt_that_code_raises_is_its_own(project):
