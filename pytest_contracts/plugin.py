@@ -6,6 +6,7 @@ Only what every run needs is here. The hooks that a run with contracts needs bes
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -51,10 +52,23 @@ def pytest_configure(config: pytest.Config) -> None:
         config.addinivalue_line("markers", line)
     options = Options.of(config)
     options.check()
+    if not options.dirs and not all(map(os.path.isdir, options.configured)):
+        _tell_of_missing(config, options)
     if options.dirs and config.args_source is not pytest.Config.ArgsSource.ARGS:
         config.args[:] = [str(directory) for directory in options.directories]
     if options.concern_this_run:
         _register(config, options)
+
+
+def _tell_of_missing(config: pytest.Config, options: Options) -> None:
+    """Warn of configured directories that are not there: no contract of theirs will run."""
+    from pytest_contracts.errors import ContractWarning
+
+    for directory in options.configured:
+        if not directory.is_dir():
+            shown = os.path.relpath(directory, options.start)
+            message = f"there is no directory {shown}, which the key contracts names"
+            config.issue_config_time_warning(ContractWarning(message), stacklevel=2)
 
 
 def _register(config: pytest.Config, options: Options) -> None:

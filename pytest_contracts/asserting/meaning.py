@@ -54,6 +54,8 @@ def always_true(test: ast.expr) -> bool:
     if isinstance(test, ast.BoolOp):
         among = any if isinstance(test.op, ast.Or) else all
         return among(always_true(value) for value in test.values)
+    if isinstance(test, ast.ListComp | ast.SetComp | ast.DictComp):
+        return not any(clause.ifs for clause in test.generators)  # [a == b for …] has elements
     return isinstance(test, ast.Lambda | ast.GeneratorExp)
 
 

@@ -95,6 +95,14 @@ class _Rewriter:
             for alias in node.names
             if alias.name.partition(".")[0] in _QUIET
         }
+        self._called = {
+            alias.asname: alias.name
+            for node in ast.walk(module)
+            if isinstance(node, ast.ImportFrom)
+            for alias in node.names
+            if alias.asname is not None
+        }
+        """What names stand for that an import gives a function."""
         self._turning: set[int] = set()
         """The loops and comprehensions, by identity, whose turns count."""
 
@@ -131,7 +139,7 @@ class _Rewriter:
         expecting = isinstance(statement, ast.Try) and (
             failing_after or _contains_failure(statement)
         )
-        if isinstance(statement, ast.If) and self._guards_failure(statement):
+        if isinstance(statement, ast.If | ast.Match) and self._guards_failure(statement):
             before.append(_note(statement))
         items = statement.items if isinstance(statement, ast.With) else []
         if any(expects(item.context_expr) for item in items):
@@ -181,10 +189,14 @@ class _Rewriter:
             return [statement]
         return [statement, _note(statement)]
 
-    def _guards_failure(self, statement: ast.If) -> bool:
+    def _guards_failure(self, statement: ast.If | ast.Match) -> bool:
         judges = fails if self._within in self._procedures else fails_as_assertion
-        failing = any(map(judges, (*statement.body, *statement.orelse)))
-        return failing and says_something(statement.test, self._scope.constants)
+        if isinstance(statement, ast.Match):
+            asked = statement.subject
+            inside = [part for case in statement.cases for part in case.body]
+        else:
+            asked, inside = statement.test, [*statement.body, *statement.orelse]
+        return any(map(judges, inside)) and says_something(asked, self._scope.constants)
 
     def _expressions(self, statement: ast.stmt) -> None:
         """Rewrite the expressions of a statement, not of the statements within it."""
@@ -213,6 +225,8 @@ class _Rewriter:
             return "each"
         function = call.func
         if isinstance(function, ast.Name):
+            if self._called.get(function.id, "").lower().startswith("assert"):
+                return "each"
             known = function.id in self._own or not names_of(function)
             return None if known or function.id.startswith("@") else "called"
         root: ast.expr = function
@@ -291,7 +305,7 @@ def _is_deaf(statement: ast.stmt) -> bool:
         case ast.Expr(value=ast.Constant()):
             return True
         case ast.Expr(value=ast.Call() as call):
-            return called_name(call) in _TOLD
+            return called_name(call) in {*_TOLD, "skip"}
     return False
 
 

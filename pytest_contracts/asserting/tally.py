@@ -4,26 +4,10 @@ from __future__ import annotations
 
 import mmap
 import os
-from types import (
-    BuiltinFunctionType,
-    FunctionType,
-    GeneratorType,
-    MethodType,
-    MethodWrapperType,
-)
+from types import GeneratorType
 from typing import TypeVar
 
 T = TypeVar("T")
-
-_NO_VERDICT = (
-    FunctionType,
-    MethodType,
-    BuiltinFunctionType,
-    MethodWrapperType,
-    GeneratorType,
-    type,
-)
-"""What is true whatever it would say: a function that nobody called, a generator nobody asked."""
 
 
 class Tally:
@@ -66,8 +50,11 @@ class Tally:
         return value
 
     def value(self, value: T) -> T:
-        """Count an assertion of a bare value, which is none where the value cannot be false."""
-        if not isinstance(value, _NO_VERDICT):
+        """Count an assertion of a bare value, which is none where the value cannot be false.
+
+        Such is a function that nobody called, or a generator that nobody asked.
+        """
+        if not (callable(value) or isinstance(value, GeneratorType)):
             self.note()
         return value
 

@@ -98,6 +98,8 @@ class Subject:
         self.label = label or equation.name
         self._witness: Witness | None = None
         self._suspected = False
+        self.raised: Exception | None = None
+        """What a call raised last, whoever passed over it."""
         self._shapes: dict[tuple[Shape, ...], Shape] = {}
         self._arguments: tuple[Argument, ...] = ()
 
@@ -112,7 +114,11 @@ class Subject:
         Raises:
             Falsified: it returned nothing that a claim could be about.
         """
-        result = self.run(self.given(values))
+        try:
+            result = self.run(self.given(values))
+        except Exception as error:
+            self.raised = error
+            raise
         if is_nothing(result) or isinstance(result, Generator | Coroutine):
             raise Falsified(
                 f"{self.label} as {self.implementation!r} returns a value",

@@ -10,6 +10,7 @@ from functools import cache
 from types import CodeType
 from typing import Any
 
+import pytest
 from hypothesis.errors import UnsatisfiedAssumption
 
 from pytest_contracts.asserting.tally import TALLY
@@ -127,6 +128,9 @@ def procedure_test(case: Case) -> Callable[..., None]:
         __tracebackhide__ = True
         given = {name: inputs[name] for name in drawn}
         before = dict(_snapshots(given))
+        tested = fixed.get("implementation")
+        if isinstance(tested, Subject):
+            tested.raised = None
         TALLY.begin()
         try:
             with threads_that_fail(), pools_that_fail():
@@ -134,8 +138,17 @@ def procedure_test(case: Case) -> Callable[..., None]:
         except UnsatisfiedAssumption as error:
             _refuse_rejection(error, implementations())
             raise
+        except pytest.skip.Exception:
+            if TALLY.unheard:
+                raise TALLY.unheard[0] from None
+            raise
         if TALLY.unheard:
             raise TALLY.unheard[0]
+        if isinstance(tested, Subject) and tested.raised is not None and not TALLY.reached:
+            raise Falsified(
+                f"{tested.label} as {tested.implementation!r} takes every input of the domain",
+                detail={"reason": f"{tested.raised!r}, and the procedure passes over it"},
+            ) from tested.raised
         _refuse_changes(before, given)
         case.observation.asserted += TALLY.reached
 

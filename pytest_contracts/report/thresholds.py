@@ -127,4 +127,8 @@ def _percent(name: str, value: str) -> float:
         number = -1.0
     if not 0 <= number <= 100:
         raise ValueError(f"{name}={value!r}: it is a percentage from 0 to 100")
+    if 0 < number <= 1 and "." in value:
+        raise ValueError(
+            f"{name}={value} is {value} percent; for {value} of all write {name}={100 * number:g}"
+        )
     return number

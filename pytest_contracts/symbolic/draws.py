@@ -180,7 +180,13 @@ class Tally:
             self.covers.setdefault(name, 0)
 
     def note_counted(self, draws: Draws) -> None:
-        """Count a run that met every assumption, and note whether it reached an assertion."""
+        """Count a run that met every assumption, and note whether it reached an assertion.
+
+        Raises:
+            AssertionError: one failed in it, and the code around it let it pass.
+        """
+        if TALLY.unheard:
+            raise TALLY.unheard[0]
         self.counted += 1
         self.asserted = self.asserted or TALLY.reached
         for name, hits in draws.covers.items():

@@ -116,6 +116,7 @@ def enumerate_cases(
         TALLY.begin()
         try:
             harness(draws)
+            found.tally.note_counted(draws)
         except Discarded:
             pass
         except (ContractError, MemoryError):
@@ -124,8 +125,6 @@ def enumerate_cases(
             found.failing = draws.values
             found.tally.note_domains(draws)
             return found
-        else:
-            found.tally.note_counted(draws)
         found.tally.note_domains(draws)
         draws.finish()
         if give_up_early and draws.size > MAX_CASES:

@@ -96,10 +96,10 @@ def explore(harness: Harness, bound: int | None, *, cpu_s: float) -> Exploration
         if outcome.ignore:
             found.note_unknown(IgnoreAttempt())
             return PathOutcome(CallAnalysis(VerificationStatus.UNKNOWN))
-        if outcome.user_exc is None:
+        if outcome.user_exc is None and not TALLY.unheard:
             found.tally.note_counted(draws)
             return PathOutcome(CallAnalysis(VerificationStatus.CONFIRMED))
-        failure = outcome.user_exc[0]
+        failure = TALLY.unheard[0] if outcome.user_exc is None else outcome.user_exc[0]
         if isinstance(failure, (ContractError, MemoryError)):
             raised.append(failure)
             return PathOutcome(CallAnalysis(VerificationStatus.REFUTED), True)

@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
+from pytest_contracts.asserting.tally import TALLY
 from pytest_contracts.errors import ContractError
 from pytest_contracts.symbolic.draws import Discarded, Domain, Draws, Harness
 
@@ -136,7 +137,10 @@ def _run(harness: Harness, draws: SampledDraws, found: Sample) -> bool:
     """Run once; tell whether to go on."""
     found.runs += 1
     try:
+        TALLY.begin()
         harness(draws)
+        if TALLY.unheard:
+            raise TALLY.unheard[0]
     except (Discarded, MemoryError):
         return True
     except ContractError:

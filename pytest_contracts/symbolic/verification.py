@@ -11,6 +11,7 @@ from functools import partial
 from types import FrameType
 from typing import Any
 
+from pytest_contracts.asserting.tally import TALLY
 from pytest_contracts.errors import ContractBindingError, ContractError
 from pytest_contracts.symbolic.draws import ConcreteDraws, Discarded, Harness, Tally
 from pytest_contracts.symbolic.enumerate import (
@@ -249,8 +250,11 @@ def _replay(function: Harness, bound: int | None, values: Mapping[str, Any]) -> 
     """Run the harness on a counterexample's values: only what fails again is a counterexample."""
     from crosshair.auditwall import SideEffectDetected
 
+    TALLY.begin()
     try:
         function(ConcreteDraws(values, bound))
+        if TALLY.unheard:
+            raise TALLY.unheard[0]
     except Discarded:
         reason = "the model's counterexample leaves the harness's domain when run"
     except SideEffectDetected as error:

@@ -20,6 +20,8 @@ import pytest_contracts.report.recorder  # noqa: F401
 
 VECTOR = "n: 1..8, x: {dtype: float64, shape: [n], range: [-100, 100]}"
 
+TWO = VECTOR + ", y: {dtype: float64, shape: [n], range: [-100, 100]}"
+
 
 def doubling(slow: str = "kernels:slow", variables: str = VECTOR) -> str:
     """Two implementations of one equation, one compared with the other."""
@@ -338,12 +340,12 @@ RESULTS = {
     "one dict for two results": kernels(
         "KEPT = {'calls': 0}\ndef f(x):\n    KEPT['calls'] += 1\n    return KEPT\n",
         "def f(x):\n    return {'calls': 1}\n",
-        claims(formal("f(x) = f(x)")),
+        claims(formal("f(x) = f(y)"), variables=TWO),
     ),
     "a result of Nones": kernels(
         "def f(x):\n    return None, None\n",
         "def f(x):\n    return 1, 2\n",
-        claims(formal("f(x) = f(x)")),
+        claims(formal("f(x) = f(y)"), variables=TWO),
     ),
     "an empty result": kernels(
         "def f(x):\n    return x[x > 0]\n",

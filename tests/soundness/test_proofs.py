@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
+from pytest_contracts.asserting.tally import TALLY
 from pytest_contracts.cli import app
 from pytest_contracts.symbolic import verify
 from pytest_contracts.symbolic.draws import ConcreteDraws
@@ -205,3 +206,18 @@ def ledger(pytester: pytest.Pytester, name: str | Path = "l.json") -> dict[str, 
     """Return the records of a ledger by item name."""
     items = json.loads((pytester.path / name).read_text("utf-8"))["items"]
     return {item["nodeid"].rpartition("::")[2]: item for item in items}
+
+
+def test_a_failure_that_is_suppressed_is_a_counterexample() -> None:
+    """As a procedure's module, the harness's tells of it; here the harness does itself."""
+
+    def harness(k):
+        n = k.int("n", 0, 3)
+        try:
+            assert n < 3
+        except AssertionError as error:
+            TALLY.unheard_of(error)
+
+    for solver in ("enumerate", "crosshair"):
+        result = verify(harness, solver=solver, timeout_s=5)
+        assert (result.verdict, dict(result.values)) == ("FALSIFIED", {"n": 3})

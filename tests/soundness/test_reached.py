@@ -68,6 +68,15 @@ from helpers import check_same
 """
 
 NOTHING = {
+    "a function of a library that nobody called": """
+        def f(implementation, x):
+            implementation(x)
+            assert np.allclose
+        """,
+    "a list of comparisons": """
+        def f(implementation, x):
+            assert [a == b for a, b in zip(implementation(x), x)]
+        """,
     "a loop over no files": """
         def f(implementation, x):
             y = implementation(x)
@@ -195,6 +204,13 @@ NOTHING = {
         """,
 }
 LOST = {
+    "a failure that becomes a skip": """
+        def f(implementation, x):
+            try:
+                assert (implementation(x) == x).all()
+            except AssertionError as error:
+                pytest.skip(str(error))
+        """,
     "an exception that is passed over": """
         def f(implementation, x):
             try:
@@ -256,6 +272,15 @@ LOST = {
         """,
 }
 TRUE = {
+    "a function of another name": """
+        from numpy.testing import assert_array_equal as check
+        check(implementation(x), x)
+        """,
+    "a match that raises": """
+        match bool((implementation(x) == x).all()):
+            case False:
+                raise AssertionError("it differs")
+        """,
     "assert": "assert (implementation(x) == x).all()",
     "a helper": "check_same(implementation(x), x)",
     "a helper of a module": "helpers.check_same(implementation(x), x)",
@@ -380,6 +405,16 @@ def judge(
     verdicts = {item["verdict"] for item in ledger["items"]}
     assert (result.ret == pytest.ExitCode.OK) == (verdicts == {"HELD"})
     return {names[item["claim"]]: item for item in ledger["items"]}
+
+
+def test_what_a_right_implementation_refuses(pytester: pytest.Pytester) -> None:
+    expects = """
+        def f(implementation, x):
+            assert (implementation(x) == x).all()
+            with pytest.raises(AssertionError):
+                implementation(x.reshape(1, -1))
+        """
+    assert verdicts_of(judge(pytester, {"expects": expects}, "0.0")) == {"expects": "HELD"}
 
 
 def verdicts_of(records: dict[str, dict[str, Any]]) -> dict[str, str]:

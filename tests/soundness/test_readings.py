@@ -42,6 +42,12 @@ WAYS = {
     "a name taken for a remark": product("10 (x)", "10·x (ten times)", "10 * x"),
     "a variable taken for a remark": product("10·x (n)", "10·x (n of them)", "10 * x"),
     "a condition taken for a remark": product("10·x (x > 0)", "10·x", "10 * x"),
+    "a second claim taken for a remark": guarded(
+        "relu(x) ≥ 0 (and relu(x) ≥ x)", "relu(x) ≥ 0 ∧ relu(x) ≥ x"
+    ),
+    "a bound taken for a remark": guarded(
+        "relu(x) ≥ 0 (at most 100)", "relu(x) ≥ 0 ∧ relu(x) ≤ 100"
+    ),
     "a chain that goes on behind a set": (
         Way(
             RIGHT,

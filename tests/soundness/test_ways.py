@@ -55,6 +55,11 @@ def procedure(wrong: str, right: str, verdict: str = "VACUOUS", claims: str = PR
 
 
 ASSERTING = "def f(implementation, x):\n    assert (implementation(x) == x).all()\n"
+PASSING_OVER = (
+    "def f(implementation, x):\n"
+    "    try:\n        y = implementation(x)\n    except Exception:\n        return\n"
+    "    assert (y == x).all()\n"
+)
 WAYS = {
     "one buffer for two results": Way(
         "import numpy as np\nKEPT = np.zeros(8)\n"
@@ -66,7 +71,7 @@ WAYS = {
     "no return": Way(
         "def identity(x):\n    x * 1\n",
         FINE,
-        "  - {id: A, type: invariant, property: P, formal: identity(x) = identity(x)}",
+        "  - {id: A, type: invariant, property: P, formal: identity(x) ≥ −100}",
         "FALSIFIED",
     ),
     "no return, twice": Way(
@@ -172,10 +177,24 @@ WAYS = {
         ASSERTING,
         "FALSIFIED",
     ),
+    "an exception that ends the check of an input": Way(
+        "def identity(x):\n    if len(x) > 4:\n        raise IndexError(4)\n    return x.copy()\n",
+        FINE,
+        PROCEDURE,
+        "FALSIFIED",
+        procedures=(PASSING_OVER, PASSING_OVER),
+    ),
+    "a claim that says a thing is itself": Way(
+        WRONG,
+        FINE,
+        "  - {id: A, type: invariant, property: P, formal: @}",
+        "VACUOUS",
+    ),
 }
 """In claims and equations ``@`` is what only one of the two says; see ``SAID``."""
 
 SAID = {
+    "a claim that says a thing is itself": ("identity(x) = identity(x)", "identity(x) = x"),
     "a formula that compares nothing beside a template that does": (
         "identity(x) = x when min(x) > 1000",
         "identity(x) = x when min(x) > -1000",

@@ -16,6 +16,10 @@ _OPERATORS = frozenset(
     ("when", "where", "if", "else", "for", "in", "not", "and", "or", "implies", "iff")
 )
 _GUARD = re.compile(r"(?:when|where|if|for|with|provided|unless|except|within)\b")
+_CLAIM = re.compile(
+    r"[=<>≤≥≠≈∈∉⟹]|^(?:and|or|but|also|implies)\b|\b(?:at most|at least|exactly|max|min|than)\b.*\d"
+)
+"""What says something of values, so that leaving it out would leave out a part of the claim."""
 _WORD = re.compile(r"(?<!\w)[^\W\d_]{3,}(?!\w)")
 
 
@@ -28,6 +32,8 @@ def not_a_remark(group: str, before: str, is_formula: bool) -> str | None:
     words = group[1:-1].strip()
     if _GUARD.match(words):
         return "write a condition without parentheses, P when Q; a remark is words"
+    if _CLAIM.search(words):
+        return "join two claims with ∧, P ∧ Q; a remark is words that say nothing of values"
     own = set(_WORD.findall(words)) - set(_WORD.findall(before))
     if own and (_WORD.fullmatch(words) or not is_formula):
         return None

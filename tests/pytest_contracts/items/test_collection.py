@@ -170,7 +170,7 @@ def test_two_items_with_one_node_id_are_refused(project):
           - {id: A, type: invariant, property: One, run: f, parametrize: {word: ["a b", "a-b"]}}
         """
     )
-    project.procedures("def f(word): pass")
+    project.procedures("def f(word): assert word")
     result = project.run()
     result.assert_outcomes(errors=1)
     line = project.line(path, "id: A")
@@ -238,7 +238,8 @@ def test_first_failure_stops_with_x(project):
     )
     result = project.run("-x", examples=5)
     result.assert_outcomes(failed=1)
-    assert list(project.verdicts()) == ["B[reference]"]
+    judged = {name: verdict for name, verdict in project.verdicts().items() if verdict != "LOST"}
+    assert list(judged) == ["B[reference]"]
 
 
 def depends(project, name: str, *needs: str):

@@ -74,7 +74,7 @@ equations:
 
 
 def test_equivalence_with_a_formula_checks_the_definition_as_well(project):
-    text = claim("type: equivalence, tolerance: 1e-6, formal: softmax(x) = softmax(x)")
+    text = claim("type: equivalence, tolerance: 1e-6, formal: softmax(x) + 0 = softmax(x)")
     assert with_cpu(project, "engine:softmax", text) == "HELD"
     project.pytester.makepyfile(flat="def softmax(x):\n    return 0 * x\n")
     assert with_cpu(project, "flat:softmax", text) == "FALSIFIED"

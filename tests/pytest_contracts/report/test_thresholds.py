@@ -24,6 +24,7 @@ def test_thresholds_are_read_in_any_order():
         ("coverage=90", "'coverage' is no threshold"),
         ("verified", "verified='': it is a percentage from 0 to 100"),
         ("verified=101", "verified='101'"),
+        ("verified=0.9", "verified=0.9 is 0.9 percent; for 0.9 of all write verified=90"),
         ("verified=-1", "verified='-1'"),
         ("verified=nan", "verified='nan'"),
         ("verified=90%", "verified='90%'"),

@@ -64,18 +64,18 @@ def test_bound_checks_the_codomain_beside_a_formula(bench):
     ("claim", "formula", "good", "variables"),
     [
         # Two parameters: the formula may be about the second.
-        ("type: monotonicity, formal: 'f(x, y) = f(x, y)'", "f(x, y) = y − x", "y - x", PAIR),
+        ("type: monotonicity, formal: 'f(x, y) + 0 = f(x, y)'", "f(x, y) = y − x", "y - x", PAIR),
         # Two domains: the parameters cannot change places.
-        ("type: symmetry, tolerance: 1, formal: 'f(x, k) = f(x, k)'", "f(x, k) = k − x", "k - x",
+        ("type: symmetry, tolerance: 1, formal: 'f(x, k) + 0 = f(x, k)'", "f(x, k) = k − x", "k - x",
          f"n: 1..6, x: {NUMBERS}, k: 0..9"),
         # Floats are not equal to the last bit.
-        ("type: idempotency, formal: f(x) = f(x)", "f(x) = x / 3", "x / 3", None),
+        ("type: idempotency, formal: f(x) + 0 = f(x)", "f(x) = x / 3", "x / 3", None),
         # A matrix has no order.
-        ("type: monotonicity, formal: f(x) = f(x)", "f(x) = −x", "-x",
+        ("type: monotonicity, formal: f(x) + 0 = f(x)", "f(x) = −x", "-x",
          "n: 1..6, x: {dtype: float32, shape: [n, n], range: [-9, 9]}"),
         # Nothing says what is conserved, or what the inverse is.
-        ("type: conservation, formal: f(x) = f(x)", "f(x) = −x", "-x", None),
-        ("type: roundtrip, formal: f(x) = f(x)", "f(x) = −x", "-x", None),
+        ("type: conservation, formal: f(x) + 0 = f(x)", "f(x) = −x", "-x", None),
+        ("type: roundtrip, formal: f(x) + 0 = f(x)", "f(x) = −x", "-x", None),
     ],
 )  # fmt: skip
 def test_formula_speaks_alone_where_the_template_would_guess(
@@ -89,7 +89,7 @@ def test_formula_speaks_alone_where_the_template_would_guess(
 
 
 def test_key_of_the_template_asks_for_it(bench):
-    claim = "type: monotonicity, argument: x, formal: 'f(x, y) = f(x, y)'"
+    claim = "type: monotonicity, argument: x, formal: 'f(x, y) + 0 = f(x, y)'"
     verdicts = bench.judge(
         claim, "def good(x, y):\n    return y - x\n", formula="f(x, y) = y − x", variables=PAIR
     )
