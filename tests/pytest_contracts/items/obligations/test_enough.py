@@ -66,8 +66,8 @@ def test_bound_checks_the_codomain_beside_a_formula(bench):
         # Two parameters: the formula may be about the second.
         ("type: monotonicity, formal: 'f(x, y) + 0 = f(x, y)'", "f(x, y) = y − x", "y - x", PAIR),
         # Two domains: the parameters cannot change places.
-        ("type: symmetry, tolerance: 1, formal: 'f(x, k) + 0 = f(x, k)'", "f(x, k) = k − x", "k - x",
-         f"n: 1..6, x: {NUMBERS}, k: 0..9"),
+        ("type: symmetry, tolerance: 1, formal: 'f(x, k) + 0 = f(x, k)'", "f(x, k) = k − x",
+         "k - x", f"n: 1..6, x: {NUMBERS}, k: 0..9"),
         # Floats are not equal to the last bit.
         ("type: idempotency, formal: f(x) + 0 = f(x)", "f(x) = x / 3", "x / 3", None),
         # A matrix has no order.
