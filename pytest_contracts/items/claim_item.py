@@ -180,10 +180,20 @@ class ContractItem(pytest.Function):
             inner = error.exceptions[0]
             inner.detail["reason"] = "not deterministic: the same input failed once and held once"
             return inner
+        if isinstance(error, pytest.xfail.Exception):
+            reason = "it calls pytest.xfail; a breach that is expected is status: VIOLATED"
+            return Falsified(f"{self._actor()}: {error}", detail={"reason": reason})
         if isinstance(error, unittest.SkipTest):
             if self.observation.drawn and self.observation.inputs is None:
                 return VacuousError("the Hypothesis profile runs no examples")
-            return pytest.skip.Exception(str(error))
+            error = pytest.skip.Exception(str(error))
+        skipped = isinstance(error, pytest.skip.Exception) or is_unavailable(error)
+        if skipped and self.observation.examples:
+            return VacuousError(
+                f"{self._actor()} skips an input after {self.observation.examples} others ran, so "
+                f"nothing is missing here: {error}",
+                hint="For inputs that the claim is not about state a guard, or call assume.",
+            )
         return error
 
     def settle(self, verdict: Verdict, message: str, error: BaseException | None = None) -> None:

@@ -184,6 +184,22 @@ WAYS = {
         "FALSIFIED",
         procedures=(PASSING_OVER, PASSING_OVER),
     ),
+    "a skip for some inputs": Way(
+        "import pytest\n"
+        "def identity(x):\n    if len(x) > 4:\n        pytest.skip('large')\n    return x.copy()\n",
+        FINE,
+        "  - {id: A, type: invariant, property: P, formal: identity(x) = x}",
+        "VACUOUS",
+    ),
+    "a failure that is expected on the way": procedure(
+        *[
+            "import pytest\n"
+            "def f(implementation, x):\n    if (implementation(x) != x).any():\n"
+            "        pytest.xfail('known')\n    assert len(x)\n"
+        ]
+        * 2,
+        "FALSIFIED",
+    ),
     "a claim that says a thing is itself": Way(
         WRONG,
         FINE,
