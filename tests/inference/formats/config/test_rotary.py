@@ -115,6 +115,8 @@ BY_TYPE = {
             None,
         ),
         ({"rope_parameters": BY_TYPE, "rope_scaling": LINEAR}, 100.0, 20.0, LinearScaling(4.0)),
+        # The section lies over one that says "default"; the older word for it is not read there.
+        ({"rope_scaling": {"type": "linear", "factor": 4.0}}, 1e6, 1e4, None),
     ],
 )
 def test_a_section_for_each_type_of_layer(
