@@ -65,10 +65,10 @@ LOGSUMEXP = equation("log(Σ exp(x − max(x))) + max(x)", low=-700, high=700)
 WAYS = {
     # ≈ has the claim's kind wherever it stands.
     "≈ inside all": Way(
-        LOSE, SOFT, claim("ulp", 16, "all(f(x) ≈ definition(x))"), "FALSIFIED", SOFTMAX
+        LOSE, SOFT, claim("ulp", 64, "all(f(x) ≈ definition(x))"), "FALSIFIED", SOFTMAX
     ),
     "≈ inside count": Way(
-        LOSE, SOFT, claim("ulp", 16, "count(f(x) ≈ definition(x)) = n"), "FALSIFIED", SOFTMAX
+        LOSE, SOFT, claim("ulp", 64, "count(f(x) ≈ definition(x)) = n"), "FALSIFIED", SOFTMAX
     ),
     "≈ inside any": Way(
         LOSE,
@@ -80,7 +80,7 @@ WAYS = {
     "≈ below a quantifier": Way(
         LOSE,
         SOFT,
-        claim("ulp", 16, "∀ i ∈ 0..n: f(x)[i] ≈ definition(x)[i]"),
+        claim("ulp", 64, "∀ i ∈ 0..n: f(x)[i] ≈ definition(x)[i]"),
         "FALSIFIED",
         SOFTMAX,
     ),
@@ -212,7 +212,7 @@ WAYS = {
     "integers among others": integers("x + 1", "(x + 1.0)", "f(x)[0] ∈ {x[0] + 1}"),
     "integers in noise": integers("x + 1", "x + 2", "", "noise"),
     # Tolerances that say nothing.
-    "ε beside ulp": Way(SOFT, SOFT, claim("ulp", 16, "@"), "VACUOUS", SOFTMAX),
+    "ε beside ulp": Way(SOFT, SOFT, claim("ulp", 64, "@"), "VACUOUS", SOFTMAX),
     "an absolute tolerance of 1e300": Way(LOSE, SOFT, claim("absolute", "@"), "VACUOUS", SOFTMAX),
     "a factor on the noise that leaves no digit": Way(
         LOSE, SOFT, claim("noise", "@"), "VACUOUS", SOFTMAX
@@ -224,7 +224,7 @@ SAID = {
     "ε beside ulp": ("|f(x) − definition(x)| ≤ ε", "f(x) ≈ definition(x)"),
     "an absolute tolerance of 1e300": ("1.0e+300", "1.0e-6"),
     "a factor on the noise that leaves no digit": ("1.0e+6", "4"),
-    "a number of ulp that leaves no digit": ("1.0e+7", "16"),
+    "a number of ulp that leaves no digit": ("1.0e+7", "64"),
 }
 
 

@@ -99,7 +99,7 @@ def test_or_have_code_behind_every_equation(project):
     project.run(examples=3)
     record = project.ledger()["ALL"]
     assert (record["verdict"], record["outcome"]) == ("FALSIFIED", "failed")
-    assert record["message"] == "three-k-v1::softmax has no implementation"
+    assert record["message"].startswith("three-k-v1::softmax has no implementation")
 
 
 @pytest.mark.parametrize(
