@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator
 
-from inference.model.architectures import ARCHITECTURES, BIASES, MODEL_TENSORS
+from inference.model.architectures import ARCHITECTURES, MODEL_TENSORS
 
 _GGUF_LAYER = re.compile(r"blk\.(0|[1-9]\d{0,5})\.(.+)", re.ASCII | re.DOTALL)
 _HF_LAYER = re.compile(r"model\.layers\.(0|[1-9]\d{0,5})\.(.+)", re.ASCII | re.DOTALL)
@@ -21,7 +21,7 @@ def to_hf(name: str, architecture: str) -> str:
     if name in MODEL_TENSORS:
         return MODEL_TENSORS[name]
     match, row = _GGUF_LAYER.fullmatch(name), ARCHITECTURES.get(architecture)
-    hf = {**BIASES, **row.layer_tensors}.get(match[2]) if match and row else None
+    hf = row.gguf_layer_tensors.get(match[2]) if match and row else None
     return f"model.layers.{match[1]}.{hf}" if match and hf else name
 
 

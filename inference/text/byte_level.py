@@ -45,8 +45,12 @@ class ByteLevelBpe:
         self._tokens = spec.tokens
         self._unused = {i for i, kind in enumerate(spec.token_types) if kind == UNUSED}
         self._count = len(spec.tokens)
-        self._has_gaps = not _BYTE_OF_CHARACTER.keys() <= set(spec.tokens)
-        self._bpe = _build(spec, pre_tokenizer(spec.pre))
+        vocabulary = {text: token for token, text in enumerate(spec.tokens)}
+        # A byte without a token is left out, but what stands round it must not merge across it.
+        missing = [character for character in _BYTE_OF_CHARACTER if character not in vocabulary]
+        vocabulary |= {text: self._count + number for number, text in enumerate(missing)}
+        self._has_gaps = bool(missing)
+        self._bpe = _build(spec, vocabulary, pre_tokenizer(spec.pre))
 
     def encode(self, text: str, *, after_special: bool) -> Iterator[list[int]]:
         """Yield the ids of a text, part by part; where it stands makes no difference.
@@ -67,13 +71,11 @@ class ByteLevelBpe:
         return b"" if token in self._unused else bytes_of(self._tokens[token])
 
 
-def _build(spec: TokenizerSpec, rule: PreTokenizer) -> tokenizers.Tokenizer:
+def _build(
+    spec: TokenizerSpec, vocabulary: dict[str, int], rule: PreTokenizer
+) -> tokenizers.Tokenizer:
     from tokenizers import Regex, Tokenizer, models, pre_tokenizers
 
-    vocabulary = {text: token for token, text in enumerate(spec.tokens)}
-    # A byte without a token is left out, but what stands round it must not merge across it.
-    missing = [character for character in _BYTE_OF_CHARACTER if character not in vocabulary]
-    vocabulary |= {text: len(spec.tokens) + number for number, text in enumerate(missing)}
     merges = [*dict.fromkeys(pairs(spec.merges))]  # of two equal merges the first counts
     try:
         model = models.BPE(vocabulary, merges, ignore_merges=rule.ignore_merges)

@@ -28,7 +28,6 @@ class LibraryTokenizer:
         self._spec = spec
         self._path = path
         self._with_special = self._opened()
-        self._decoders = _decoders(read_object(path))
 
     def _opened(self) -> tokenizers.Tokenizer:
         from tokenizers import Tokenizer
@@ -50,6 +49,10 @@ class LibraryTokenizer:
         tokenizer = self._opened()
         tokenizer.encode_special_tokens = True
         return tokenizer
+
+    @cached_property
+    def _decoders(self) -> dict[str, Mapping[str, Any]]:
+        return _decoders(read_object(self._path))
 
     def encode(self, text: str, *, add_special: bool, parse_special: bool) -> list[int]:
         """Return the ids of a text; ``TokenizerError`` where the library fails."""

@@ -33,7 +33,6 @@ class SentencePieceBpe:
     def __init__(self, spec: TokenizerSpec) -> None:
         self._spec = spec
         self._bpe = _build(spec)
-        self._ids = {text: token for token, text in enumerate(spec.tokens)}
 
     def encode(self, text: str, *, after_special: bool) -> Iterator[list[int]]:
         """Yield the ids of a text, part by part.
@@ -47,6 +46,10 @@ class SentencePieceBpe:
                 yield self._leftmost(part)
             else:
                 yield self._bpe.encode(part, add_special_tokens=False).ids
+
+    @cached_property
+    def _ids(self) -> dict[str, int]:
+        return {text: token for token, text in enumerate(self._spec.tokens)}
 
     @cached_property
     def _tied(self) -> re.Pattern[str] | None:

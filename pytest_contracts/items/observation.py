@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from pytest_contracts.errors import Falsified, VacuousError
-from pytest_contracts.ledger.verdict import Verdict
+from pytest_contracts.ledger.verdict import PROPERTY_EXAMPLES, Verdict
 from pytest_contracts.where import Where
 
 
@@ -49,7 +49,7 @@ class Compared:
             self.ran[what] = ran
 
 
-ENOUGH = 10
+ENOUGH = PROPERTY_EXAMPLES
 """How many inputs must be counted, unless the claim asks for less or there are no more."""
 
 

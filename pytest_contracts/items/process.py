@@ -168,7 +168,7 @@ SHARED = (
         _environment,
         _put_environment,
         Rule.MORE_BY_IMPORTS,
-        written=lambda name: os.fsdecode(name),
+        written=os.fsdecode,
     ),
     Shared("the current directory", _directory, _put_directory),
     Shared("the context of decimal", _decimal, _put_decimal),

@@ -71,6 +71,11 @@ class Architecture:
         return "post_ffw_norm.weight" in self.layer_tensors
 
     @cached_property
+    def gguf_layer_tensors(self) -> Mapping[str, str]:
+        """Names within a layer, those of biases too, GGUF's to Hugging Face's."""
+        return {**BIASES, **self.layer_tensors}
+
+    @cached_property
     def hf_layer_tensors(self) -> Mapping[str, str]:
         """Names within a layer the other way round, Hugging Face's to GGUF's."""
-        return {hf: gguf for gguf, hf in {**BIASES, **self.layer_tensors}.items()}
+        return {hf: gguf for gguf, hf in self.gguf_layer_tensors.items()}
