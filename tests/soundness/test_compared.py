@@ -397,6 +397,10 @@ TRUE = {
     "a guard about all of an array beside a claim about one number": (
         RELU, claims(formal("x > 0 ⟹ sum(f(x)) > 0"), formula=RELUS)
     ),
+    "a module's number that stays, and arguments that cannot change": (
+        "COUNT = 3\ndef f(x):\n    return x\n",
+        claims('type: frame, property: P, state: "kernels:COUNT"', variables=NUMBERS),
+    ),
     "arrays that are equal, as a guard": (
         RELU,
         claims(
