@@ -40,10 +40,13 @@ _ABSENT = object()
 
 
 @contextmanager
-def watched(note: Callable[[str], None]) -> Iterator[None]:
-    """Call ``note`` with each kind of step, as often as it is taken, that may not be exact."""
+def watched(note: Callable[[str], None], note_reals: Callable[[], None]) -> Iterator[None]:
+    """Call ``note`` with each kind of step, as often as it is taken, that may not be exact.
+
+    ``note_reals`` is called wherever the engine takes a real number for a float.
+    """
     with ExitStack() as replaced:
-        for owner, name, value in (*_float_watch(note), *_numpy_watch(note)):
+        for owner, name, value in (*_float_watch(note, note_reals), *_numpy_watch(note)):
             replaced.enter_context(_replaced(owner, name, value))
         yield
 
@@ -61,13 +64,19 @@ def _replaced(owner: Any, name: str, value: object) -> Iterator[None]:
             setattr(owner, name, before)
 
 
-def _float_watch(note: Callable[[str], None]) -> Iterator[tuple[Any, str, object]]:
+def _float_watch(
+    note: Callable[[str], None], note_reals: Callable[[], None]
+) -> Iterator[tuple[Any, str, object]]:
     """Yield what is replaced so that integers turning into floats, and steps on floats, are seen.
 
     Every symbolic float begins in its class; one that does so outside of an exact step is noted.
     """
     from crosshair.libimpl import builtinslib
-    from crosshair.libimpl.builtinslib import SymbolicFloat, SymbolicInt
+    from crosshair.libimpl.builtinslib import (
+        PreciseIeeeSymbolicFloat,
+        SymbolicFloat,
+        SymbolicInt,
+    )
     from crosshair.statespace import context_statespace
     from crosshair.tracers import NoTracing
     from crosshair.util import UnexploredPath
@@ -117,10 +126,15 @@ def _float_watch(note: Callable[[str], None]) -> Iterator[tuple[Any, str, object
         if not inside:
             note(FLOAT_STEP)
 
+    def rounded_real() -> None:
+        note_reals()
+        rounded()
+
     yield builtinslib, "numeric_binop_internal", binop
     yield SymbolicInt, "__float__", converted
     for kind in SymbolicFloat.__subclasses__():
-        yield kind, "__init__", _noting_init(kind.__init__, rounded)
+        ieee = issubclass(kind, PreciseIeeeSymbolicFloat)
+        yield kind, "__init__", _noting_init(kind.__init__, rounded if ieee else rounded_real)
 
 
 def _noting_init(begin: Callable[..., None], seen: Callable[[], None]) -> Callable[..., None]:

@@ -16,6 +16,8 @@ from pytest_contracts.errors import ContractError
 from pytest_contracts.symbolic.draws import Domain, Draws, Harness, Tally
 from pytest_contracts.symbolic.exactness import watched
 
+_NO_TIMEOUT = 2**32 - 1
+"""Z3's own default."""
 _UNKNOWN_REASONS = {
     "PathTimeout": "a path took too long",
     "UnknownSatisfiability": "the solver could not decide a condition",
@@ -25,13 +27,17 @@ _UNKNOWN_REASONS = {
 }
 
 
+QUERY_UNITS_PER_S = 500_000
+"""Z3's units of work that one question may take, for each second of the harness's limit."""
+
+
 @dataclass(slots=True)
 class Exploration:
     """What the search found; ``failing`` holds the values of the first failing path.
 
     ``approximated`` means that every path passed, but on a model that is not exact (IEEE floats
-    taken for reals): no confirmation. ``inexact`` counts the steps that the engine and the machine
-    may take differently, by kind.
+    taken for reals): no confirmation, whatever else the engine found in the time that it had.
+    ``inexact`` counts the steps that the engine and the machine may take differently, by kind.
     """
 
     tally: Tally
@@ -55,8 +61,15 @@ class Exploration:
         )
 
 
-def explore(harness: Harness, bound: int | None, *, cpu_s: float) -> Exploration:
-    """Explore the paths of ``harness`` until one fails, all are done, or the CPU time is up."""
+def explore(
+    harness: Harness, bound: int | None, *, cpu_s: float, spent_s: float = 0.0
+) -> Exploration:
+    """Explore the paths of ``harness`` until one fails, all are done, or the CPU time is up.
+
+    ``spent_s`` of the ``cpu_s`` are gone already. What the solver may do for one question is
+    counted in its own units of work, not in seconds: it gives up at the same step on every machine,
+    however busy that is, and the clock stops only what would not end.
+    """
     from crosshair.core import (
         CallAnalysis,
         ExceptionFilter,
@@ -74,8 +87,15 @@ def explore(harness: Harness, bound: int | None, *, cpu_s: float) -> Exploration
     draws_type = _symbolic_draws()
     found = Exploration(Tally())
     raised: list[Exception] = []
+    units = max(1, round(cpu_s * QUERY_UNITS_PER_S))
+    over_reals = False
+
+    def note_reals() -> None:
+        nonlocal over_reals
+        over_reals = True
 
     def run_path(space: Any) -> Any:  # pragma: no cover - runs under CrossHair's tracer
+        _count_work(space, units)
         draws = draws_type(bound)
         found.paths += 1
         TALLY.begin()
@@ -112,19 +132,29 @@ def explore(harness: Harness, bound: int | None, *, cpu_s: float) -> Exploration
     options = replace(
         DEFAULT_OPTIONS,
         analysis_kind=[AnalysisKind.PEP316],
-        per_condition_timeout=cpu_s,
-        per_path_timeout=cpu_s / 2,
+        per_condition_timeout=cpu_s - spent_s,
+        per_path_timeout=cpu_s - spent_s,
     )
-    with watched(lambda kind: found.inexact.update((kind,))):
+    with watched(lambda kind: found.inexact.update((kind,)), note_reals):
         result = explore_loop(options, RootNode(), run_path, stop_on_refutation=True)
     if raised:
         raise raised[0]
     found.exhausted = result.exhausted
+    # The engine joins paths over the reals with paths over IEEE floats, and what it says of both
+    # together depends on which of them it had the time to finish.
     found.approximated = bool(found.tally.counted) and (
-        result.top_analysis is None
+        over_reals
+        or result.top_analysis is None
         or result.top_analysis.verification_status != VerificationStatus.CONFIRMED
     )
     return found
+
+
+def _count_work(space: Any, units: int) -> None:
+    """Bound each question to the solver of this path by work instead of by wall time."""
+    space.smt_timeout, space.smt_rlimit = None, units
+    space.solver.set("timeout", _NO_TIMEOUT)
+    space.solver.set("rlimit", units)
 
 
 def _symbolic_draws() -> type[Draws]:

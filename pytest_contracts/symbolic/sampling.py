@@ -10,7 +10,6 @@ import builtins
 import random
 import signal
 import threading
-import time
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -22,12 +21,8 @@ from pytest_contracts.asserting.tally import TALLY
 from pytest_contracts.errors import ContractError
 from pytest_contracts.symbolic.draws import Discarded, Domain, Draws, Harness
 
-MOST_DRAWS = 400
-LEAST_DRAWS = 100
-CPU_S = 0.004
-"""After this and `LEAST_DRAWS` no more is drawn: it is little beside one exploration."""
-SLOW_S = 0.5
-"""One run that takes longer than this ends the sampling: it shows neither way."""
+DRAWS = 400
+"""Little beside one exploration, and a number: what is found depends on no clock."""
 # Where types end: of bytes, half, single and double floats' significands, words, and floats.
 _POWERS = (4, 7, 8, 11, 15, 16, 24, 31, 32, 53, 63, 64, 128, 1024)
 _EDGES = tuple(
@@ -43,6 +38,10 @@ _WORDS = tuple(
     )
     for word in words
 )
+
+
+_LEAST_S = 0.001
+"""A timer of nothing would never ring."""
 
 
 class _Slow(BaseException):
@@ -108,28 +107,32 @@ def _edges(least: int, most: int) -> tuple[int, ...]:
 
 @dataclass(slots=True)
 class Sample:
-    """How many runs there were; values that met every assumption, and the first that failed."""
+    """How many runs there were; values that met every assumption, and the first that failed.
+
+    ``complete`` is False where the time was up before all values had been tried.
+    """
 
     runs: int = 0
+    complete: bool = True
     meeting: dict[str, Any] | None = None
     failing: dict[str, Any] | None = None
 
 
-def sample(harness: Harness, bound: int | None) -> Sample:
-    """Run ``harness`` on some values, the same each time, until one fails."""
+def sample(harness: Harness, bound: int | None, *, cpu_s: float) -> Sample:
+    """Run ``harness`` on some values, the same each time, until one fails.
+
+    After ``cpu_s`` seconds, which only a run that would not end should need, the rest is left out.
+    """
     source, found = random.Random(0), Sample()
-    deadline = time.process_time() + CPU_S
     try:
-        with _alarm():
-            for number in range(MOST_DRAWS):
-                if number >= LEAST_DRAWS and time.process_time() > deadline:
-                    break
+        with _alarm(cpu_s):
+            for number in range(DRAWS):
                 # Every other run has all of its draws at the same edge of their domains.
                 edge = None if number % 2 else number // 2
                 if not _run(harness, SampledDraws(source, edge, bound), found):
                     break
     except _Slow:
-        pass
+        found.complete = False
     return found
 
 
@@ -156,7 +159,7 @@ def _run(harness: Harness, draws: SampledDraws, found: Sample) -> bool:
 
 
 @contextmanager
-def _alarm() -> Iterator[None]:
+def _alarm(cpu_s: float) -> Iterator[None]:
     """End what runs for too long without a look at the clock; only a main thread can be told."""
     if threading.current_thread() is not threading.main_thread():
         yield
@@ -166,7 +169,7 @@ def _alarm() -> Iterator[None]:
         raise _Slow
 
     before = signal.signal(signal.SIGVTALRM, ring)
-    signal.setitimer(signal.ITIMER_VIRTUAL, SLOW_S)
+    signal.setitimer(signal.ITIMER_VIRTUAL, max(cpu_s, _LEAST_S))
     try:
         yield
     finally:

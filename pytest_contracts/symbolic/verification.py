@@ -27,6 +27,8 @@ from pytest_contracts.symbolic.worker import Limits, WorkerFailure, run_forked
 STRATEGIES = ("exhaustive", "bounded_int")
 SOLVERS = ("auto", "enumerate", "crosshair")
 WALL_PER_CPU = 3.0
+SAMPLING_SHARE = 0.25
+"""Of the CPU time, what runs on the machine may take before the path engine has its turn."""
 NO_PATH = "no path meets the assumptions"
 
 
@@ -169,7 +171,7 @@ def _run_engines(
         except TooLarge as error:
             if not fallback:
                 return _inconclusive("enumerate", bound, f"the domain is too large: {error}")
-    return _by_paths(function, bound, cpu_s - (time.process_time() - start))
+    return _by_paths(function, bound, cpu_s, start)
 
 
 def _by_enumeration(
@@ -192,21 +194,23 @@ def _by_enumeration(
     return {**base, **_all_covered(found.tally, cases, "no case meets the assumptions", bound)}
 
 
-def _by_paths(function: Harness, bound: int | None, cpu_s: float) -> dict[str, Any]:
+def _by_paths(function: Harness, bound: int | None, cpu_s: float, start: float) -> dict[str, Any]:
     """Try values on the machine, then explore every path.
 
     The engine's model of Python is not Python: what it proves stands only beside runs that agree.
     """
-    start = time.process_time()
-    tried = sample(function, bound)
+    tried = sample(function, bound, cpu_s=cpu_s * SAMPLING_SHARE)
     base = {"solver": "crosshair", "paths": tried.runs, "assumptions": _bound_text(bound)}
     if tried.failing is not None:
         return {**base, **_replay(function, bound, tried.failing)}
-    found = explore(function, bound, cpu_s=cpu_s - (time.process_time() - start))
+    found = explore(function, bound, cpu_s=cpu_s, spent_s=time.process_time() - start)
     base |= {"paths": found.paths, "covers": found.tally.covers}
     if found.failing is not None:
         return {**base, **_replay(function, bound, found.failing)}
     if reason := _undecided(found, cpu_s):
+        return {**base, **_inconclusive("crosshair", bound, reason)}
+    if not tried.complete:
+        reason = f"all paths pass, but runs on the machine stopped after {tried.runs:,}: too slow"
         return {**base, **_inconclusive("crosshair", bound, reason)}
     if tried.meeting is not None and not found.tally.counted:
         reason = f"the engine says that {NO_PATH}, yet {_shown(tried.meeting)} does"

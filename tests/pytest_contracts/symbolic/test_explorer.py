@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from pytest_contracts.errors import ContractBindingError
-from pytest_contracts.symbolic import verification
+from pytest_contracts.symbolic import explorer, verification
 from pytest_contracts.symbolic.explorer import explore
 from pytest_contracts.symbolic.verification import _preload_crosshair, _run_engines
 
@@ -61,10 +61,22 @@ def test_what_cannot_be_modelled_is_counted_by_reason():
 
     found = explore(undecidable, None, cpu_s=1)
     assert found.failing is None
-    if found.unknown:
-        assert "the solver could not decide a condition (1 of" in found.unknown_text()
-    else:
-        assert not found.exhausted
+    assert found.unknown == {"UnknownSatisfiability": 1}
+    assert "the solver could not decide a condition (1 of 1 paths)" in found.unknown_text()
+
+
+@pytest.mark.parametrize("units", [1, 10**6])
+def test_a_question_is_given_up_after_counted_work_and_no_time(monkeypatch, units):
+    """However fast the machine is: what one unit does not settle, a million do."""
+    monkeypatch.setattr(explorer, "QUERY_UNITS_PER_S", units)
+
+    def product(k):
+        n, m = k.int("n", 1, 10**8), k.int("m", 1, 10**8)
+        assert n * m >= n
+
+    found = explore(product, None, cpu_s=5)
+    assert bool(found.unknown) == (units == 1)
+    assert found.exhausted
 
 
 def test_a_harness_that_changes_is_not_confirmed():
@@ -144,4 +156,19 @@ def test_real_float_search_is_marked_as_approximate():
 
     found = explore(tenths, None, cpu_s=3)
     assert found.failing is None
-    assert found.approximated or found.unknown or found.inexact or not found.exhausted
+    assert found.approximated
+
+
+@pytest.mark.parametrize("ends", [False, True])
+def test_reals_are_marked_whether_or_not_the_search_over_ieee_floats_ends(monkeypatch, ends):
+    """That it ends is a matter of work, and what was taken for a real number is not."""
+    monkeypatch.setattr(explorer, "QUERY_UNITS_PER_S", 5_000_000 if ends else 1_000)
+
+    def halves(k):
+        assert k.int("n", 0, 8) * 0.5 <= 8
+
+    found = explore(halves, None, cpu_s=5)
+    assert found.exhausted
+    assert bool(found.unknown) != ends
+    assert not found.inexact
+    assert found.approximated
