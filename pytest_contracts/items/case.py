@@ -34,7 +34,7 @@ class Case:
     project: Project
     names: Names
     observation: Observation = field(default_factory=Observation)
-    error: Exception | None = None
+    error: BaseException | None = None
     """What is wrong with the clause itself, so that nothing can run."""
     prepare: list[Callable[[], None]] = field(default_factory=list)
     """What to do once before the item's first example, where a failure is the clause's fault."""

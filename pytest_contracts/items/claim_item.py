@@ -66,6 +66,7 @@ class ContractItem(pytest.Function):
         self._raised: BaseException | None = None
         self._failure: dict[str, str] = {}
         self._seconds = 0.0
+        self._runs = False
         for name in _markers(case):
             self.add_marker(name)
         self.add_marker(pytest.mark.contract(self.contract.name))
@@ -157,7 +158,11 @@ class ContractItem(pytest.Function):
         __tracebackhide__ = True
         with leaves_the_process(self._actor(), blamed=not _UNDONE & set(self.fixturenames)):
             with noting_exhaustion(self.observation):
-                super().runtest()
+                self._runs = True
+                try:
+                    super().runtest()
+                finally:
+                    self._runs = False
             self.observation.conclude()
             self.observation.inputs = None  # no input is to blame for what is left behind
 
@@ -186,14 +191,7 @@ class ContractItem(pytest.Function):
         if isinstance(error, unittest.SkipTest):
             if self.observation.drawn and self.observation.inputs is None:
                 return VacuousError("the Hypothesis profile runs no examples")
-            error = pytest.skip.Exception(str(error))
-        skipped = isinstance(error, pytest.skip.Exception) or is_unavailable(error)
-        if skipped and self.observation.examples:
-            return VacuousError(
-                f"{self._actor()} skips an input after {self.observation.examples} others ran, so "
-                f"nothing is missing here: {error}",
-                hint="For inputs that the claim is not about state a guard, or call assume.",
-            )
+            return pytest.skip.Exception(str(error))
         return error
 
     def settle(self, verdict: Verdict, message: str, error: BaseException | None = None) -> None:
@@ -208,6 +206,7 @@ class ContractItem(pytest.Function):
             case Outcome.SKIPPED:
                 pytest.skip(f"{verdict}: {message}")
             case Outcome.XFAILED if not self.config.getoption("runxfail", False):
+                self._raised = error
                 pytest.xfail(self._expected(verdict, message))
             case Outcome.FAILED | Outcome.XFAILED:
                 self._raised = error if error is not None else UnexpectedlyHeld(self.status)
@@ -256,6 +255,12 @@ class ContractItem(pytest.Function):
     ) -> str | TerminalRepr:
         """Return the clause's failure in its own terms."""
         error = excinfo.value
+        if self._runs:  # Hypothesis asks twice for each failing claim, to compare what it gets
+            return "".join(traceback.format_exception_only(error))
+        if isinstance(error, pytest.xfail.Exception) and self._raised is not None:
+            error = self._raised  # what is shown of a failure that is expected is that failure
+            if error.__traceback__ is not None:
+                excinfo = ExceptionInfo.from_exception(error)
         if isinstance(error, UnexpectedlyHeld):
             return failure_repr(self._shown(self.claim.where), f"[XPASS(strict)] {error}", "")
         if isinstance(error, ContractError):

@@ -30,7 +30,7 @@ from pytest_contracts.formula.check import Known, shape_of
 from pytest_contracts.formula.shapes import Shape, shape_text
 from pytest_contracts.items.fingerprint import IMMUTABLE, is_nothing
 from pytest_contracts.items.memoized import Memories
-from pytest_contracts.items.observation import Observation, Prose
+from pytest_contracts.items.observation import Observation, Prose, is_skip, is_unavailable
 from pytest_contracts.items.process import leaves_the_call
 from pytest_contracts.where import Where
 
@@ -100,6 +100,7 @@ class Subject:
         self._suspected = False
         self.raised: Exception | None = None
         """What a call raised last, whoever passed over it."""
+        self._answered = False
         self._shapes: dict[tuple[Shape, ...], Shape] = {}
         self._arguments: tuple[Argument, ...] = ()
 
@@ -116,9 +117,10 @@ class Subject:
         """
         try:
             result = self.run(self.given(values))
-        except Exception as error:
-            self.raised = error
+        except BaseException as error:
+            self._raises(error)
             raise
+        self._answered = True
         if is_nothing(result) or isinstance(result, Generator | Coroutine):
             raise Falsified(
                 f"{self.label} as {self.implementation!r} returns a value",
@@ -133,6 +135,15 @@ class Subject:
                 )
         self._fits(values, result)
         return result
+
+    def _raises(self, error: BaseException) -> None:
+        """Keep what a call raised; what it says is missing is here, if it has ever answered.
+
+        An implementation says what is missing by Unavailable. A skip is a test's word, not code's.
+        """
+        if isinstance(error, Exception):
+            self.raised = error
+        self.observation.refuted |= is_skip(error) or (is_unavailable(error) and self._answered)
 
     def _fits(self, values: Sequence[Any], result: Any) -> None:
         """Note a result of another shape than the definition's, where that can be told.

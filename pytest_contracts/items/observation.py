@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import unittest
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
+
+import pytest
 
 from pytest_contracts.errors import Falsified, VacuousError
 from pytest_contracts.ledger.verdict import PROPERTY_EXAMPLES, Verdict
@@ -26,6 +29,16 @@ def is_unavailable(error: BaseException) -> bool:
     package to say so.
     """
     return hasattr(error, "missing") and hasattr(error, "remedy")
+
+
+def is_skip(error: BaseException) -> bool:
+    """Tell whether an exception leaves a test out, as ``pytest.skip`` does."""
+    return isinstance(error, pytest.skip.Exception | unittest.SkipTest)
+
+
+def is_absence(error: BaseException) -> bool:
+    """Tell whether an exception would have a check left out for something that is missing."""
+    return is_skip(error) or is_unavailable(error)
 
 
 class Compared:
@@ -101,6 +114,12 @@ class Observation:
     silent: int = 0
     compared: Compared = field(default_factory=Compared)
     ill_conditioned: int = 0
+    absences: int = 0
+    """On how many inputs something was said to be missing."""
+    absence: BaseException | None = None
+    """What said so first."""
+    refuted: bool = False
+    """Whether what was said to be missing has been seen to be here, or was none's to say."""
     inputs: Mapping[str, Any] | None = None
     regression: Where | None = None
     ran: dict[str, str] = field(default_factory=dict)
@@ -130,6 +149,7 @@ class Observation:
         self.compared.total = 0
         self.compared.what.clear()
         self.compared.ran.clear()
+        self.absences, self.absence, self.refuted = 0, None, False
         self.inputs = None
         self.regression = None
         self.ran.clear()
@@ -139,6 +159,37 @@ class Observation:
     def judged(self, formula: str, elements: int) -> None:
         """Note how many elements a formula, or a part of one, has looked at on one input."""
         self.tallies.setdefault(formula, Tally()).add(elements)
+
+    def absent(self, error: BaseException) -> None:
+        """Note that on this input something was said to be missing; the other inputs still run.
+
+        Of an input nobody may say so by a skip: that leaves out what the claim is about.
+        """
+        self.absences += 1
+        self.absence = self.absence or error
+        self.refuted |= self.drawn and is_skip(error)
+
+    def missing(self) -> BaseException:
+        """Return what becomes of a check to which something was said to be missing.
+
+        It is missing where nothing ran without it: on no input of many, and, where there is but one
+        run, before anything was asserted or compared. The order of the inputs does not matter.
+        """
+        assert self.absence is not None
+        begun = not self.drawn and (self.asserted or self.compared.total)
+        if self.examples:
+            how = f"{self.absences} inputs were skipped while {self.examples} others ran"
+        elif self.refuted:
+            how = "inputs were skipped by the code that is to take them"
+        elif begun:
+            how = "it was skipped after it had begun"
+        else:
+            return self.absence
+        return VacuousError(
+            f"{how}, so nothing is missing here: {self.absence}",
+            hint="For inputs that the claim is not about state a guard, or call assume. What the"
+            " machine must have, name under requires:, or ask for a fixture that skips.",
+        )
 
     @property
     def guards(self) -> dict[str, list[int]]:
@@ -155,6 +206,8 @@ class Observation:
         Raises:
             Inconclusive: it says too little.
         """
+        if self.absence is not None:
+            raise self.missing()
         if self.asserts and not self.asserted:
             raise nothing_asserted()
         if self.drawn and not self.examples:

@@ -10,7 +10,6 @@ from functools import cache
 from types import CodeType
 from typing import Any
 
-import pytest
 from hypothesis.errors import UnsatisfiedAssumption
 
 from pytest_contracts.asserting.tally import TALLY
@@ -22,6 +21,7 @@ from pytest_contracts.items.case import Case
 from pytest_contracts.items.drawn import drawn_test
 from pytest_contracts.items.equations import Equations, Subject, rejects_inputs
 from pytest_contracts.items.fingerprint import IMMUTABLE, Snapshot
+from pytest_contracts.items.observation import is_absence, is_skip
 from pytest_contracts.items.pools import pools_that_fail
 from pytest_contracts.items.procedures import (
     parameter_names,
@@ -82,9 +82,24 @@ def _imported(contract: Contract) -> Iterator[tuple[CodeType, str]]:
 
 def _refuse_rejection(error: UnsatisfiedAssumption, named: Mapping[CodeType, str]) -> None:
     """Refuse an implementation that throws inputs away; a procedure may."""
+    for name in _passed(error, named):
+        raise rejects_inputs(name) from error
+
+
+def _passed(error: BaseException, named: Mapping[CodeType, str]) -> Iterator[str]:
+    """Yield the names of the implementations through which an exception came."""
     for frame, _ in traceback.walk_tb(error.__traceback__):
         if frame.f_code in named:
-            raise rejects_inputs(named[frame.f_code]) from error
+            yield named[frame.f_code]
+
+
+def _behind(error: BaseException) -> Iterator[AssertionError]:
+    """Yield the failures in whose handling an exception was raised."""
+    context = error.__context__
+    while context is not None:
+        if isinstance(context, AssertionError):
+            yield context
+        context = context.__context__
 
 
 def procedure_test(case: Case) -> Callable[..., None]:
@@ -138,9 +153,13 @@ def procedure_test(case: Case) -> Callable[..., None]:
         except UnsatisfiedAssumption as error:
             _refuse_rejection(error, implementations())
             raise
-        except pytest.skip.Exception:
-            if TALLY.unheard:
-                raise TALLY.unheard[0] from None
+        except BaseException as error:
+            if is_absence(error):
+                for failure in (*TALLY.unheard, *_behind(error)):
+                    raise failure from None
+                case.observation.asserted += TALLY.reached
+                through = _passed(error, implementations())
+                case.observation.refuted |= is_skip(error) and any(through)
             raise
         if TALLY.unheard:
             raise TALLY.unheard[0]

@@ -16,7 +16,7 @@ import signal
 import sys
 import threading
 import warnings
-from collections.abc import Callable, Container, Iterator
+from collections.abc import Callable, Container, Iterable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from enum import Enum, auto
@@ -281,15 +281,22 @@ def _watched(watch: _Watch) -> Iterator[None]:
     Calls that would end it raise ``EndsProcess``; they are noted, for a check may not hear of what
     its threads meet. So is an interrupt that no signal brought.
     """
-    before = [(shared, shared.get()) for shared in SHARED]
+    # What filters a check sets, pytest forgets; without its plugin nobody else would.
+    unfiltered = warnings.catch_warnings()
+    with put_back(SHARED, watch.changes), unfiltered, _kept_alive(watch), _interrupts(watch):
+        yield
+
+
+@contextmanager
+def put_back(things: Iterable[Shared], changes: list[str]) -> Iterator[None]:
+    """Put things back, on the way out, as they were; ``changes`` gets in words what had changed."""
+    before = [(shared, shared.get()) for shared in things]
     modules = set(sys.modules)
     try:
-        # What filters a check sets, pytest forgets; without its plugin nobody else would.
-        with warnings.catch_warnings(), _kept_alive(watch), _interrupts(watch):
-            yield
+        yield
     finally:
         for shared, kept in before:
-            watch.changes += _restored(shared, kept, modules)
+            changes += _restored(shared, kept, modules)
 
 
 def _restored(shared: Shared, kept: State, modules: Container[str]) -> Iterator[str]:
@@ -403,7 +410,9 @@ _NOTED = "interrupted_from_outside"
 @contextmanager
 def _interrupts(watch: _Watch) -> Iterator[None]:
     """Tell an interrupt from outside, which ends the run, from one that code raises itself."""
-    usual = signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    before = signal.getsignal(signal.SIGINT)
+    # Where a shell starts a run in the background, it is ignored: no signal interrupts it at all.
+    usual = before in (signal.default_int_handler, signal.SIG_IGN)
     if not usual or threading.current_thread() is not threading.main_thread():
         yield
         return
@@ -412,7 +421,8 @@ def _interrupts(watch: _Watch) -> Iterator[None]:
         watch.interrupted = True
         signal.default_int_handler(number, frame)
 
-    signal.signal(signal.SIGINT, interrupted_from_outside)
+    if before is not signal.SIG_IGN:
+        signal.signal(signal.SIGINT, interrupted_from_outside)
     try:
         yield
     except KeyboardInterrupt:
@@ -420,4 +430,4 @@ def _interrupts(watch: _Watch) -> Iterator[None]:
             watch.ends.append("interrupts the run: KeyboardInterrupt")
         raise
     finally:
-        signal.signal(signal.SIGINT, signal.default_int_handler)
+        signal.signal(signal.SIGINT, before)

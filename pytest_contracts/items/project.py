@@ -29,6 +29,7 @@ class Project:
         self.options = Options.of(config)
         self._names: dict[Givers, Names] = {}
         self._loaded: dict[str, Contract | None] = {}
+        self._concerned: dict[Path, list[ModuleType]] = {}
         self.collected: dict[tuple[str, str], list[str]] = {}
         """Contract and claim, and the node ids of its items, whether or not they are selected."""
         self.read: set[Path] = set()
@@ -51,7 +52,10 @@ class Project:
 
         They are the conftests of its folder and above, and all that implement a hook of ours.
         """
-        return [module for module in self._modules if _concerns(module, contract)]
+        if contract not in self._concerned:
+            concerned = [module for module in self._modules if _concerns(module, contract)]
+            self._concerned[contract] = concerned
+        return self._concerned[contract]
 
     @cached_property
     def _modules(self) -> list[ModuleType]:

@@ -16,7 +16,7 @@ from hypothesis.statistics import collector
 from pytest_contracts.contract.model import Claim
 from pytest_contracts.domains.regressions import Recorded
 from pytest_contracts.errors import VacuousError
-from pytest_contracts.items.observation import ENOUGH, Observation, is_unavailable
+from pytest_contracts.items.observation import ENOUGH, Observation, is_absence
 from pytest_contracts.ledger.records import text_digest
 
 Body = Callable[..., None]
@@ -150,14 +150,14 @@ def as_property(
         ill_before = observation.ill_conditioned
         asserted_before = observation.asserted
         observation.inputs = inputs
+        if isinstance(inputs, _Undrawn):
+            observation.absent(inputs.error)
+            return
         observation.regression = next((r.where for r in regressions if r.inputs is inputs), None)
-        try:
+        with _noting_absence(observation) as absent:
             body(inputs, **filled)
-        except Exception as error:
-            if is_unavailable(error):
-                # A skip leaves Hypothesis at once; any other exception would be shrunk.
-                pytest.skip(str(error))
-            raise
+        if absent:
+            return
         compared = observation.compared.total - before
         silent = observation.asserts and observation.asserted == asserted_before
         observation.silent += silent
@@ -173,7 +173,7 @@ def as_property(
 
     def build() -> Callable[..., None]:
         claim.__signature__ = _keywords("inputs", *fixtures)  # type: ignore[attr-defined]
-        test = given(inputs=strategy)(claim)
+        test = given(inputs=_drawn(strategy))(claim)
         if seeded is not None:
             test = seed(seeded)(test)
         for regression in reversed(regressions):
@@ -189,6 +189,40 @@ def as_property(
     return deferred
 
 
+class _Undrawn(dict[str, Any]):
+    """Stands for inputs to whose drawing something was missing."""
+
+    error: BaseException
+
+
+@st.composite
+def _drawn(draw: st.DrawFn, strategy: st.SearchStrategy[dict[str, Any]]) -> dict[str, Any]:
+    try:
+        return draw(strategy)
+    except BaseException as error:
+        if not is_absence(error):
+            raise
+        undrawn = _Undrawn()
+        undrawn.error = error
+        return undrawn
+
+
+@contextmanager
+def _noting_absence(observation: Observation) -> Iterator[list[BaseException]]:
+    """Keep, and yield a list of, what says that something is missing; the verdict waits.
+
+    Left at once, a run would be skipped for one input, and which one comes first is chance.
+    """
+    absent: list[BaseException] = []
+    try:
+        yield absent
+    except BaseException as error:
+        if not is_absence(error):
+            raise
+        absent.append(error)
+        observation.absent(error)
+
+
 def _keywords(*names: str) -> Signature:
     return Signature([Parameter(name, Parameter.KEYWORD_ONLY) for name in names])
 
@@ -200,7 +234,8 @@ def as_single(
 
     def claim(**filled: Any) -> None:
         observation.inputs = {}
-        body({}, **filled)
+        with _noting_absence(observation):
+            body({}, **filled)
 
     claim.__signature__ = _keywords(*fixtures)  # type: ignore[attr-defined]
     return claim

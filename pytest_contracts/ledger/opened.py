@@ -55,7 +55,9 @@ class Opened:
         global _hooked
         for module in list(sys.modules.values()):
             file = getattr(module, "__dict__", {}).get("__file__")
-            if isinstance(file, str) and (key := self.key(file)) is not None:
+            if not isinstance(file, str) or _plainly_outside(file, self._roots):
+                continue
+            if (key := self.key(file)) is not None:
                 self._freeze(key, file)
         _hearing.append(self)
         if not _hooked:
@@ -136,6 +138,11 @@ class Opened:
             pass
         finally:
             self._reading = None
+
+
+def _plainly_outside(path: str, roots: tuple[str, ...]) -> bool:
+    """Tell at a glance that a file lies elsewhere; nearly every module's does."""
+    return os.path.isabs(path) and ".." not in path and not path.startswith(roots)
 
 
 def _hook(event: str, args: tuple[Any, ...]) -> None:

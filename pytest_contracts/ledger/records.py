@@ -11,6 +11,7 @@ import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields
 from enum import StrEnum
+from functools import cache
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -200,7 +201,7 @@ class Ledger:
                 "device": self.device,
                 "commit": self.commit,
                 "python": platform.python_version(),
-                "versions": _versions(),
+                "versions": dict(_versions()),
                 "arguments": sys.argv[1:],
                 "end": self.end.value,
                 "partial": self.partial,
@@ -242,6 +243,7 @@ def text_digest(texts: Sequence[str | None]) -> str:
     return hashlib.sha256(json.dumps(list(texts)).encode()).hexdigest()
 
 
+@cache
 def _versions() -> dict[str, str]:
     found = {}
     for name in ("pytest-contracts", "pytest", "hypothesis", "numpy", "numba", "crosshair-tool"):

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import sys
 import textwrap
+from collections.abc import Iterator
 from typing import NamedTuple
 
 import pytest
 
-# What inner runs load is forgotten after each, and extension modules load only once.
-import pytest_contracts.items.file
-import pytest_contracts.report.recorder  # noqa: F401
+from tests.within import interruptible, run_here
 
 CONTRACT = """
 metadata: {{version: 1.0.0, kind: kernel, description: d}}
@@ -176,12 +176,16 @@ def judged(pytester: pytest.Pytester, module: str, claims: str, procedure: str =
     (folder / "way_v1.py").write_text(procedure, encoding="utf-8")
     pytester.makepyfile(kernels=module)
     pytester.syspathinsert()
-    result = pytester.runpytest_inprocess(
-        "-p", "pytest_contracts.plugin", "-p", "no:randomly", "-p", "no:rerunfailures",
-        "-p", "no:cacheprovider", "--contracts=contracts", "--contracts-examples=40", *more,
-    )  # fmt: skip
+    words = ("-p", "no:cacheprovider", "--contracts=contracts", "--contracts-examples=20", *more)
+    result = run_here(pytester, *words)
     ledger = json.loads((pytester.path / ".contracts" / "ledger.json").read_text("utf-8"))
     return result, ledger["items"]
+
+
+@pytest.fixture(autouse=True)
+def _interrupts_are_heard() -> Iterator[None]:
+    with interruptible():
+        yield
 
 
 @pytest.mark.parametrize("name", WAYS)
@@ -200,6 +204,20 @@ def test_way(name: str, twin: bool, pytester: pytest.Pytester) -> None:
     assert before == (os.getcwd(), os._exit, os.kill)
     assert "/nowhere" not in sys.path
     assert "LEFT_BEHIND" not in os.environ
+
+
+def test_an_interrupt_by_code_is_its_own_where_those_from_outside_are_ignored(
+    pytester: pytest.Pytester,
+) -> None:
+    """As where a shell starts the run in the background."""
+    handler = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        result, (item,) = judged(pytester, kernel("raise KeyboardInterrupt"), FORMULA)
+    finally:
+        signal.signal(signal.SIGINT, handler)
+    assert result.ret == pytest.ExitCode.TESTS_FAILED
+    assert item["verdict"] == "FALSIFIED"
+    assert "interrupts the run" in item["message"]
 
 
 PROCEDURES = {

@@ -191,6 +191,37 @@ WAYS = {
         "  - {id: A, type: invariant, property: P, formal: identity(x) = x}",
         "VACUOUS",
     ),
+    "a skip for the inputs that come first": Way(
+        "import pytest\n"
+        "def identity(x):\n    if len(x) < 4:\n        pytest.skip('small')\n    return x + 1\n",
+        FINE,
+        "  - {id: A, type: invariant, property: P, formal: identity(x) = x}",
+        "FALSIFIED",
+    ),
+    "a skip for every input": Way(
+        "import pytest\ndef identity(x):\n    pytest.skip('not today')\n",
+        FINE,
+        "  - {id: A, type: invariant, property: P, formal: identity(x) = x}",
+        "VACUOUS",
+    ),
+    "what is missing for some inputs": Way(
+        "from pytest_contracts.errors import Unavailable\n"
+        "def identity(x):\n    if len(x) < 4:\n        raise Unavailable('no room', 'buy some')\n"
+        "    return x.copy()\n",
+        FINE,
+        "  - {id: A, type: invariant, property: P, formal: identity(x) = x}",
+        "VACUOUS",
+    ),
+    "a failure for which something is missing": procedure(
+        *[
+            "from pytest_contracts.errors import Unavailable\n"
+            "def f(implementation, x):\n"
+            "    try:\n        assert (implementation(x) == x).all()\n"
+            "    except AssertionError:\n        raise Unavailable('no luck', 'try again')\n"
+        ]
+        * 2,
+        "FALSIFIED",
+    ),
     "a failure that is expected on the way": procedure(
         *[
             "import pytest\n"
