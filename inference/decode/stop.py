@@ -17,7 +17,7 @@ class StopFinder:
         """Return the text that is certain to come before any stop string.
 
         Once one is found, ``found`` names it, and neither it nor what follows is returned. The
-        earliest in the text wins, the longest of those that begin together.
+        earliest in the text that has come wins, the longest of those that begin together.
         """
         if self.found is not None:
             return ""

@@ -341,6 +341,6 @@ class Operands(Cursor):
 
 
 def _integer(token: Token) -> Expr:
-    if token.value < 0:
+    if token.text.startswith("-"):
         return Unary("-", Number(-token.value, offset=token.offset), offset=token.offset)
     return Number(token.value, offset=token.offset)

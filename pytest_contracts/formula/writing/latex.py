@@ -96,10 +96,7 @@ class _Latex:
             case Call():
                 return self.call(node)
             case Index(base=base, items=items):
-                shown = self.text(base, POSTFIX)
-                # TeX takes one subscript only, and sets it below a power, whichever came first.
-                grouped = f"{{{shown}}}" if {"^", "_"} & set(shown) else shown
-                return f"{grouped}_{{{self.listed(items)}}}", POSTFIX
+                return f"{self.indexed(base)}_{{{self.listed(items)}}}", POSTFIX
             case Slice(start=start, stop=stop, step=step):
                 limits = [start, stop] if step is None else [start, stop, step]
                 return ":".join("" if part is None else self.text(part, OR) for part in limits), 0
@@ -129,6 +126,14 @@ class _Latex:
                 listed = r",\; ".join(self.text(definition, 0) for definition in definitions)
                 return rf"{self.text(body, 0)} \quad\text{{where }} {listed}", 0
         raise TypeError(type(node).__name__)
+
+    def indexed(self, base: Expr) -> str:
+        shown = self.text(base, POSTFIX)
+        # What stands below the bars of a norm is its order.
+        if shown.endswith(r"\right\rVert"):
+            return rf"\left({shown}\right)"
+        # TeX takes one subscript only, and sets it below a power, whichever came first.
+        return f"{{{shown}}}" if {"^", "_"} & set(shown) else shown
 
     def binary(self, node: Binary) -> tuple[str, int]:
         left, right = node.left, node.right

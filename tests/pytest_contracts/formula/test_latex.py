@@ -69,6 +69,14 @@ SHOWN = [
     ("x[0]ᵀ", r"{x_{0}}^{\top}"),
     ("(xᵀ)[0]", r"{x^{\top}}_{0}"),
     ("d_kᵀ", r"d_{\mathrm{k}}^{\top}"),
+    # What stands below the bars of a norm is its order.
+    ("norm(x)[0]", r"\left(\left\lVert x \right\rVert\right)_{0}"),
+    ("norm(x)[[]]", r"\left(\left\lVert x \right\rVert\right)_{\left[\right]}"),
+    ("norm(x)[:]", r"\left(\left\lVert x \right\rVert\right)_{:}"),
+    ("norm(x)[...]", r"\left(\left\lVert x \right\rVert\right)_{\dots}"),
+    ("norm(x)[i, j]", r"\left(\left\lVert x \right\rVert\right)_{i, j}"),
+    ("norm(x, 1)[0]", r"{\left\lVert x \right\rVert_{1}}_{0}"),
+    ("norm(x, 1)", r"\left\lVert x \right\rVert_{1}"),
     ("norm()", r"\operatorname{norm}\left(\right)"),
 ]
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from pytest_contracts.errors import FormulaError
@@ -130,6 +130,8 @@ quick = settings(
 
 
 @quick
+@example(Binary("**", Name("x"), Unary("-", Number(0))))
+@example(Binary("**", Array(()), Unary("-", Number(12))))
 @given(claims | values)
 def test_rendered_trees_parse_back(tree: Expr) -> None:
     text = render_unicode(tree)

@@ -12,6 +12,8 @@ from pytest_contracts.errors import FormulaError
 from pytest_contracts.formula import render_latex, render_unicode
 from pytest_contracts.formula.reading.wild import read
 
+# Seconds of this process: far more than any of these texts takes, however busy the machine is.
+PATIENCE_S = 20
 PIECES = (
     *(
         "x",
@@ -134,7 +136,7 @@ def test_any_text_is_read_or_refused(text: str) -> None:
     ],
 )
 def test_hostile_texts_are_refused_in_bounded_time(text: str) -> None:
-    start = time.perf_counter()
+    began = time.process_time()
     with pytest.raises(FormulaError):
         read(text)
-    assert time.perf_counter() - start < 2
+    assert time.process_time() - began < PATIENCE_S
