@@ -26,12 +26,19 @@ pytest_plugins = ["pytester"]
 TINY = "tiny"
 REAL_MODEL = "qwen2.5-coder-0.5b-instruct"
 
-# dev: quick; ci: the same examples on every run; deep: for a night.
-settings.register_profile("dev", max_examples=50, deadline=None)
-settings.register_profile("ci", max_examples=100, deadline=None, derandomize=True)
-settings.register_profile(
-    "deep", max_examples=5000, deadline=None, suppress_health_check=[HealthCheck.too_slow]
+# dev and ci draw the same examples on every run, for everybody; explore draws others each time, on
+# purpose, and so does deep, for a night. How long an example takes is the machine's affair.
+_ANYWHERE = settings(
+    settings.get_profile("default"),  # which Hypothesis itself replaces where it sees a CI
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow],
 )
+_SAME = settings(_ANYWHERE, derandomize=True, database=None)
+_OTHER = settings(_ANYWHERE, print_blob=True)
+settings.register_profile("dev", _SAME, max_examples=50)
+settings.register_profile("ci", _SAME, max_examples=100)
+settings.register_profile("explore", _OTHER, max_examples=100)
+settings.register_profile("deep", _OTHER, max_examples=5000)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "dev"))
 
 
@@ -40,6 +47,25 @@ def pytest_configure(config: pytest.Config) -> None:
     chosen = config.getoption("contracts_model", None)
     if chosen:
         _check_model(chosen)
+    # BLAS would start a thread for each processor in every worker of pytest-xdist, and its threads
+    # wait for each other by spinning: two workers on two processors took up to four times the time.
+    workers = len(config.getoption("tx", None) or ())
+    if workers > 1:
+        os.environ.setdefault("OPENBLAS_NUM_THREADS", str(max(1, (os.cpu_count() or 1) // workers)))
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """Let a worker that is done take over tests of another, where ``--dist`` says nothing else.
+
+    Each begins with one half of all tests, in their order, so that what the tests of a module share
+    is made once and not by every worker.
+    """
+    if config.getoption("dist") != "load":
+        return None
+    from xdist.scheduler import WorkStealingScheduling
+
+    return WorkStealingScheduling(config, log)
 
 
 def _check_model(chosen: str) -> None:
@@ -206,7 +232,11 @@ def imported(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[Pat
 
 @pytest.fixture(scope="session")
 def load_cached() -> Iterator[Callable[[Path, Any], Model]]:
-    """Return a function that opens a model once per numeric path and run."""
+    """Return a function that opens a model once per numeric path and run.
+
+    Expanding half a milliard weights takes longer than most claims about them: the model that was
+    asked for last keeps its float32 copies, the others drop theirs, which are gigabytes.
+    """
     import inference
 
     models: dict[tuple[Path, str], Model] = {}
@@ -216,6 +246,10 @@ def load_cached() -> Iterator[Callable[[Path, Any], Model]]:
             if (path, numerics) not in models:
                 model = inference.load(path, numerics=numerics)
                 models[path, numerics] = opened.enter_context(model)
+            if numerics == "f32":
+                for key, model in models.items():
+                    if key != (path, numerics):
+                        model.release_f32()
             return models[path, numerics]
 
         yield load

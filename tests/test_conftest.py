@@ -3,11 +3,20 @@
 from __future__ import annotations
 
 import os
+import random
+import signal
 import subprocess
 import sys
+import threading
+from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
+from hypothesis import HealthCheck, Phase, core, settings
+
+from pytest_contracts.binding import contract
+from pytest_contracts.items.process import put_back
 
 ROOT = Path(__file__).parents[1]
 
@@ -45,3 +54,79 @@ def test_model_is_the_one_that_the_contracts_judge() -> None:
 
 def test_the_options_of_this_run_stay_out_of_the_runs_within() -> None:
     assert "PYTEST_ADDOPTS" not in os.environ
+
+
+def test_profiles_say_which_examples_are_drawn_and_none_looks_at_the_clock() -> None:
+    profiles = {n: settings.get_profile(n) for n in ("dev", "ci", "explore", "deep")}
+    assert {name for name, one in profiles.items() if one.derandomize} == {"dev", "ci"}
+    assert {name for name, one in profiles.items() if one.database is None} == {"dev", "ci"}
+    for one in profiles.values():
+        assert one.deadline is None
+        assert one.suppress_health_check == (HealthCheck.too_slow,)
+        assert one.phases == tuple(Phase)
+
+
+def _registers() -> None:
+    contract("made-up-v1", equation="f", implementation="cpu")(lambda: 0)
+
+
+def _loads() -> None:
+    settings.register_profile("left", max_examples=3)
+    settings.load_profile("left")
+
+
+LEFT: dict[str, Callable[[], object]] = {
+    "random": lambda: random.random(),
+    "random, seeded": lambda: random.seed(1),
+    "numpy.random": lambda: np.random.random(),  # noqa: NPY002
+    "NumPy's error state": lambda: np.seterr(all="ignore"),
+    "the environment": lambda: os.environ.update(MADE_UP="1"),
+    "the environment, less": lambda: os.environ.pop("PATH"),
+    "the current directory": lambda: os.chdir("/"),
+    "sys.path": lambda: sys.path.append("/made/up"),
+    "a module": lambda: sys.modules.pop("json"),
+    "an implementation": _registers,
+    "a profile": _loads,
+    "a seed": lambda: setattr(core, "global_force_seed", 3),
+    "a handler": lambda: signal.signal(signal.SIGUSR1, lambda *_: None),
+    "a trace function": lambda: sys.settrace(lambda *_: None),
+    "a profile function": lambda: sys.setprofile(lambda *_: None),
+    "a profile function of threads": lambda: threading.setprofile(lambda *_: None),
+}
+
+
+@pytest.mark.parametrize("what", LEFT)
+def test_what_a_test_leaves_changed_is_seen_and_put_back(
+    what: str, pytestconfig: pytest.Config
+) -> None:
+    shared = pytestconfig.pluginmanager.get_plugin(str(Path(__file__).with_name("conftest.py")))
+    assert shared is not None
+    outer: list[str] = []
+    changes: list[str] = []
+    with put_back(shared.LEFT, outer), put_back(shared.LEFT, changes):
+        LEFT[what]()
+    assert len(changes) == 1, changes
+    assert outer == []
+
+
+def test_a_test_that_leaves_things_changed_fails_and_the_next_one_does_not(
+    pytester: pytest.Pytester,
+) -> None:
+    pytester.makeconftest(Path(__file__).with_name("conftest.py").read_text("utf-8"))
+    pytester.makepyfile(
+        """
+        import os, random
+
+        def test_draws():
+            assert random.random() < 1
+
+        def test_sets():
+            os.environ["MADE_UP"] = "1"
+
+        def test_finds():
+            assert "MADE_UP" not in os.environ
+        """
+    )
+    result = pytester.runpytest_inprocess("-p", "no:cacheprovider")
+    result.assert_outcomes(passed=3, errors=2)
+    result.stdout.fnmatch_lines(["the test changes the environment: MADE_UP is new"])
