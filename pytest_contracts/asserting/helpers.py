@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import sysconfig
+import threading
 from collections.abc import Callable, Collection
 from functools import cache
 from pathlib import Path
@@ -73,8 +74,17 @@ class Counter:
         return _asserts(code.co_filename, function)
 
 
-@cache
+_PARSING = threading.RLock()
+"""In Python 3.11 two threads that parse at once make each other fail: the depth is one number."""
+
+
 def _tree(path: str) -> ast.Module:
+    with _PARSING:
+        return _parsed(path)
+
+
+@cache
+def _parsed(path: str) -> ast.Module:
     try:
         return ast.parse(Path(path).read_bytes())
     except (OSError, SyntaxError, ValueError):

@@ -11,6 +11,8 @@ import ast
 import copy
 import sys
 from collections.abc import Collection, Iterable
+from itertools import accumulate
+from operator import or_
 from typing import TypeVar
 
 from pytest_contracts.asserting.meaning import (
@@ -118,10 +120,10 @@ class _Rewriter:
 
     def _block(self, body: list[ast.stmt], failing_after: bool) -> list[ast.stmt]:
         """Return the statements of a block; ``failing_after``: behind it is one that fails."""
+        behind = accumulate(map(_contains_failure, body[:0:-1]), or_, initial=failing_after)
         made: list[ast.stmt] = []
-        for index, statement in enumerate(body):
-            later = failing_after or any(map(_contains_failure, body[index + 1 :]))
-            made += self._statement(statement, later)
+        for statement, failing in zip(body, reversed(list(behind)), strict=False):
+            made += self._statement(statement, failing)
         return made
 
     def _statement(self, statement: ast.stmt, failing_after: bool) -> list[ast.stmt]:

@@ -4,20 +4,15 @@ from __future__ import annotations
 
 import json
 import textwrap
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-# Imported here because an inner run forgets every module that it imported first, and NumPy's
-# extension modules cannot be loaded twice.
-import gguf  # noqa: F401
 import pytest
 from hypothesis import settings
 
-import pytest_contracts.domains.blocks
-import pytest_contracts.items.file
-import pytest_contracts.symbolic  # noqa: F401
+from tests.within import IMPORTS, Once, run_apart, run_beside_all, run_here
 
 ENGINE = """
 import math
@@ -100,14 +95,18 @@ class Project:
     def run(
         self, *arguments: str, contracts: bool = True, examples: int | None = 10
     ) -> pytest.RunResult:
-        """Run pytest in this process."""
-        return self.pytester.runpytest_inprocess(*self._words(contracts, examples, arguments))
+        """Run pytest in this process, with no other plugins than it needs."""
+        return run_here(self.pytester, *self._words(contracts, examples, arguments))
+
+    def run_beside_all(self, *arguments: str, examples: int | None = 10) -> pytest.RunResult:
+        """Run pytest in this process, with all plugins that are installed."""
+        return run_beside_all(self.pytester, *self._words(True, examples, arguments))
 
     def run_apart(
         self, *arguments: str, contracts: bool = True, examples: int | None = 10
     ) -> pytest.RunResult:
-        """Run pytest in a process of its own."""
-        return self.pytester.runpytest_subprocess(*self._words(contracts, examples, arguments))
+        """Run pytest in a process of its own, with no other plugins than it needs."""
+        return run_apart(self.pytester, *self._words(contracts, examples, arguments))
 
     def ledger(self) -> dict[str, dict[str, Any]]:
         """Return the records of the last run by item name."""
@@ -123,6 +122,29 @@ class Project:
         """Return the verdicts of the last run by item name."""
         return {name: item["verdict"] for name, item in self.ledger().items()}
 
+    def verdicts_of(self) -> dict[str, dict[str, str]]:
+        """Return the verdicts of the last run by contract and item name."""
+        path = self.pytester.path / ".contracts" / "ledger.json"
+        found: dict[str, dict[str, str]] = {}
+        for item in json.loads(path.read_text("utf-8"))["items"]:
+            name = item["nodeid"].rpartition("::")[2]
+            found.setdefault(item["contract"], {})[name] = item["verdict"]
+        return found
+
+    def files(self) -> dict[str, bytes]:
+        """Return what all files of the project hold."""
+        root = self.pytester.path
+        found = (path for path in sorted(root.rglob("*")) if path.is_file())
+        held = {path.relative_to(root): path.read_bytes() for path in found}
+        return {str(name): text for name, text in held.items() if "__pycache__" not in name.parts}
+
+    def write(self, files: Mapping[str, bytes]) -> None:
+        """Let the project have these files, as another one had them."""
+        for name, text in files.items():
+            path = self.pytester.path / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(text)
+
     def line(self, path: Path, needle: str) -> int:
         """Return the one-based line on which ``needle`` stands in a file."""
         lines = path.read_text("utf-8").splitlines()
@@ -131,7 +153,7 @@ class Project:
     @staticmethod
     def _words(contracts: bool, examples: int | None, arguments: tuple[str, ...]) -> list[str]:
         # Without this plugin's repeated garbage collections an inner run takes a tenth of the time.
-        words = ["-p", "pytest_contracts.plugin", "-p", "no:unraisableexception"]
+        words = ["-p", "no:unraisableexception"]
         words += ["--contracts=contracts"] if contracts else []
         words += [] if examples is None else [f"--contracts-examples={examples}"]
         return [*words, *arguments]
@@ -148,6 +170,18 @@ def _same_examples_always() -> Iterator[None]:
 
 
 @pytest.fixture
+def _imports_stay() -> Iterator[None]:
+    yield
+    IMPORTS.put_back()
+
+
+@pytest.fixture
+def pytester(_imports_stay: None, pytester: pytest.Pytester) -> pytest.Pytester:
+    """The usual one, which forgets its projects' modules but none of installed packages."""
+    return pytester
+
+
+@pytest.fixture
 def project(
     pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch, _same_examples_always: None
 ) -> Project:
@@ -160,3 +194,9 @@ def project(
     pytester.syspathinsert()
     pytester.makeini("[pytest]\naddopts = --strict-markers\n")
     return Project(pytester)
+
+
+@pytest.fixture(scope="module")
+def once(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Once:
+    """Lets the tests of a module assert about one and the same run."""
+    return Once.of(request, tmp_path_factory)

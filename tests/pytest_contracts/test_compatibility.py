@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import json
 import os
+import random
 import re
 import xml.etree.ElementTree as ElementTree
 
+import numpy as np
 import pytest
+
+from tests.within import WORKERS
 
 CLAIMS = """
 proof_obligations:
@@ -17,6 +21,12 @@ proof_obligations:
 qa_gate: {id: GATE, checks: [GOOD, LAST]}
 """
 PATH = "contracts/kernels/softmax-v1.yaml"
+ANY = """
+from hypothesis import settings
+
+settings.register_profile("any", derandomize=False, database=None)
+settings.load_profile("any")
+"""
 
 
 @pytest.fixture
@@ -158,19 +168,22 @@ def test_warnings_as_errors_leave_a_quiet_claim_alone(claims):
 def test_warning_of_the_code_under_test_falsifies_as_an_error(project):
     project.procedures("import warnings\ndef f():\n    assert warnings.warn('old') is None\n")
     project.contract("proof_obligations: [{id: A, type: safety, property: P, run: f}]")
-    project.run_apart().assert_outcomes(passed=1, warnings=1)
-    project.run_apart("-Werror").assert_outcomes(failed=1)
+    project.run("-Wdefault").assert_outcomes(passed=1, warnings=1)
+    project.run("-Werror").assert_outcomes(failed=1)
     assert project.verdicts() == {"A": "FALSIFIED"}
 
 
 @pytest.mark.parametrize("name", ["hypothesispytest", "xdist", "junitxml", "terminal", "warnings"])
 def test_plugins_can_be_left_out(claims, name):
-    result = claims.run(f"-pno:{name}", "-k", "not BAD", examples=3)
+    result = claims.run_beside_all(f"-pno:{name}", "-k", "not BAD", examples=3)
     assert result.ret == pytest.ExitCode.OK
     assert set(claims.verdicts().values()) == {"HELD"}
 
 
-def test_workers_give_the_same_ledger(claims):
+def test_workers_give_the_same_ledger(claims, monkeypatch):
+    monkeypatch.setattr("hypothesis.core.global_force_seed", None)
+    claims.pytester.makeconftest(ANY)
+
     def summary():
         return {
             (name, item["verdict"], item["outcome"], item["level"], item["examples"])
@@ -178,11 +191,14 @@ def test_workers_give_the_same_ledger(claims):
         }
 
     seeded = "--hypothesis-seed=3"
-    claims.run_apart(seeded, examples=3).assert_outcomes(passed=5, failed=2)
+    claims.run(seeded, examples=3).assert_outcomes(passed=5, failed=2)
     alone = summary()
-    claims.run_apart(seeded, "-n2", examples=3).assert_outcomes(passed=5, failed=2)
+    claims.run(*WORKERS, seeded, examples=3).assert_outcomes(passed=5, failed=2)
     assert summary() == alone
-    result = claims.run_apart(seeded, "-n2", "--dist=loadfile", "-x", examples=3)
+
+
+def test_a_worker_stops_at_the_first_failure(claims):
+    result = claims.run(*WORKERS, "-n1", "--dist=loadfile", "-x", examples=3)
     result.assert_outcomes(failed=1, passed=2)
 
 
@@ -212,16 +228,22 @@ def drawing(project, monkeypatch):
     """A project that writes down what it draws."""
     pytest.importorskip("pytest_randomly")
     monkeypatch.setenv("PYTEST_ADDOPTS", "-p randomly")
+    monkeypatch.setattr("hypothesis.core.global_force_seed", None)
     project.procedures(DRAWS)
     project.contract(DRAWING)
-    return project
+    project.pytester.makeconftest(ANY)
+    kept = random.getstate(), np.random.get_state()  # noqa: NPY002
+    yield project
+    random.setstate(kept[0])
+    np.random.set_state(kept[1])  # noqa: NPY002
 
 
-def drawn(project, *arguments: str) -> tuple[dict[str, list[str]], list[str]]:
+def drawn(project, *arguments: str, apart: bool = False) -> tuple[dict[str, list[str]], list[str]]:
     """Run; return what each item drew, and the order in which the items ran."""
     path = project.pytester.path / "draws.txt"
     path.write_text("")
-    result = project.run_apart("-v", *arguments, examples=10)
+    run = project.run_apart if apart else project.run
+    result = run("-v", *arguments, examples=10)
     result.assert_outcomes(passed=5)
     found: dict[str, list[str]] = {}
     for line in path.read_text().splitlines():
@@ -244,7 +266,8 @@ def test_random_order_draws_the_same_under_one_seed_and_keeps_gates_last(drawing
 
 def test_random_order_alone_makes_a_run_repeatable(drawing):
     first = drawn(drawing, "--randomly-seed=5")
-    assert drawn(drawing, "--randomly-seed=5") == first
+    assert drawn(drawing, "--randomly-seed=5", apart=True) == first
+    assert drawn(drawing, "--randomly-seed=6") != first
 
 
 FLAKY = """
@@ -263,7 +286,7 @@ def wrong(compared):
 """
 
 
-@pytest.mark.parametrize("workers", [(), ("-n2",)])
+@pytest.mark.parametrize("workers", [(), (*WORKERS, "-n1")], ids=["alone", "a worker"])
 def test_repeated_item_is_judged_anew(project, workers, monkeypatch):
     pytest.importorskip("pytest_rerunfailures")
     monkeypatch.setenv("PYTEST_ADDOPTS", "-p no:randomly -p rerunfailures")
@@ -277,7 +300,8 @@ def test_repeated_item_is_judged_anew(project, workers, monkeypatch):
         qa_gate: {id: GATE, checks: [FLAKY]}
         """
     )
-    result = project.run_apart("--reruns=2", *workers, examples=3)
+    run = project.run_apart if workers else project.run
+    result = run("--reruns=2", *workers, examples=3)
     outcomes = result.parseoutcomes()
     assert (outcomes["passed"], outcomes["failed"], outcomes["rerun"]) == (2, 2, 5)
     ledger = project.ledger()
@@ -293,7 +317,7 @@ def test_repeated_item_is_judged_anew(project, workers, monkeypatch):
 
 def test_coverage_sees_the_code_under_test(claims):
     result = claims.run_apart(
-        "--cov=engine", "--cov-report=json:cov.json", "-k", "GOOD", examples=3
+        "-p", "pytest_cov", "--cov=engine", "--cov-report=json:cov.json", "-k", "GOOD", examples=3
     )
     result.assert_outcomes(passed=2, deselected=5)
     report = json.loads((claims.pytester.path / "cov.json").read_text())
@@ -305,7 +329,9 @@ def test_coverage_sees_the_code_under_test(claims):
 def test_time_limit_fails_the_claim(project):
     pytest.importorskip("pytest_timeout")
     project.procedures(
-        "import time\ndef slow():\n    time.sleep(30)\ndef quick():\n    assert time.time() > 0\n"
+        "import signal, time\n"
+        "def slow():\n    signal.raise_signal(signal.SIGALRM)\n    time.sleep(30)\n"
+        "def quick():\n    assert time.time() > 0\n"
     )
     project.contract(
         """
@@ -314,7 +340,8 @@ def test_time_limit_fails_the_claim(project):
           - {id: QUICK, type: safety, property: P, run: quick}
         """
     )
-    project.run_apart("--timeout=1").assert_outcomes(passed=1, failed=1)
+    # Nobody waits for it: the signal by which the plugin's clock speaks comes at once.
+    project.run("-p", "timeout", "--timeout=300").assert_outcomes(passed=1, failed=1)
     record = project.ledger()["SLOW"]
     assert record["verdict"] == "FALSIFIED"
     assert "Timeout" in record["message"]

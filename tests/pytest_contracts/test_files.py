@@ -15,6 +15,7 @@ import pytest_contracts
 from pytest_contracts import files
 from pytest_contracts.files import NoFileError, check_target, write_text
 from pytest_contracts.report.formats import Target
+from tests.within import run_here
 
 
 def names(path: Path) -> list[str]:
@@ -125,9 +126,7 @@ def test_a_report_onto_a_fifo_is_refused_before_the_run(
 ) -> None:
     os.mkfifo(pytester.path / f"r.{extension}")
     pytester.makepyfile("def test_never(): raise SystemExit('it ran')")
-    result = pytester.runpytest_subprocess(
-        "-pno:cacheprovider", f"--contracts-report=r.{extension}"
-    )
+    result = run_here(pytester, "-pno:cacheprovider", f"--contracts-report=r.{extension}")
     assert result.ret == pytest.ExitCode.USAGE_ERROR
     result.stderr.fnmatch_lines(
         [f"*--contracts-report: cannot write *r.{extension}: it is a FIFO*"]

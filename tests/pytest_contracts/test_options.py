@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import FrozenInstanceError
 
 import pytest
 
 from pytest_contracts.options import Options, destination, rows
+from tests.within import alone
 
 PLUGIN = ("-p", "pytest_contracts.plugin")
+
+
+@pytest.fixture(autouse=True)
+def _no_others() -> Iterator[None]:
+    with alone():
+        yield
 
 
 def test_what_nobody_gives_is_what_the_rows_say(pytester):

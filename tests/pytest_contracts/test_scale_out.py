@@ -14,6 +14,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.within import ALONE, WORDS
+
 CONTRACT = """
 metadata: {version: 1.0.0, description: Wrong beyond fifty}
 equations:
@@ -70,13 +72,14 @@ def checkout(folder: Path, *, examples: int) -> Path:
 
 def judge(folder: Path, database: str | None, *arguments: str) -> subprocess.CompletedProcess[str]:
     kept = {k: v for k, v in os.environ.items() if k not in ("PYTEST_ADDOPTS", "CI", "EXAMPLES")}
+    kept |= ALONE
     return subprocess.run(
-        [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "contracts", *arguments],
+        [sys.executable, "-m", "pytest", *WORDS, "-p", "no:cacheprovider", "contracts", *arguments],
         cwd=folder,
         env=kept if database is None else {**kept, "EXAMPLES": database},
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=600,
     )
 
 
@@ -113,7 +116,7 @@ def redis(tmp_path: Path) -> Iterator[str]:
 
 def replayed_elsewhere(tmp_path: Path, database: str) -> None:
     """See that what one checkout finds, another one with a single example replays first."""
-    first = checkout(tmp_path / "here" / "project", examples=2000)
+    first = checkout(tmp_path / "here" / "project", examples=200)
     second = checkout(tmp_path / "there", examples=1)
     before = judge(second, database)
     assert before.returncode == 0, before.stdout
@@ -141,7 +144,6 @@ qa_gate: {id: F-L-001, checks: [FALSIFY-L-001, FALSIFY-L-002]}
 @pytest.mark.parametrize(
     "gateways",
     [
-        ("-n", "2"),
         ("--dist=load", f"--tx=2*popen//python={sys.executable}"),
         ("--dist=loadfile", f"--tx=popen//python={sys.executable}//id=a", "--tx=popen//id=b"),
     ],
@@ -156,7 +158,7 @@ def test_gateways_of_xdist_give_one_ledger(tmp_path: Path, gateways: tuple[str, 
     path.write_text(
         text.replace("range: [-1000, 1000]", "range: [-50, 50]") + second + GATE, "utf-8"
     )
-    done = judge(folder, None, *gateways)
+    done = judge(folder, None, "-p", "xdist", *gateways)
     assert done.returncode == 0, done.stdout + done.stderr
     ledger = json.loads((folder / ".contracts" / "ledger.json").read_text("utf-8"))
     found = {item["nodeid"].rpartition("::")[2]: item["verdict"] for item in ledger["items"]}

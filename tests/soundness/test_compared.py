@@ -6,17 +6,13 @@ the mistake, must stay verified.
 
 from __future__ import annotations
 
-import json
 import textwrap
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-# What inner runs load is forgotten after each, and extension modules load only once.
-import numba
-import numpy as np
 import pytest
 
-import pytest_contracts.items.file
-import pytest_contracts.report.recorder  # noqa: F401
+from tests.soundness.conftest import Case, Judge, Judged
+from tests.within import Once
 
 VECTOR = "n: 1..8, x: {dtype: float64, shape: [n], range: [-100, 100]}"
 
@@ -54,12 +50,6 @@ def formal(text: str, more: str = "") -> str:
     return f'type: invariant, property: P, formal: "{text}"{more}'
 
 
-@pytest.fixture(scope="module", autouse=True)
-def loaded() -> None:
-    """Let Numba load what it loads to compile, once for all inner runs."""
-    numba.njit(lambda x: np.exp(x) * 2)(np.zeros(1))
-
-
 class Way(NamedTuple):
     """Contract and kernels, with the mistake and without it; what is said of the mistake."""
 
@@ -81,22 +71,8 @@ def contracts(wrong: str, right: str, code: str, verdict: str, says: str = "") -
     return Way((wrong, code), (right, code), verdict, says)
 
 
-def run(
-    pytester: pytest.Pytester, contract: str, code: str, *more: str
-) -> tuple[list[dict[str, Any]], pytest.RunResult]:
-    """Return the ledger's items, and what pytest said."""
-    folder = pytester.mkdir("contracts")
-    (folder / "way-v1.yaml").write_text(contract, encoding="utf-8")
-    pytester.makepyfile(kernels=code)
-    pytester.syspathinsert()
-    result = pytester.runpytest_inprocess(
-        "-p", "pytest_contracts.plugin", "-p", "no:randomly", "-p", "no:rerunfailures",
-        "-p", "no:cacheprovider", "--contracts=contracts", "--contracts-examples=40", *more,
-    )  # fmt: skip
-    ledger = json.loads((pytester.path / ".contracts" / "ledger.json").read_text("utf-8"))
-    return ledger["items"], result
-
-
+SCALAR = "x: {dtype: float64, range: [-100, 100]}"
+"""What compiled functions take: one for arrays takes four times as long to compile."""
 SLOW = "def slow(x):\n    return x * 2\n"
 COMPILED = "import numpy as np\nfrom numba import njit\n@njit\ndef slow(x):\n    return x * 2\n"
 TWICE = "def fast(x):\n    return x + x\n"
@@ -105,32 +81,32 @@ FALLBACKS = {
     "a compiled function": kernels(
         COMPILED + "def fast(x):\n    return slow(x)\n",
         COMPILED + TWICE,
-        doubling(),
+        doubling(variables=SCALAR),
     ),
     "a compiled function, by functools": kernels(
         COMPILED + "import functools\nagain = functools.partial(slow)\n"
         "def fast(x):\n    return list(map(again, [x]))[0]\n",
         COMPILED + "import functools\nagain = functools.partial(np.add)\n"
         "def fast(x):\n    return list(map(again, [x], [x]))[0]\n",
-        doubling(),
+        doubling(variables=SCALAR),
     ),
     "a compiled function inside of a compiled one": kernels(
         COMPILED + "@njit\ndef fast(x):\n    return slow(x) + 0\n",
         COMPILED + "@njit\ndef other(x):\n    return x + x\n"
         "@njit\ndef fast(x):\n    return other(x)\n",
-        doubling(),
+        doubling(variables=SCALAR),
     ),
     "a compiled function inside of a helper": kernels(
         COMPILED + "@njit\ndef helper(x):\n    return slow(x) + 0\n"
         "def fast(x):\n    return helper(x)\n",
         COMPILED + "@njit\ndef helper(x):\n    return slow(x) + 0\n" + TWICE,
-        doubling(),
+        doubling(variables=SCALAR),
     ),
     "a ufunc": kernels(
         "import numpy as np\ndef fast(x):\n    return np.exp(x)\n",
         "import numpy as np\nfrom numba import njit\n@njit\ndef helper(x):\n    return np.exp(x)\n"
         "def fast(x):\n    return helper(x) * np.cos(x * 0)\n",
-        doubling(slow="numpy:exp", variables=VECTOR.replace("100", "2")),
+        doubling(slow="numpy:exp", variables=SCALAR.replace("100", "2")),
     ),
     "a ufunc of one's own": kernels(
         "import numpy as np\nslow = np.frompyfunc(lambda x: 2 * x, 1, 1)\n"
@@ -441,21 +417,30 @@ TRUE = {
 """What must stay verified although it looks like one of the ways."""
 
 
+@pytest.fixture
+def judged(once: Once, judge: Judge) -> dict[str, Judged]:
+    """All of these, in one run."""
+    cases = {f"true {name}": Case(contract, code) for name, (code, contract) in TRUE.items()}
+    for name, way in WAYS.items():
+        cases |= {f"wrong {name}": Case(*way.wrong), f"right {name}": Case(*way.right)}
+    return once("all", lambda: judge.together(cases, examples=20))
+
+
 @pytest.mark.parametrize("name", TRUE)
-def test_true_claim(name: str, pytester: pytest.Pytester) -> None:
-    code, contract = TRUE[name]
-    items, result = run(pytester, contract, code)
-    assert {item["verdict"] for item in items} == {"HELD"}, result.stdout.str()
+def test_true_claim(name: str, judged: dict[str, Judged]) -> None:
+    case = judged[f"true {name}"]
+    assert (case.verdicts, case.outcomes) == ({"HELD"}, {"passed"}), case.output
 
 
 @pytest.mark.parametrize("name", WAYS)
-@pytest.mark.parametrize("twin", [False, True], ids=["wrong", "right"])
-def test_way(name: str, twin: bool, pytester: pytest.Pytester) -> None:
-    way = WAYS[name]
-    items, result = run(pytester, *(way.right if twin else way.wrong))
-    assert {item["verdict"] for item in items} == {"HELD" if twin else way.verdict}, (
-        result.stdout.str()
-    )
-    assert twin or all(way.says in item["message"] for item in items)
-    failing = pytest.ExitCode.OK if way.verdict == "INCONCLUSIVE" else pytest.ExitCode.TESTS_FAILED
-    assert result.ret == (pytest.ExitCode.OK if twin else failing)
+def test_way_is_not_verified(name: str, judged: dict[str, Judged]) -> None:
+    way, case = WAYS[name], judged[f"wrong {name}"]
+    outcome = "xfailed" if way.verdict == "INCONCLUSIVE" else "failed"
+    assert (case.verdicts, case.outcomes) == ({way.verdict}, {outcome}), case.output
+    assert all(way.says in item["message"] for item in case.items)
+
+
+@pytest.mark.parametrize("name", WAYS)
+def test_its_twin_is(name: str, judged: dict[str, Judged]) -> None:
+    case = judged[f"right {name}"]
+    assert (case.verdicts, case.outcomes) == ({"HELD"}, {"passed"}), case.output

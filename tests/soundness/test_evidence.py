@@ -8,10 +8,8 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-# What inner runs load is forgotten after each, and extension modules load only once.
-import pytest_contracts.items.file
-import pytest_contracts.report.recorder  # noqa: F401
 from pytest_contracts.cli import app
+from tests.within import run_here
 
 CONTRACT = """
 metadata: {version: 1.0.0, description: A kernel with a table}
@@ -104,9 +102,7 @@ class Device:
 
     def run(self) -> str:
         """Run; return the verdict."""
-        self.pytester.runpytest_inprocess(
-            "-p", "pytest_contracts.plugin", "-p", "no:randomly", "--contracts-report=r.json"
-        )
+        run_here(self.pytester, "--contracts-report=r.json")
         [item] = json.loads((self.root / "r.json").read_text("utf-8"))["items"]
         return f"{item['verdict']} {item['message']}"
 

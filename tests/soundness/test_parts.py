@@ -17,10 +17,8 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
-# What inner runs load is forgotten after each, and extension modules load only once.
-import pytest_contracts.items.file
-import pytest_contracts.report.recorder  # noqa: F401
 from pytest_contracts.cli import app
+from tests.within import WORKERS, run_apart, run_here
 
 CONTRACT = """
 metadata: {version: 1.0.0, description: One claim that holds and one that does not}
@@ -100,12 +98,9 @@ class Parts:
         (self.pytester.path / "kernels.py").write_text(text, encoding="utf-8")
 
     def run(self, *words: str, examples: int = 60, apart: bool = False) -> Run:
-        start = self.pytester.runpytest_subprocess if apart else self.pytester.runpytest_inprocess
+        start = run_apart if apart else run_here
         reports = [f"--contracts-report={name}" for name in REPORTS]
-        result = start(
-            "-p", "pytest_contracts.plugin", "-p", "no:randomly", "-p", "no:rerunfailures",
-            f"--contracts-examples={examples}", *reports, *words,
-        )  # fmt: skip
+        result = start(self.pytester, f"--contracts-examples={examples}", *reports, *words)
         return Run(self.pytester.path, int(result.ret), result.stdout.str())
 
 
@@ -122,7 +117,7 @@ SELECTIONS = {
     "by marker": ["-m", "not slow"],
     "deselected": [f"--deselect={OTHER}"],
     "by node id": [ONE],
-    "the first shard": ["--splits=2", "--group=1"],
+    "the first shard": ["-p", "pytest-split", "--splits=2", "--group=1"],
 }
 MARKED = """
 import pytest
@@ -212,7 +207,7 @@ def test_a_strict_run_lets_nobody_leave_out_a_claim(parts: Parts, how: str) -> N
 
 
 def test_a_part_with_workers_is_one_too(parts: Parts) -> None:
-    run = parts.run(HELD_TO, "-n2", "-m", "not slow", apart=True)
+    run = parts.run(HELD_TO, *WORKERS, "-n1", "-m", "not slow")
     nothing_is_green(run)
     assert "partial run: 1 of 2 items" in run.output
 
@@ -258,10 +253,12 @@ def pytest_contracts_resources(config):
 """
 
 
-@pytest.mark.parametrize("words", [[], ["-n2"], ["--contracts-partial"]])
+@pytest.mark.parametrize(
+    "words", [[], WORKERS, ["--contracts-partial"]], ids=["alone", "workers", "declared"]
+)
 def test_the_whole_is_as_green_as_before(parts: Parts, words: Sequence[str]) -> None:
     parts.kernel(RIGHT)
-    run = parts.run(HELD_TO, *words, apart=bool(words))
+    run = parts.run(HELD_TO, *words)
     assert run.code == 0, run.output
     assert run.badge == "contracts: 100 % verified, L3"
     assert "## ✅ Contracts: 100 % verified" in run.text("r.md")
@@ -340,7 +337,7 @@ def test_a_claim_that_kills_its_worker_is_no_gap(parts: Parts) -> None:
     parts.contract("fine-v1", CONTRACT.replace("kernels:f", "kernels2:f"))
     (parts.pytester.path / "kernels2.py").write_text(RIGHT)
     parts.kernel(DYING)
-    run = parts.run("-n2", "--max-worker-restart=4", apart=True)
+    run = parts.run(*WORKERS, "-n1", "--max-worker-restart=4")
     assert run.code == 1
     assert len(run.json()["items"]) == 4
     assert not {"HELD"} >= set(run.verdicts().values())
@@ -429,6 +426,6 @@ def test_a_full_disk_at_the_end_is_a_warning(parts: Parts, monkeypatch: pytest.M
 
     parts.kernel(RIGHT)
     monkeypatch.setattr("pytest_contracts.files.tempfile.mkstemp", full)
-    result = parts.pytester.runpytest_inprocess("-p", "pytest_contracts.plugin")
+    result = run_here(parts.pytester)
     assert result.ret == pytest.ExitCode.OK
     result.stdout.fnmatch_lines(["warning: cannot write *ledger.json: No space left on device*"])

@@ -10,10 +10,8 @@ from typing import Any
 
 import pytest
 
-# What inner runs load is forgotten after each, and extension modules load only once.
-import pytest_contracts.items.file
-import pytest_contracts.report.recorder  # noqa: F401
 from pytest_contracts.analysis.validate import validate
+from tests.within import WORDS, alone, run_here
 
 CONTRACT = """
 metadata: {version: 1.0.0, kind: kernel, description: d}
@@ -396,9 +394,8 @@ def judge(
     (folder / "way_v1.py").write_text("\n".join([IMPORTS, *texts]), encoding="utf-8")
     pytester.makepyfile(kernels=KERNELS.replace("1.0", shift), helpers=HELPERS)
     pytester.syspathinsert()
-    result = pytester.runpytest_inprocess(
-        "-p", "pytest_contracts.plugin", "-p", "no:randomly", "-p", "no:rerunfailures",
-        "-p", "no:cacheprovider", "--contracts=contracts", "--contracts-examples=12",
+    result = run_here(
+        pytester, "-p", "no:cacheprovider", "--contracts=contracts", "--contracts-examples=12",
         "-W", "ignore::pytest.PytestAssertRewriteWarning", "-W", "ignore::SyntaxWarning",
     )  # fmt: skip
     ledger = json.loads((pytester.path / ".contracts" / "ledger.json").read_text("utf-8"))
@@ -492,9 +489,8 @@ def test_harnesses(pytester: pytest.Pytester) -> None:
     (folder / "proof_v1.py").write_text(procedures, encoding="utf-8")
     pytester.makepyfile(kernels="def blocks(n, b):\n    return -(-n // b)\n")
     pytester.syspathinsert()
-    pytester.runpytest_inprocess(
-        "-p", "pytest_contracts.plugin", "-p", "no:randomly", "-p", "no:rerunfailures",
-        "-p", "no:cacheprovider", "--contracts=contracts", "-k", "H",
+    run_here(
+        pytester, "-p", "no:cacheprovider", "--contracts=contracts", "-k", "H",
         "-W", "ignore::pytest.PytestAssertRewriteWarning", "-W", "ignore::SyntaxWarning",
     )  # fmt: skip
     ledger = json.loads((pytester.path / ".contracts" / "ledger.json").read_text("utf-8"))
@@ -512,10 +508,9 @@ def test_a_run_without_assertions_is_refused(pytester: pytest.Pytester) -> None:
     (folder / "way-v1.yaml").write_text(CONTRACT.lstrip() + claim, encoding="utf-8")
     (folder / "way_v1.py").write_text("def f(x):\n    assert x.size > 99\n", encoding="utf-8")
     pytester.makepyfile(kernels=KERNELS)
-    result = pytester.run(
-        sys.executable, "-O", "-m", "pytest", "-p", "pytest_contracts.plugin",
-        "-p", "no:cacheprovider", "--contracts=contracts",
-    )  # fmt: skip
+    with alone():
+        words = [*WORDS, "-p", "no:cacheprovider", "--contracts=contracts"]
+        result = pytester.run(sys.executable, "-O", "-m", "pytest", *words)
     assert result.ret == pytest.ExitCode.USAGE_ERROR
     result.stderr.fnmatch_lines(["ERROR: contracts cannot be judged under python -O: *"])
 

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from .test_ways import IDENTITY, Way, check_way
+from tests.soundness.conftest import Judge, Judged
+from tests.soundness.test_ways import IDENTITY, Way
+from tests.soundness.ways import case_of, check
+from tests.within import Once
 
 RELU = IDENTITY.replace("identity", "relu").replace("relu(x) = x", "relu(x) = max(x, 0)")
 BY_SUM = "def relu(x):\n    return x * (x.sum() > 0)\n"
@@ -61,8 +64,19 @@ WAYS = {
 }
 
 
+@pytest.fixture
+def judged(once: Once, judge: Judge) -> dict[str, Judged]:
+    """All of these, in one run."""
+    cases = {
+        f"{name}, {twin}": case_of(way, twin, said[twin])
+        for name, (way, said) in WAYS.items()
+        for twin in (False, True)
+    }
+    return once("all", lambda: judge.together(cases))
+
+
 @pytest.mark.parametrize("name", WAYS)
 @pytest.mark.parametrize("twin", [False, True], ids=["wrong", "right"])
-def test_reading(name: str, twin: bool, pytester: pytest.Pytester) -> None:
-    way, said = WAYS[name]
-    check_way(way, said[twin], twin, pytester)
+def test_reading(name: str, twin: bool, judged: dict[str, Judged]) -> None:
+    way, _ = WAYS[name]
+    check(way, twin, judged[f"{name}, {twin}"])

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from .test_ways import Way, check_way
+from tests.soundness.conftest import Judge, Judged
+from tests.soundness.test_ways import Way
+from tests.soundness.ways import case_of, check
+from tests.within import Once
 
 NUMPY = "import numpy as np\n"
 LOSE = NUMPY + "def f(x):\n    return np.zeros_like(x)\n"
@@ -228,19 +231,34 @@ SAID = {
 }
 
 
-def test_float64_noise_needs_more_precision_than_float64(
-    pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    way = WAYS["a float32 softmax in float64 noise"]._replace(verdict="UNAVAILABLE")
-    monkeypatch.setattr("pytest_contracts.items.formulas.has_wider", lambda precision: False)
-    with pytest.raises(AssertionError, match="longdouble is float64 on this platform"):
-        check_way(way, "", True, pytester)
+def said(name: str, twin: bool) -> tuple[Way, str]:
+    way, words = WAYS[name], SAID.get(name, ("", ""))[twin]
+    return (way._replace(equations=words) if way.equations == "@" else way), words
+
+
+@pytest.fixture
+def judged(once: Once, judge: Judge) -> dict[str, Judged]:
+    """All of these, in one run."""
+    cases = {}
+    for name in WAYS:
+        for twin in (False, True):
+            way, words = said(name, twin)
+            cases[f"{name}, {twin}"] = case_of(way, twin, words)
+    return once("all", lambda: judge.together(cases))
 
 
 @pytest.mark.parametrize("name", WAYS)
 @pytest.mark.parametrize("twin", [False, True], ids=["wrong", "right"])
-def test_tolerance(name: str, twin: bool, pytester: pytest.Pytester) -> None:
-    way, said = WAYS[name], SAID.get(name, ("", ""))[twin]
-    if way.equations == "@":
-        way = way._replace(equations=said)
-    check_way(way, said, twin, pytester)
+def test_tolerance(name: str, twin: bool, judged: dict[str, Judged]) -> None:
+    way, _ = said(name, twin)
+    check(way, twin, judged[f"{name}, {twin}"])
+
+
+def test_float64_noise_needs_more_precision_than_float64(
+    judge: Judge, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    way = WAYS["a float32 softmax in float64 noise"]
+    monkeypatch.setattr("pytest_contracts.items.formulas.has_wider", lambda precision: False)
+    judged, _ = judge.alone(case_of(way, True))
+    assert judged.verdicts == {"UNAVAILABLE"}
+    assert all("longdouble is float64 on this platform" in i["message"] for i in judged.items)

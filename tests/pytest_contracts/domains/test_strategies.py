@@ -438,10 +438,10 @@ def test_an_array_shrinks_to_a_constant_wherever_the_search_begins(dtype):
     inputs = strategy(x={"dtype": dtype, "shape": [34]})
     quiet = settings(max_examples=400, database=None)
     constant = 0
-    for seed in range(20):
+    for seed in range(10):
         found = find(inputs, lambda d: d["x"][5] > 3, settings=quiet, random=Random(seed))
         constant += bool((found["x"] == 4).all())
-    assert constant >= 18  # of 20; half of them stopped at another array once
+    assert constant >= 9  # of 10; half of them stopped at another array once
 
 
 @pytest.mark.parametrize("text", ["1" * 5000 + "..2", " " * 60_000 + "x", "." * 60_000, "1..1e400"])

@@ -96,11 +96,11 @@ def test_missing_directory_is_a_usage_error(project):
     result.stderr.fnmatch_lines(["*there is no directory nowhere*"])
 
 
-def test_a_configured_directory_that_is_not_there_is_told(pytester):
+def test_a_configured_directory_that_is_not_there_is_told(project):
     """A slip in the key would leave out every contract, and the run would be green."""
-    pytester.makeini("[pytest]\ncontracts = nowhere\n")
-    pytester.makepyfile("def test_nothing(): pass")
-    result = pytester.runpytest_subprocess("-p", "pytest_contracts.plugin")
+    project.pytester.makeini("[pytest]\ncontracts = nowhere\n")
+    project.pytester.makepyfile("def test_nothing(): pass")
+    result = project.run("-Wdefault", contracts=False, examples=None)
     result.assert_outcomes(passed=1, warnings=1)
     result.stdout.fnmatch_lines(["*ContractWarning: there is no directory nowhere, which*"])
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from tests.within import WORKERS
+
 HEAD_OF_ALL = "metadata: {version: 1.0.0, kind: registry, description: All of them}"
 CLAIMS = """
 proof_obligations:
@@ -147,7 +149,7 @@ def test_whole_run_is_heard_with_workers_and_before_the_gate(project):
         "all-v1",
         head=HEAD_OF_ALL,
     )
-    project.run_apart("-n2", examples=3).assert_outcomes(passed=4)
+    project.run(*WORKERS, examples=3).assert_outcomes(passed=4)
     verdicts = project.verdicts()
     assert (verdicts["ALL"], verdicts["GATE"]) == ("HELD", "HELD")
 

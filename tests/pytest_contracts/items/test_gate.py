@@ -6,6 +6,8 @@ import xml.etree.ElementTree as ElementTree
 
 import pytest
 
+from tests.within import WORKERS
+
 CLAIMS = """
 proof_obligations:
   - {id: GOOD, type: invariant, property: P, formal: softmax(x) >= 0}
@@ -116,7 +118,7 @@ def test_gates_hear_all_processes(project):
     claims = "\n".join(CLAIMS.splitlines()[:4])
     for name, checks in (("one-v1", "[GOOD]"), ("two-v1", "[GOOD, BAD]")):
         project.contract(f"{claims}\nqa_gate: {{id: GATE-{name[:3]}, checks: {checks}}}", name)
-    result = project.run_apart("-n2", examples=5)
+    result = project.run(*WORKERS, examples=5)
     result.assert_outcomes(passed=5, failed=5)
     verdicts = project.verdicts()
     assert (verdicts["GATE-one"], verdicts["GATE-two"]) == ("HELD", "FALSIFIED")

@@ -14,7 +14,7 @@ def with_cpu(project, target: str, text: str) -> str:
     """Write a contract whose cpu implementation is another, run it, return cpu's verdict."""
     path = project.contract(text)
     path.write_text(path.read_text().replace("engine:softmax\n", f"{target}\n"))
-    project.run(examples=60)
+    project.run(examples=30)
     return project.verdicts()["A[cpu]"]
 
 

@@ -115,7 +115,7 @@ def test_a_printed_counterexample_pasted_as_regression_fails_first(rare):
 def test_a_printed_command_pasted_into_a_shell_reproduces(rare):
     write(rare, head=HEAD.replace("rare:double", "rare:late"))
     rare.pytester.makeini("[pytest]\npythonpath = .\n")
-    first = rare.run_apart(examples=200)
+    first = rare.run(examples=200)
     shown = first.stdout.str()
     (command,) = re.findall(r"^  reproduce: +(pytest .+)$", shown, re.MULTILINE)
     plain = shlex.join([*shlex.split(command), "-p", "pytest_contracts.plugin"])

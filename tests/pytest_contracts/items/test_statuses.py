@@ -6,6 +6,8 @@ import json
 
 import pytest
 
+from tests.within import WORKERS
+
 GOOD = "  - {id: GOOD, type: invariant, property: P, formal: softmax(x) >= 0}\n"
 BAD = "  - {id: BAD, type: invariant, property: P, formal: softmax(x) > 1}\n"
 WORDS = "  - {id: WORDS, type: safety, property: P}\n"
@@ -55,10 +57,10 @@ def test_blocked_check_keeps_its_gate_from_holding(project):
     assert project.verdicts()["GATE"] == "UNAVAILABLE"
 
 
-@pytest.mark.parametrize("workers", [(), ("-n2",)])
+@pytest.mark.parametrize("workers", [(), WORKERS], ids=["alone", "workers"])
 def test_retired_claims_are_counted(project, workers):
     project.contract(obligations(GOOD, with_status(BAD, "RETIRED"), with_status(WORDS, "RETIRED")))
-    result = project.run_apart(*workers, examples=3)
+    result = project.run(*workers, examples=3)
     result.assert_outcomes(passed=2)
     result.stdout.fnmatch_lines(["2 claims are retired and not collected"])
     ledger = json.loads((project.pytester.path / ".contracts" / "ledger.json").read_text())
@@ -138,6 +140,6 @@ def test_interrupt_is_no_verdict(project):
 def test_interrupt_that_code_raises_is_its_own(project):
     project.procedures("def f():\n    raise KeyboardInterrupt\n")
     project.contract(obligations("  - {id: A, type: safety, property: P, run: f}\n", GOOD))
-    result = project.run_apart(examples=3)
+    result = project.run(examples=3)
     assert result.ret == pytest.ExitCode.TESTS_FAILED
     assert project.ledger()["A"]["message"] == "f interrupts the run: KeyboardInterrupt"

@@ -8,6 +8,8 @@ import xml.etree.ElementTree as ElementTree
 import pytest
 from hypothesis import Phase, settings
 
+from tests.within import WORKERS
+
 FALSE_CLAIM = """
 falsification_tests:
   - id: FALSIFY-SM-001
@@ -93,7 +95,7 @@ def test_junit_has_one_line_messages_and_the_place(project):
 
 def test_failure_survives_xdist_with_its_message(project):
     project.contract(FALSE_CLAIM)
-    result = project.run_apart("-n1", examples=5)
+    result = project.run(*WORKERS, "-n1", examples=5)
     result.stdout.fnmatch_lines(
         [
             "*softmax-v1.yaml:*: FALSIFIED: Small weights*",
@@ -343,6 +345,15 @@ def test_runxfail_shows_the_failure(project):
     project.run("--runxfail", examples=10).assert_outcomes(failed=2)
 
 
+def test_an_expected_failure_is_shown_in_its_own_terms(project):
+    project.contract(STATUS.format(status="PROPOSED", claim="> 1"))
+    result = project.run("--xfail-tb", "-rx", examples=10)
+    result.assert_outcomes(xfailed=2)
+    shown = ["*: FALSIFIED: P: softmax(x) > 1", "  values: *softmax(*) > 1", "  counterexample:"]
+    result.stdout.fnmatch_lines(shown)
+    assert ".py:" not in result.stdout.str()
+
+
 def test_each_item_has_its_own_saved_examples(project, monkeypatch):
     for variable in ("CI", "GITHUB_ACTIONS", "GITLAB_CI"):  # there Hypothesis keeps no examples
         monkeypatch.delenv(variable, raising=False)
@@ -355,9 +366,20 @@ def test_each_item_has_its_own_saved_examples(project, monkeypatch):
              formal: sum(x + 0·softmax(x)) > -100}
         """
     )
-    project.run_apart(examples=200).assert_outcomes(failed=2)
-    # With two examples to spend, only what was saved can fail, and each item finds its own.
-    project.run_apart(examples=2).assert_outcomes(failed=2)
+    project.pytester.makeconftest(
+        """
+        from hypothesis import settings
+        from hypothesis.database import DirectoryBasedExampleDatabase
+
+        kept = DirectoryBasedExampleDatabase("examples")
+        settings.register_profile("kept", database=kept, derandomize=False, deadline=None)
+        settings.load_profile("kept")
+        """
+    )
+    project.run(examples=200).assert_outcomes(failed=2)
+    # What was saved comes first, and each item finds its own.
+    project.run(examples=1).assert_outcomes(failed=2)
+    assert {item["examples"] for item in project.ledger().values()} == {0}
 
 
 def test_hypothesis_statistics_are_shown(project):

@@ -13,6 +13,7 @@ from typer.testing import CliRunner
 from pytest_contracts.cli import app
 from pytest_contracts.ledger.evidence import EvidenceError, _digest, extract, read
 from pytest_contracts.ledger.reading import read as read_ledger
+from tests.within import WORKERS
 
 RUN = {"started": "2026-01-01T00:00:00Z", "duration_s": 1.0}
 
@@ -124,9 +125,15 @@ class Moon:
 
 
 @pytest.fixture
-def moon(project) -> Moon:
+def moon(project, once) -> Moon:
+    """A project that has run where the resource is: once, for all of these tests."""
     found = Moon(project)
-    found.there()
+
+    def there() -> dict[str, bytes]:
+        found.there()
+        return project.files()
+
+    project.write(once("there", there))
     return found
 
 
@@ -380,14 +387,14 @@ def test_damaged_evidence_does_not_stop_other_tests(moon):
 def test_damaged_evidence_is_one_usage_error_with_workers(moon):
     moon.keep()
     break_digest(moon.evidence)
-    result = moon.project.run_apart("-n2")
+    result = moon.project.run(*WORKERS, "-n1")
     assert result.ret == pytest.ExitCode.USAGE_ERROR
     assert result.stderr.str().count("ERROR") == 1
 
 
 def test_evidence_counts_in_every_process(moon):
     moon.keep()
-    result = moon.project.run_apart("-n2", "-k", "not BAD")
+    result = moon.project.run(*WORKERS, "-n1", "-k", "not BAD")
     result.assert_outcomes(passed=5)
     assert moon.project.verdicts()["GATE"] == "HELD"
 

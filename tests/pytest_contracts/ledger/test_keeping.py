@@ -11,6 +11,7 @@ import pytest
 from typer.testing import CliRunner
 
 from pytest_contracts.cli import app
+from tests.within import WORKERS
 
 CONTRACT = """
 metadata: {{version: 1.0.0, description: A contract under test}}
@@ -45,16 +46,23 @@ class Pair:
             (self.root / f"{name}lib.py").write_text(CODE)
             self.contract(name).parent.mkdir(exist_ok=True)
             self.contract(name).write_text(CONTRACT.format(module=f"{name}lib"), "utf-8")
+
+    def ran(self) -> dict[str, bytes]:
+        """Run all; return the files that there are then."""
         self.run()
+        return self.project.files()
+
+    def begin(self, files: dict[str, bytes]) -> None:
+        """Go on from a run of all."""
+        self.project.write(files)
         self.first = self.document()["run"]["started"]
         self.age()
 
     def contract(self, name: str) -> Path:
         return self.root / "contracts" / f"{name}-v1.yaml"
 
-    def run(self, *arguments: str, apart: bool = False) -> pytest.RunResult:
-        start = self.project.run_apart if apart else self.project.run
-        return start("--contracts-report=own.json", *arguments)
+    def run(self, *arguments: str) -> pytest.RunResult:
+        return self.project.run("--contracts-report=own.json", *arguments)
 
     def age(self) -> None:
         """Make the ledger an hour older, as runs within a second begin at the same time."""
@@ -82,8 +90,11 @@ class Pair:
 
 
 @pytest.fixture
-def pair(project) -> Pair:
-    return Pair(project)
+def pair(project, once) -> Pair:
+    """Both, after a run of all: once, for all of these tests."""
+    found = Pair(project)
+    found.begin(once("ran", found.ran))
+    return found
 
 
 CLAIMS = ALL - {"GATE"}
@@ -112,7 +123,7 @@ def test_a_part_keeps_the_rest(pair, arguments, left, right):
 
 
 def test_a_part_keeps_the_rest_with_workers(pair):
-    pair.run("-n2", "-k", "left and EQV", apart=True)
+    pair.run(*WORKERS, "-k", "left and EQV")
     assert pair.kept() == {"left-v1": {"POS[one]", "POS[two]"}, "right-v1": CLAIMS}
 
 
@@ -127,8 +138,7 @@ def test_a_run_that_is_cut_short_keeps_what_it_did_not_reach(pair):
     assert verdicts["contracts/right-v1.yaml::GATE"] == "HELD"
 
 
-def test_failed_first_keeps_the_rest(project):
-    pair = Pair(project)
+def test_failed_first_keeps_the_rest(pair):
     pair.edit(pair.root / "leftlib.py", "n + n", "n + n + 1")
     pair.run()
     pair.age()
