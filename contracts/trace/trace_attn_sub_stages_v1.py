@@ -64,9 +64,7 @@ OTHERS = [
 def traced(model: Model, stages: tuple[Stage, ...]) -> dict[tuple[Stage, int | None], Array]:
     """Return the values of stages of layer 0 (and of the whole model) for the prompt."""
     plan = TracePlan(stages, range(1))
-    values = model.trace(model.tokenizer.encode(PROMPT), plan).values
-    model.release_f32()
-    return values
+    return model.trace(model.tokenizer.encode(PROMPT), plan).values
 
 
 def two_stages_were_added(compared: Compared) -> None:
@@ -195,7 +193,6 @@ def check_greedy(model: Model) -> int:
         assert plain.tobytes() == watched.tobytes(), f"token {tokens}"
         ids = [int(np.argmax(plain[-1]))]
         tokens += 1
-    model.release_f32()
     return tokens
 
 

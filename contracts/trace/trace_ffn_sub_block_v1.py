@@ -56,9 +56,7 @@ TESTS = Path(__file__).parents[2] / "tests" / "inference" / "trace"
 
 def trace_of(model: Model, *stages: Stage) -> Trace:
     """Trace the prompt and keep the values of ``stages`` of every layer."""
-    trace = model.trace(model.tokenizer.encode(PROMPT), TracePlan(stages))
-    model.release_f32()
-    return trace
+    return model.trace(model.tokenizer.encode(PROMPT), TracePlan(stages))
 
 
 def four_fields_were_added(compared: Compared) -> None:

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from contextlib import ExitStack
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,8 +10,8 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-import inference
 from inference import Model
+from inference.backends.weights import Numerics
 from inference.evaluate.perplexity import TokenLosses, log_sum_exp, position_logits, token_losses
 
 TEXTS = ("english", "code")
@@ -68,11 +67,9 @@ def sampled_kl(
 
 
 @pytest.fixture(scope="module")
-def both(pulled: tuple[Path, Any]) -> Iterator[Both]:
-    with ExitStack() as stack:
-        f32 = stack.enter_context(inference.load(pulled[0], numerics="f32"))
-        fused = stack.enter_context(inference.load(pulled[0], numerics="fused"))
-        yield Both(f32, fused, pulled[1])
+def both(pulled: tuple[Path, Any], load_cached: Callable[[Path, Numerics], Model]) -> Both:
+    f32, fused = (load_cached(pulled[0], numerics) for numerics in ("f32", "fused"))
+    return Both(f32, fused, pulled[1])
 
 
 @pytest.mark.parametrize("text", TEXTS)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -12,10 +12,9 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-import inference
 from inference import Model
 from inference.backends.weights import Numerics
-from inference.evaluate.perplexity import log_sum_exp, position_logits
+from inference.evaluate.perplexity import log_sum_exp
 from inference.model.stages import Stage
 from inference.trace.plan import TracePlan
 
@@ -79,8 +78,14 @@ class Recorded:
         known = self.positions[f"{name}.{self.peer}_top_ids"] if name in EVERY_POSITION else None
         last = np.empty(0, np.float32)
         best, recorded, logsumexp = [], [], []
-        done = 0
-        for logits in position_logits(self.model, ids, rows=CHUNK):
+        session = self.model.session()
+        session.cache.reserve(len(ids))
+        # Where not every position is recorded, nobody looks at the logits before the last.
+        done = 0 if known is not None else count - 1
+        for start in range(0, done, CHUNK):
+            session.advance(ids[start : min(start + CHUNK, done)])
+        for start in range(done, len(ids), CHUNK):
+            logits = session.advance(ids[start : start + CHUNK], every_row=True)
             best.append(np.argmax(logits, axis=1))
             if done < count <= done + len(logits):
                 last = logits[count - 1 - done].copy()
@@ -92,7 +97,7 @@ class Recorded:
             done += len(logits)
         return Seen(
             last,
-            np.concatenate(best)[count - 1 :],
+            np.concatenate(best)[-STEPS:],
             np.concatenate(recorded or [np.empty((0, 0), np.float32)]),
             np.concatenate(logsumexp or [np.empty(0)]),
         )
@@ -123,10 +128,12 @@ def coarse_kl(p: NDArray[np.float64], q: NDArray[np.float64]) -> NDArray[np.floa
 
 
 @pytest.fixture(scope="module", params=["f32", "fused"])
-def real(pulled: tuple[Path, Any], request: pytest.FixtureRequest) -> Iterator[Recorded]:
-    numerics: Numerics = request.param
-    with inference.load(pulled[0], numerics=numerics) as model:
-        yield Recorded(model, pulled[1])
+def real(
+    pulled: tuple[Path, Any],
+    load_cached: Callable[[Path, Numerics], Model],
+    request: pytest.FixtureRequest,
+) -> Recorded:
+    return Recorded(load_cached(pulled[0], request.param), pulled[1])
 
 
 def test_every_prompt_is_recorded(real: Recorded) -> None:
