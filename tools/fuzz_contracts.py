@@ -5,8 +5,10 @@ An input passes where the contract loads and every clause of it is accepted or r
 ``ContractError`` that names a line of the file; anything else is a failure: another exception, an
 error without a place, more than ``--limit`` seconds, more than ``--memory`` MiB. Failures are
 printed minimal and ready to paste. Prints the outcomes by family as JSON; exits 1 on a failure.
+The tests feed the first 500 of seed 20240607; a campaign, before a release and after a change
+to what reads contracts, is the first line, a minute or two of one processor:
 
-    python tools/fuzz_contracts.py --seed 7 --first 0 --count 20000
+    python tools/fuzz_contracts.py --seed 20240607 --count 20000
     python tools/fuzz_contracts.py --seed 7 --first 4711 --count 1 --show
 """
 
@@ -158,14 +160,14 @@ def site(error: BaseException) -> str:
     return f"{Path(last.filename).name}{line} {last.name}"
 
 
-def minimal(data: bytes, failing: str, limit: float, seconds: float) -> bytes:
+def minimal(data: bytes, failing: str, limit: float, tries: int) -> bytes:
     """Return a smaller input that fails at the same site."""
     size = max(1, len(data) // 2)
-    end = time.monotonic() + seconds
-    while size and time.monotonic() < end:
+    while size and tries > 0:
         start = 0
-        while start < len(data) and time.monotonic() < end:
+        while start < len(data) and tries > 0:
             candidate = data[:start] + data[start + size :]
+            tries -= 1
             if outcome_of(candidate, limit)[1] == failing:
                 data = candidate
             else:
@@ -198,7 +200,7 @@ def main() -> int:
     parser.add_argument("--count", type=int, default=1000)
     parser.add_argument("--limit", type=float, default=5.0, help="seconds per input")
     parser.add_argument("--memory", type=int, default=2048, help="MiB beyond the start")
-    parser.add_argument("--shrink", type=float, default=10.0, help="seconds to make one minimal")
+    parser.add_argument("--shrink", type=int, default=2000, help="tries to make one minimal")
     parser.add_argument("--show", action="store_true", help="print the inputs themselves")
     options = parser.parse_args()
     warnings.simplefilter("error")

@@ -26,6 +26,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -102,6 +103,7 @@ class Worker:
         self.models, self.pool, self.folder = models, pool, folder
         self.file = folder / f"{seed}.session"
         self.counts: Counter[str] = Counter()
+        self.calls = 0
         self.failures: list[str] = []
         self.texts: list[tuple[tuple[int, ...], tuple[int, ...], bool]] = []
         """Prompts, what was generated, and whether that is all."""
@@ -120,6 +122,7 @@ class Worker:
 
     def step(self) -> None:
         """Make one call; what is neither right nor refused is a failure."""
+        self.calls += 1
         name = self.random.choice([n for n in vars(Worker) if n.startswith("do_")])
         try:
             getattr(self, name)()
@@ -221,13 +224,25 @@ class Worker:
             raise
 
 
-def work(worker: Worker, until: float) -> None:
-    """Step until the time is up."""
-    while time.monotonic() < until:
+@dataclass(frozen=True)
+class End:
+    """When a try is over: at a time, and not before each thread has been through some calls."""
+
+    time: float
+    calls: int
+
+    def reached(self, worker: Worker) -> bool:
+        """Tell whether a thread may stop."""
+        return time.monotonic() >= self.time and worker.calls >= self.calls
+
+
+def work(worker: Worker, end: End) -> None:
+    """Step until the end."""
+    while not end.reached(worker):
         worker.step()
 
 
-def work_with_alarms(worker: Worker, until: float) -> None:
+def work_with_alarms(worker: Worker, end: End) -> None:
     """Step in the main thread, where alarms interrupt."""
     armed = False
 
@@ -243,7 +258,7 @@ def work_with_alarms(worker: Worker, until: float) -> None:
             worker.counts["refused in a handler"] += 1
 
     before = signal.signal(signal.SIGALRM, ring)
-    while time.monotonic() < until:
+    while not end.reached(worker):
         try:
             armed = True
             signal.setitimer(signal.ITIMER_REAL, worker.random.uniform(1e-5, 1e-2))
@@ -271,7 +286,7 @@ def check(model: Model, workers: Sequence[Worker], seed: int) -> tuple[int, list
     return min(CHECKED, len(log)) + min(CHECKED // 2, len(texts)), failures
 
 
-def one_try(seed: int, seconds: float) -> dict[str, Any]:
+def one_try(seed: int, seconds: float, calls: int = 0) -> dict[str, Any]:
     """Drive one pool of sessions; return counts and failures."""
     for module in (sessions, batches):
         module.__dict__["Past"] = RecordedPast
@@ -284,11 +299,11 @@ def one_try(seed: int, seconds: float) -> dict[str, Any]:
         workers = [
             Worker(f"{seed}-{number}", models, pool, Path(folder)) for number in range(THREADS)
         ]
-        until = time.monotonic() + seconds
-        threads = [threading.Thread(target=work, args=(w, until)) for w in workers[1:]]
+        end = End(time.monotonic() + seconds, calls)
+        threads = [threading.Thread(target=work, args=(w, end)) for w in workers[1:]]
         for thread in threads:
             thread.start()
-        work_with_alarms(workers[0], until)
+        work_with_alarms(workers[0], end)
         for thread in threads:
             thread.join()
         compared, failures = check(model, workers, seed)
@@ -301,7 +316,7 @@ def one_try(seed: int, seconds: float) -> dict[str, Any]:
 
 def child(seed: int, seconds: float) -> dict[str, Any]:
     """Make a try in a process of its own, which may die or hang."""
-    command = [sys.executable, __file__, "--child", str(seed), str(seconds)]
+    command = [sys.executable, __file__, "--child", str(seed), str(seconds), "0"]
     try:
         done = subprocess.run(command, capture_output=True, text=True, timeout=240 + 10 * seconds)
     except subprocess.TimeoutExpired:
@@ -322,10 +337,11 @@ def main() -> int:
     parser.add_argument("--tries", type=int, help="this many tries instead of a time")
     parser.add_argument("--seed", type=int, default=0, help="of the first try; then upwards")
     parser.add_argument("--seconds", type=float, default=10.0, help="of a try")
-    parser.add_argument("--child", nargs=2, help=argparse.SUPPRESS)
+    parser.add_argument("--child", nargs=3, help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.child:
-        print(json.dumps(one_try(int(options.child[0]), float(options.child[1]))))
+        seed, seconds, calls = options.child
+        print(json.dumps(one_try(int(seed), float(seconds), int(calls))))
         return 0
     until = time.monotonic() + 60 * (60 * options.hours + options.minutes)
     total, compared, failed, seed = Counter[str](), 0, 0, options.seed

@@ -1,16 +1,19 @@
 """The warm process behind ``judge.Judge``: one fork for each request on its standard input.
 
-A request and its answer are one line of JSON each. This process imports nothing of the project.
+A request and its answer are one line of JSON each. This process imports nothing of the project;
+before the first request it judges a contract about nothing, so that no fork is the first to judge.
 """
 
 from __future__ import annotations
 
 import importlib
+import io
 import json
 import os
 import sys
 import tempfile
 from collections.abc import Mapping, Sequence
+from contextlib import redirect_stdout
 from functools import partial
 from importlib.abc import MetaPathFinder
 from importlib.machinery import ModuleSpec, PathFinder
@@ -31,6 +34,30 @@ WARM = (
     "pytest_contracts.symbolic.explorer",
 )
 """What nearly every run imports."""
+ARGUMENTS = (
+    *("-p", "no:cacheprovider", "-p", "no:faulthandler", "--tb=short"),
+    *("-W", "ignore::pytest.PytestAssertRewriteWarning"),
+)
+REHEARSAL = """
+metadata:
+  version: 1.0.0
+  kind: kernel
+  status: ACTIVE
+  description: Run before the first judgement, for all that is done once in a process
+equations:
+  same:
+    formula: same(x) = x
+    variables:
+      n: 1..9
+      x: {dtype: float32, shape: [n], range: [-1, 1]}
+    implementations: {numpy: "numpy:copy"}
+falsification_tests:
+  - {id: FALSIFY-RH-001, rule: It holds, equation: same, formal: same(x) = x}
+  - {id: FALSIFY-RH-002, rule: It falls, equation: same, formal: n + max(same(x)) < 0}
+qa_gate:
+  id: F-RH-001
+  checks: [FALSIFY-RH-001, FALSIFY-RH-002]
+"""
 LIMITS = Limits(cpu_s=600, wall_s=600, memory_bytes=64 << 30)
 """Above what claims and their own workers, which have limits of their own, could need."""
 
@@ -44,8 +71,29 @@ def main(preload: list[str]) -> None:
     # Whatever a library prints must not come between the answers.
     answers = os.fdopen(os.dup(1), "w", encoding="utf-8")
     os.dup2(2, 1)
+    _rehearse()
     for line in sys.stdin:
         _reply(answers, _answer(json.loads(line)))
+
+
+def _rehearse() -> list[tuple[str, str]]:
+    """Judge a contract about nothing of the project, in a place apart; return its verdicts.
+
+    Every fork inherits what that has imported, computed and kept, and need not do it again.
+    """
+    import pytest
+
+    from pytest_contracts.mutation.hooks import Verdicts
+
+    with tempfile.TemporaryDirectory(prefix="rehearsal-") as folder:
+        settings, contract = Path(folder, "pytest.ini"), Path(folder, "rehearsal-v1.yaml")
+        settings.write_text("[pytest]\n", encoding="utf-8")
+        contract.write_text(REHEARSAL, encoding="utf-8")
+        verdicts = Verdicts(["FALSIFY-RH-001", "FALSIFY-RH-002"], "F-RH-001", None, None)
+        words = [*ARGUMENTS, f"-c={settings}", f"--contracts={folder}", str(contract)]
+        with redirect_stdout(io.StringIO()):
+            pytest.main(words, plugins=[verdicts])
+        return verdicts.items
 
 
 def _reply(answers: TextIO, answer: Mapping[str, Any]) -> None:
@@ -82,9 +130,7 @@ def _judge(
         before = os.environ.get("PYTHONPATH")
         os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, (overlay, before)))
     verdicts = Verdicts(request["claims"], request["gate"], request["implementation"], module)
-    arguments = ["-p", "no:cacheprovider", "-p", "no:faulthandler", "--tb=short"]
-    arguments += ["-W", "ignore::pytest.PytestAssertRewriteWarning", *request["arguments"]]
-    code = pytest.main(arguments, plugins=[verdicts])
+    code = pytest.main([*ARGUMENTS, *request["arguments"]], plugins=[verdicts])
     sys.stdout.flush()
     return {
         "exit_code": int(code),

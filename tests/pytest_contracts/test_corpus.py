@@ -14,6 +14,8 @@ from typing import Any
 
 import pytest
 
+from tests.within import ALONE, WORDS
+
 ROOT = Path(__file__).parents[2]
 CORPUS = ROOT / "tests" / "corpus"
 HOW_TO = ROOT / "docs" / "how-to" / "run-existing-contracts.md"
@@ -34,15 +36,15 @@ def explained() -> dict[str, str]:
 
 def judge(folder: Path, report: Path, *words: str) -> list[dict[str, Any]]:
     """Run contracts in a process of their own and return the records."""
-    command = [sys.executable, "-m", "pytest", "--contracts", str(folder), "-q", "--tb=no"]
+    command = [sys.executable, "-m", "pytest", *WORDS, "--contracts", str(folder), "-q", "--tb=no"]
     command += ["-p", "no:cacheprovider", "--contracts-examples=10", f"--contracts-report={report}"]
     run = subprocess.run(
         [*command, *words],
         cwd=ROOT,
-        env={**os.environ, "HYPOTHESIS_PROFILE": "ci"},
+        env={**os.environ, **ALONE, "HYPOTHESIS_PROFILE": "ci"},
         capture_output=True,
         text=True,
-        timeout=300,
+        timeout=1200,
         check=False,
     )
     assert run.returncode in (0, 1), run.stdout[-3000:] + run.stderr[-2000:]

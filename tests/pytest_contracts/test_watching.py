@@ -8,6 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 from numba import njit
+from numba.extending import overload
 
 from pytest_contracts.watching import Watch
 
@@ -55,6 +56,30 @@ def test_a_compiled_function_is_compiled_while_a_ufunc_is_listened_for():
 
     # Its code is compiled as it stands, and the ufunc itself is not called.
     assert heard(lambda x: within(x), other=np.exp) == []
+
+
+def test_nothing_listens_while_numba_compiles():
+    listening = []
+
+    def helper(x):
+        return x
+
+    @overload(helper)
+    def compiled_helper(x):
+        listening.append(sys.getprofile())
+        return lambda x: x
+
+    @njit
+    def within(x):
+        return helper(x)
+
+    # Before and after, everything is heard of.
+    assert heard(lambda x: by_name(honest(within(x))), other=honest, third=np.exp) == [
+        "other",
+        "third",
+    ]
+    assert listening
+    assert set(listening) == {None}
 
 
 def test_everything_is_as_before_when_the_call_has_ended():

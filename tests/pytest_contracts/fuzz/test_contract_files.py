@@ -1,4 +1,7 @@
-"""Twenty thousand broken contract files: each loads, or is refused with its place."""
+"""Broken contract files: each loads, or is refused with its place.
+
+A sample, the same on every run; `tools/fuzz_contracts.py` feeds as many as one likes.
+"""
 
 from __future__ import annotations
 
@@ -14,8 +17,7 @@ import pytest
 ROOT = Path(__file__).resolve().parents[3]
 TOOL = ROOT / "tools" / "fuzz_contracts.py"
 SEED = 20_240_607
-INPUTS = 20_000
-PARTS = 4
+INPUTS = 500
 OUTCOMES = {"accepted", "clause refused", "refused"}
 
 
@@ -32,26 +34,24 @@ def campaign(*arguments: str, prepare: str = "") -> tuple[int, dict[str, Any]]:
     return done.returncode, json.loads(done.stdout)
 
 
-@pytest.mark.parametrize("part", range(PARTS))
-def test_every_broken_file_loads_or_is_refused_with_its_place(part: int) -> None:
-    each = INPUTS // PARTS
-    status, report = campaign(f"--seed={SEED}", f"--first={part * each}", f"--count={each}")
+def test_every_broken_file_loads_or_is_refused_with_its_place() -> None:
+    status, report = campaign(f"--seed={SEED}", f"--count={INPUTS}", "--limit=60")
     print(json.dumps({key: report[key] for key in ("outcomes", "slowest", "memory_mib")}))
     assert report["failures"] == {}, json.dumps(report["failures"], indent=1, ensure_ascii=False)
-    assert (status, report["inputs"]) == (0, each)
+    assert (status, report["inputs"]) == (0, INPUTS)
     by_outcome: Counter[str] = Counter()
     for name, count in report["outcomes"].items():
         by_outcome[name.partition(": ")[2]] += count
-    # A campaign whose files are all refused at once would say little of what comes after.
+    # A sample whose files are all refused at once would say little of what comes after.
     assert set(by_outcome) == OUTCOMES
-    assert min(by_outcome.values()) > each / 50
+    assert min(by_outcome.values()) > INPUTS / 50
 
 
 def test_another_exception_is_found_minimal_and_pasteable() -> None:
     prepare = (
         "import pytest_contracts.domains.strategies as d; d.range_ends = lambda text: {}[text]"
     )
-    status, report = campaign("--seed=1", "--count=60", "--shrink=3", prepare=prepare)
+    status, report = campaign("--seed=1", "--count=60", "--shrink=200", prepare=prepare)
     assert status == 1
     ((site, failure),) = report["failures"].items()
     assert site.startswith("KeyError strategies.py")
@@ -66,7 +66,7 @@ def test_a_hang_is_found() -> None:
         "import time, pytest_contracts.domains.strategies as d; "
         "d.range_ends = lambda text: time.sleep(60)"
     )
-    status, report = campaign("--seed=1", "--count=9", "--limit=0.5", "--shrink=1", prepare=prepare)
+    status, report = campaign("--seed=1", "--count=9", "--limit=0.5", "--shrink=2", prepare=prepare)
     assert status == 1
     assert any(site.startswith("Overtime") for site in report["failures"])
 
@@ -77,7 +77,7 @@ def test_an_error_without_a_place_is_found() -> None:
         "from pytest_contracts.errors import ContractSyntaxError as E\n"
         "n.Source.error = lambda self, message, where, hint=None: E(message)"
     )
-    status, report = campaign("--seed=1", "--count=60", "--shrink=3", prepare=prepare)
+    status, report = campaign("--seed=1", "--count=60", "--shrink=200", prepare=prepare)
     assert status == 1
     assert any("no place" in failure["reason"] for failure in report["failures"].values())
 
@@ -117,7 +117,7 @@ def test_a_sample_goes_through_pytest(pytester: pytest.Pytester) -> None:
     pytester.makepyfile(engine=ENGINE)
     folder = pytester.path / "contracts"
     folder.mkdir()
-    count = 90
+    count = 40
     for index in range(count):
         (folder / f"m{index:03d}-v1.yaml").write_bytes(mutant(SEED, index)[1])
     result = pytester.runpytest_subprocess(
@@ -129,8 +129,8 @@ def test_a_sample_goes_through_pytest(pytester: pytest.Pytester) -> None:
     assert result.ret == pytest.ExitCode.TESTS_FAILED
     outcomes = result.parseoutcomes()
     assert outcomes["errors"] > count / 4
-    assert outcomes["failed"] > 10
-    assert outcomes["passed"] > 10
+    assert outcomes["failed"] > 5
+    assert outcomes["passed"] > 5
     text = result.stdout.str() + result.stderr.str()
     assert "INTERNALERROR" not in text
     assert "Traceback (most recent call last)" not in text

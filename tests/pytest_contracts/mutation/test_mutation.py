@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import json
+import subprocess
 import sys
 import textwrap
 from collections.abc import Callable, Iterator
@@ -101,6 +102,9 @@ def test_the_matrix_tells_killers_from_survivors(
     project: Callable[[], Contract], judge: Judge, tmp_path: Path
 ) -> None:
     contract = project()
+    ledger = tmp_path / ".contracts" / "ledger.json"
+    ledger.parent.mkdir()
+    ledger.write_text('{"run": {"end": "complete"}}', encoding="utf-8")
     rows = {row.mutant.id: row for row in kill_matrix(contract, judge, every_claim=True)}
     killed = {name: {c.claim for c in row.cells if c.killed} for name, row in rows.items()}
     assert killed == {
@@ -116,7 +120,8 @@ def test_the_matrix_tells_killers_from_survivors(
     assert rows["odd"].judgement.verdicts["F-D-001"] == (Verdict.FALSIFIED,)
     assert "double-v1.yaml" in rows["odd"].judgement.output
     # Neither the project nor its ledger has noticed.
-    assert not (tmp_path / ".contracts").exists()
+    assert [*ledger.parent.iterdir()] == [ledger]
+    assert ledger.read_text(encoding="utf-8") == '{"run": {"end": "complete"}}'
     assert judge(contract, ["D-EQV-001"], examples=3).verdicts["D-EQV-001"] == (
         Verdict.HELD,
         Verdict.HELD,
@@ -241,9 +246,19 @@ def test_an_excuse_that_excuses_nothing_is_refused(
     assert caught.value.where.line == CONTRACT.count("\n") + 1
 
 
-def test_a_plain_run_imports_none_of_it(tmp_path: Path) -> None:
-    import subprocess
+def test_the_rehearsal_is_heard_to_its_end() -> None:
+    """Else a fork would be the first to do what it is there for."""
+    code = "import json; from pytest_contracts.mutation import server; "
+    code += "print(json.dumps(server._rehearse()))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert dict(json.loads(done.stdout)) == {
+        "FALSIFY-RH-001": Verdict.HELD,
+        "FALSIFY-RH-002": Verdict.FALSIFIED,
+        "F-RH-001": Verdict.FALSIFIED,
+    }
 
+
+def test_a_plain_run_imports_none_of_it(tmp_path: Path) -> None:
     code = "import json, sys, pytest_contracts.items.file; print(json.dumps(sorted(sys.modules)))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert not [name for name in json.loads(done.stdout) if ".mutation" in name]

@@ -18,7 +18,6 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-import llvmlite.binding as llvm
 import numpy as np
 import pytest
 from numpy.typing import NDArray
@@ -50,7 +49,6 @@ from inference.model.stages import Stage
 from inference.quant import quantize
 from inference.quant.types import GGMLType
 
-AVX2 = "+avx2,+fma,+f16c,+avx,+ssse3,+sse4.1,+sse4.2"
 GOLDEN = Path(__file__).parents[4] / "golden"
 RNG = np.random.default_rng(5)
 
@@ -485,13 +483,11 @@ sys.exit(code)
     assert done.returncode == 0, done.stderr
 
 
-@pytest.mark.parametrize("target", [("x86-64-v3", AVX2), ("x86-64", "")], ids=["avx2", "generic"])
-def test_other_processors_to_the_bit(target: tuple[str, str], tmp_path: Path) -> None:
-    """Compiled for less than this processor has, both ways still agree; the user is told."""
-    name, features = target
-    host = {feature for feature, present in llvm.get_host_cpu_features().items() if present}
-    if not {feature[1:] for feature in features.split(",") if feature} <= host:
-        pytest.skip(f"this processor cannot run {name}")
+def test_another_processor_to_the_bit(tmp_path: Path) -> None:
+    """Compiled for less than this processor has, both ways still agree; the user is told.
+
+    What each of the others computes is for the kernels' tests to tell: ``qmatmul/test_targets``.
+    """
     done = run_child(
         """
 from inference.kernels.qmatmul.target import TARGET
@@ -502,10 +498,10 @@ assert same[0].tobytes() == first
 assert all(a.tobytes() == b.tobytes() for a, b in zip(many, same[1:], strict=True))
 print(TARGET.dot)
 """,
-        NUMBA_CPU_NAME=name, NUMBA_CPU_FEATURES=features, NUMBA_CACHE_DIR=str(tmp_path),
+        NUMBA_CPU_NAME="generic", NUMBA_CPU_FEATURES="", NUMBA_CACHE_DIR=str(tmp_path),
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
-    assert done.stdout.strip() == ("avx2" if features else "generic")
+    assert done.stdout.strip() == "generic"
     assert done.stderr.startswith("inference: compiling for this processor")
 
 
@@ -517,7 +513,7 @@ def test_the_interpreter_ends_with_threads_asleep() -> None:
 
 @pytest.mark.skipif(not hasattr(signal, "setitimer"), reason="needs timers")
 def test_a_real_interrupt_at_any_moment() -> None:
-    """Hundreds of alarms during runs: each ends in its exception, and the results stay right."""
+    """A hundred alarms during runs: each ends in its exception, and the results stay right."""
     done = run_child(
         """
 import random, signal
@@ -528,7 +524,7 @@ def ring(*_):
         raise Alarm
 signal.signal(signal.SIGALRM, ring)
 rung = 0
-for i in range(300):
+for i in range(100):
     session = model.session()
     try:
         armed = True
