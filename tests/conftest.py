@@ -71,14 +71,34 @@ def _put_registered(kept: State) -> None:
     binding._registry.update(kept)
 
 
+def _registered_in_a_test() -> State:
+    """Return what no module registers as it is imported, whichever test is the first to do so."""
+    registered = binding._registry.items()
+    return {claim: function for claim, function in registered if _is_local(function)}
+
+
+def _is_local(function: object) -> bool:
+    return "<locals>" in getattr(function, "__qualname__", "")
+
+
+def _put_registered_in_a_test(kept: State) -> None:
+    for claim in _registered_in_a_test().keys() - kept.keys():
+        del binding._registry[claim]
+    binding._registry.update(kept)
+
+
 LEFT = (
     *map(_strict, SHARED),
     Shared(
         "the registered implementations",
         lambda: dict(binding._registry),
         _put_registered,
-        Rule.MORE_BY_IMPORTS,
-        written=lambda key: key.contract,
+        Rule.MORE,
+    ),
+    Shared(
+        "the implementations that tests register",
+        _registered_in_a_test,
+        _put_registered_in_a_test,
     ),
     _one("Hypothesis's profile", settings.get_current_profile_name, settings.load_profile),
     _one(

@@ -120,10 +120,10 @@ class Worker:
             session.truncate(self.random.randrange(4))
         return session
 
-    def step(self) -> None:
+    def step(self, name: str | None = None) -> None:
         """Make one call; what is neither right nor refused is a failure."""
         self.calls += 1
-        name = self.random.choice([n for n in vars(Worker) if n.startswith("do_")])
+        name = name or self.random.choice(kinds())
         try:
             getattr(self, name)()
         except SessionBusyError:
@@ -224,6 +224,11 @@ class Worker:
             raise
 
 
+def kinds() -> list[str]:
+    """Return the names of the calls that there are."""
+    return [name for name in vars(Worker) if name.startswith("do_")]
+
+
 @dataclass(frozen=True)
 class End:
     """When a try is over: at a time, and not before each thread has been through some calls."""
@@ -299,8 +304,14 @@ def one_try(seed: int, seconds: float, calls: int = 0) -> dict[str, Any]:
         workers = [
             Worker(f"{seed}-{number}", models, pool, Path(folder)) for number in range(THREADS)
         ]
+        # An alarm in the middle of an import can leave Python's import lock taken, for ever: what a
+        # call imports, it imports now. A user's Ctrl-C ends the process, and nobody waits.
+        first = Worker(f"{seed}-first", models, pool, Path(folder))
+        for name in kinds():
+            first.step(name)
+        workers.append(first)
         end = End(time.monotonic() + seconds, calls)
-        threads = [threading.Thread(target=work, args=(w, end)) for w in workers[1:]]
+        threads = [threading.Thread(target=work, args=(w, end)) for w in workers[1:THREADS]]
         for thread in threads:
             thread.start()
         work_with_alarms(workers[0], end)

@@ -8,15 +8,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from contextlib import suppress
 from pathlib import Path
 
 import pytest
 
 from pytest_contracts.contract import Contract, Mutant, find_contracts, load
-from pytest_contracts.errors import Unavailable
 from pytest_contracts.ledger.verdict import Verdict
-from pytest_contracts.mutation import Judge, kill_row, locate, planted_mutants, unkilled
+from pytest_contracts.mutation import Judge, kill_row, planted_mutants, unkilled
 
 ROOT = Path(__file__).parents[2]
 CONTRACTS = [load(path) for path in find_contracts(ROOT / "contracts")]
@@ -45,9 +43,6 @@ def named(contract: Contract) -> list[str]:
 def judge() -> Iterator[Judge]:
     patch = pytest.MonkeyPatch()
     patch.setenv("HYPOTHESIS_PROFILE", "ci")
-    for contract, mutant in DECLARED:
-        with suppress(Unavailable):
-            locate(contract, mutant)  # imports the target, which registers itself, before any test
     arguments = ["--contracts=contracts", "--contracts-model=tiny"]
     with Judge(ROOT, arguments, preload=["pytest_contracts.mutation.compiling"]) as judge:
         patch.undo()
