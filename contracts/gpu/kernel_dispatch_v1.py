@@ -42,7 +42,9 @@ def metrics_survive_threads(compared: Compared) -> None:
     def watch() -> None:
         nonlocal snapshots
         start.wait()
-        while not done.is_set():
+        last = False
+        while not last:
+            last = done.is_set()
             snapshot = metrics.snapshot()
             snapshots += 1
             if not adds_up(snapshot):
@@ -71,7 +73,7 @@ def metrics_survive_threads(compared: Compared) -> None:
     assert adds_up(final), final
     assert final.total == THREADS * DISPATCHES_PER_THREAD
     assert final.gpu_dispatches == expected_gpu
-    compared(final.total + snapshots, what="dispatches and snapshots")
+    compared(final.total, what="dispatches")  # how many snapshots there were is chance
 
 
 def metrics_survive_every_interleaving(compared: Compared) -> None:

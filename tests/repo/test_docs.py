@@ -368,7 +368,7 @@ def test_the_readme_has_its_two_commands_first() -> None:
         "&& .venv/bin/pytest"
     )
     assert [command.strip() for command in commands[:2]] == [
-        f"{install} --contracts contracts/",
+        f"{install} --contracts contracts/ -n auto",
         f"{install} tests/ -n auto",
     ]
 
