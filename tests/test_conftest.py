@@ -130,3 +130,20 @@ def test_a_test_that_leaves_things_changed_fails_and_the_next_one_does_not(
     result = pytester.runpytest_inprocess("-p", "no:cacheprovider")
     result.assert_outcomes(passed=3, errors=2)
     result.stdout.fnmatch_lines(["the test changes the environment: MADE_UP is new"])
+
+
+def test_the_files_that_took_the_most_cpu_seconds_come_first(
+    pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytester.makeconftest(Path(__file__).with_name("conftest.py").read_text("utf-8"))
+    pytester.makepyfile(
+        test_little="def test_it(): pass",
+        test_much="def test_it(): sum(range(10**7))",
+        test_apart="import subprocess, sys\n"
+        "def test_it(): subprocess.run([sys.executable, '-c', 'sum(range(5 * 10**7))'])",
+    )
+    table = pytester.path / "table"
+    monkeypatch.setenv("CPU_BY_FILE", str(table))
+    pytester.runpytest_inprocess("-p", "no:cacheprovider").assert_outcomes(passed=3)
+    names = [line.split()[1] for line in table.read_text("utf-8").splitlines()]
+    assert names == ["test_apart.py", "test_much.py", "test_little.py"]

@@ -71,7 +71,7 @@ def ring(*_):
         raise Alarm
 signal.signal(signal.SIGALRM, ring)
 rung = 0
-for i in range(1500):
+while rung < 500:  # however soon threads have started, some alarms come before that
     crew = None
     try:
         armed = True
@@ -90,10 +90,9 @@ for i in range(1500):
     signal.setitimer(signal.ITIMER_REAL, 0)
     if crew is not None:
         crew.dismiss()
-assert rung > 100, rung
 """
     done = subprocess.run(
-        [sys.executable, "-P", "-c", code], capture_output=True, text=True, timeout=120
+        [sys.executable, "-P", "-c", code], capture_output=True, text=True, timeout=600
     )
     assert (done.returncode, done.stderr) == (0, "")
 

@@ -18,6 +18,7 @@ from pytest_contracts.symbolic.draws import ConcreteDraws
 from pytest_contracts.symbolic.explorer import explore
 from pytest_contracts.symbolic.verification import _preload_crosshair
 from tests.soundness.must_not_confirm import CASES, ODD
+from tests.within import run_apart
 
 TABLE = Path(__file__).parents[2] / "docs" / "explanation" / "proofs.md"
 FLOATS = [
@@ -159,9 +160,8 @@ def run(pytester: pytest.Pytester, kernel: str, status: str, *arguments: str) ->
     (folder / "twice-v1.yaml").write_text(CONTRACT.replace("@", status), encoding="utf-8")
     (folder / "twice_v1.py").write_text(PROOF, encoding="utf-8")
     (pytester.path / "kernels.py").write_text(kernel, encoding="utf-8")
-    return pytester.runpytest_subprocess(
-        "-p", "pytest_contracts.plugin", "-p", "no:randomly", "-p", "no:rerunfailures",
-        "-p", "no:cacheprovider", "--contracts=contracts", "--contracts-report=l.json",
+    return run_apart(
+        pytester, "-p", "no:cacheprovider", "--contracts=contracts", "--contracts-report=l.json",
         "--contracts-report=r.md", "--contracts-report=b.svg", *arguments,
     )  # fmt: skip
 

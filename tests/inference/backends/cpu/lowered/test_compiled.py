@@ -513,7 +513,7 @@ def test_the_interpreter_ends_with_threads_asleep() -> None:
 
 @pytest.mark.skipif(not hasattr(signal, "setitimer"), reason="needs timers")
 def test_a_real_interrupt_at_any_moment() -> None:
-    """A hundred alarms during runs: each ends in its exception, and the results stay right."""
+    """Some fifty alarms during runs: each ends in its exception, and the results stay right."""
     done = run_child(
         """
 import random, signal
@@ -523,8 +523,9 @@ def ring(*_):
     if armed:  # Python may call this some time after the timer has been stopped
         raise Alarm
 signal.signal(signal.SIGALRM, ring)
-rung = 0
-for i in range(100):
+rung = i = 0
+while rung < 50:  # however fast a run is, some alarms come before its end
+    i += 1
     session = model.session()
     try:
         armed = True
@@ -537,11 +538,9 @@ for i in range(100):
     signal.setitimer(signal.ITIMER_REAL, 0)
     if i % 10 == 0:
         assert model.session().advance([1, 2, 3]).tobytes() == first
-print(rung)
 """
     )
     assert done.returncode == 0, done.stderr
-    assert int(done.stdout) > 20
 
 
 @dataclass(frozen=True)
