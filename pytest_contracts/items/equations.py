@@ -101,6 +101,7 @@ class Subject:
         self.raised: Exception | None = None
         """What a call raised last, whoever passed over it."""
         self._answered = False
+        self._absent = False
         self._shapes: dict[tuple[Shape, ...], Shape] = {}
         self._arguments: tuple[Argument, ...] = ()
 
@@ -120,7 +121,7 @@ class Subject:
         except BaseException as error:
             self._raises(error)
             raise
-        self._answered = True
+        self._answers()
         if is_nothing(result) or isinstance(result, Generator | Coroutine):
             raise Falsified(
                 f"{self.label} as {self.implementation!r} returns a value",
@@ -136,14 +137,22 @@ class Subject:
         self._fits(values, result)
         return result
 
+    def _answers(self) -> None:
+        """Note that there was an answer: what said before that something is missing was wrong."""
+        self._answered = self.observation.answered = True
+        self.observation.refuted |= self._absent
+
     def _raises(self, error: BaseException) -> None:
-        """Keep what a call raised; what it says is missing is here, if it has ever answered.
+        """Keep what a call raised; what it says is missing is here, if it ever answers.
 
         An implementation says what is missing by Unavailable. A skip is a test's word, not code's.
         """
         if isinstance(error, Exception):
             self.raised = error
-        self.observation.refuted |= is_skip(error) or (is_unavailable(error) and self._answered)
+        if is_unavailable(error):
+            self._absent = True
+            self.observation.own_absence = error
+        self.observation.refuted |= is_skip(error) or (self._absent and self._answered)
 
     def _fits(self, values: Sequence[Any], result: Any) -> None:
         """Note a result of another shape than the definition's, where that can be told.

@@ -120,6 +120,10 @@ class Observation:
     """What said so first."""
     refuted: bool = False
     """Whether what was said to be missing has been seen to be here, or was none's to say."""
+    answered: bool = False
+    """Whether an implementation has answered."""
+    own_absence: BaseException | None = None
+    """What an implementation said last of itself, which others that answer do not refute."""
     inputs: Mapping[str, Any] | None = None
     regression: Where | None = None
     ran: dict[str, str] = field(default_factory=dict)
@@ -150,6 +154,7 @@ class Observation:
         self.compared.what.clear()
         self.compared.ran.clear()
         self.absences, self.absence, self.refuted = 0, None, False
+        self.answered, self.own_absence = False, None
         self.inputs = None
         self.regression = None
         self.ran.clear()
@@ -163,11 +168,13 @@ class Observation:
     def absent(self, error: BaseException) -> None:
         """Note that on this input something was said to be missing; the other inputs still run.
 
-        Of an input nobody may say so by a skip: that leaves out what the claim is about.
+        Of an input nobody may say so by a skip: that leaves out what the claim is about. Nor may
+        anybody but the implementation itself once one has answered: what is judged is here.
         """
         self.absences += 1
         self.absence = self.absence or error
         self.refuted |= self.drawn and is_skip(error)
+        self.refuted |= self.answered and error is not self.own_absence
 
     def missing(self) -> BaseException:
         """Return what becomes of a check to which something was said to be missing.
@@ -180,7 +187,7 @@ class Observation:
         if self.examples:
             how = f"{self.absences} inputs were skipped while {self.examples} others ran"
         elif self.refuted:
-            how = "inputs were skipped by the code that is to take them"
+            how = "inputs were skipped by the code that is to take them, or after it had answered"
         elif begun:
             how = "it was skipped after it had begun"
         else:

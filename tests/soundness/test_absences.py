@@ -290,3 +290,104 @@ def test_a_module_that_skips_leaves_out_the_claims_that_run_it(pytester: pytest.
         "skips_small_else_wrong": {"formula": "FALSIFIED"},
         None: {"drawn": "UNAVAILABLE"},
     }
+
+
+LATE = """
+import asyncio
+
+import kernels
+import numpy as np
+import pytest
+from pytest_contracts.errors import Unavailable
+
+
+def for_want_where_wrong(implementation, x):
+    result = implementation(x)
+    if (result != x).any():
+        raise Unavailable("no oracle", "write one")
+    assert len(result) == len(x)
+
+
+def skipped_where_wrong(implementation):
+    result = implementation(np.ones(3))
+    if (result != 1).any():
+        pytest.skip("other numbers")
+    assert len(result) == 3
+
+
+def grouped(implementation, x):
+    try:
+        assert (implementation(x) == x).all()
+    except AssertionError:
+        raise BaseExceptionGroup("several", [pytest.skip.Exception("x")])
+
+
+def marked(implementation, request):
+    request.applymarker(pytest.mark.xfail)
+    assert (implementation(np.ones(3)) == 1).all()
+"""
+ANSWERS = """
+calls = 0
+
+def wrong(x):
+    return x + 1
+
+
+def away_at_first(x):
+    global calls
+    calls += 1
+    if calls == 1:
+        raise Unavailable("not yet", "call again")
+    return -abs(x) - 1
+
+
+async def skipping():
+    async with asyncio.TaskGroup() as group:
+        group.create_task(asyncio.sleep(0))
+        pytest.skip("in a task")
+
+
+def skips_in_a_group(x):
+    raise BaseExceptionGroup("several", [pytest.skip.Exception("x")])
+
+
+def skips_in_a_task(x):
+    asyncio.run(skipping())
+    return x + 1
+"""
+
+
+@pytest.fixture
+def _late(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(globals(), "KERNELS", f"import asyncio\n{KERNELS}{ANSWERS}")
+
+
+@pytest.mark.usefixtures("_late")
+def test_nothing_is_missing_once_the_implementation_has_answered(pytester) -> None:
+    claims = {
+        "guarded": "type: invariant, formal: 'Σ identity(x) ≥ 0 ⟹ Σ identity(x) = Σ x'",
+        "drawn": "type: invariant, run: for_want_where_wrong",
+        "once": "type: invariant, run: skipped_where_wrong",
+        "fixed": "type: invariant, formal: identity(2) = 2",
+    }
+    found = judged(pytester, ["right", "wrong", "away_at_first", "skips_all"], claims, LATE)
+    assert set(found["right"].values()) == {"HELD"}
+    assert found["wrong"]["drawn"] == found["wrong"]["once"] == "VACUOUS"
+    assert found["away_at_first"]["guarded"] == "VACUOUS"
+    assert found["skips_all"]["fixed"] == "VACUOUS"
+
+
+@pytest.mark.usefixtures("_late")
+@pytest.mark.parametrize(
+    ("kernel", "claim"),
+    [
+        ("skips_in_a_group", "formal: identity(x) = x"),
+        ("skips_in_a_task", "formal: identity(x) = x"),
+        ("wrong", "run: grouped"),
+        ("wrong", "run: marked"),
+    ],
+)
+def test_what_is_falsified_fails_whatever_pytest_takes_it_for(pytester, kernel, claim) -> None:
+    """It takes a group of skips for one, and looks for marks once more after the call."""
+    verdicts = judged(pytester, [kernel], {"A": f"type: invariant, {claim}"}, LATE)
+    assert verdicts == {kernel: {"A": "FALSIFIED"}}
