@@ -15,7 +15,6 @@ import signal
 import sys
 from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import Any
 
 from inference.errors import ModelFileError
 
@@ -30,7 +29,7 @@ _bad: dict[int, tuple[int, Path]] = {}
 _unsaid: dict[int, Path] = {}
 """Files whose change nobody has been told of yet."""
 
-_kept: list[Any] = []
+_kept: list[_Guard] = []
 
 
 class _Action(ctypes.Structure):
@@ -66,8 +65,16 @@ def changed(path: Path) -> ModelFileError:
 
 
 def watch(address: int, size: int, path: Path) -> Callable[[], None]:
-    """Guard a mapping against its file's becoming shorter; return what ends that."""
-    if not _kept and not _install():
+    """Guard a mapping against its file's becoming shorter; return what ends that.
+
+    The signal is taken back here if somebody else has taken it since the last mapping, as
+    ``faulthandler`` does whenever it is enabled or disabled (pytest does both).
+    """
+    if not _known():
+        return lambda: None
+    if not _kept:
+        _kept.append(_Guard())
+    if not _kept[0].install():
         return lambda: None
     _ranges[address] = size, path
 
@@ -79,36 +86,57 @@ def watch(address: int, size: int, path: Path) -> Callable[[], None]:
     return forget
 
 
-def _install() -> bool:
-    known = sys.platform == "linux" and platform.machine() in ("x86_64", "aarch64")
-    if not known or ctypes.sizeof(ctypes.c_void_p) != 8:
-        return False
-    libc = ctypes.CDLL(None, use_errno=True)
-    libc.mmap.restype = ctypes.c_void_p
-    libc.mmap.argtypes = [
-        ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int, ctypes.c_int, ctypes.c_int, ctypes.c_long,
-    ]  # fmt: skip
-    before = _Action()
-    page = mmap.PAGESIZE
-    how = mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS | _MAP_FIXED
+def _known() -> bool:
+    linux = sys.platform == "linux" and platform.machine() in ("x86_64", "aarch64")
+    return linux and ctypes.sizeof(ctypes.c_void_p) == 8
+
+
+class _Guard:
+    """The handler of SIGBUS, and who had the signal before."""
+
+    def __init__(self) -> None:
+        self._libc = libc = ctypes.CDLL(None, use_errno=True)
+        libc.mmap.restype = ctypes.c_void_p
+        libc.mmap.argtypes = [
+            ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int, ctypes.c_int, ctypes.c_int,
+            ctypes.c_long,
+        ]  # fmt: skip
+        kind = ctypes.CFUNCTYPE(None, ctypes.c_int, ctypes.c_void_p, ctypes.c_void_p)
+        self._callback = kind(self._handle)  # kept: the C library holds no reference
+        self._action = _Action(
+            handler=ctypes.cast(self._callback, ctypes.c_void_p).value,
+            flags=_SA_SIGINFO | _SA_NODEFER,
+        )
+        self._before = _Action()
+
+    def install(self) -> bool:
+        """Take the signal, unless it is ours already; say whether it is ours now."""
+        now = _Action()
+        if self._libc.sigaction(signal.SIGBUS, None, ctypes.byref(now)) != 0:
+            return False
+        if now.handler == self._action.handler:
+            return True
+        self._before = now
+        return self._set(self._action)
+
+    def _set(self, action: _Action) -> bool:
+        return bool(self._libc.sigaction(signal.SIGBUS, ctypes.byref(action), None) == 0)
 
     # Runs on the thread that faulted, in the middle of whatever read the page. No reader holds a
     # lock of the allocator then, and the thread has the interpreter's lock or may take it.
-    def handle(number: int, info: int, context: int) -> None:
+    def _handle(self, number: int, info: int, context: int) -> None:
+        page = mmap.PAGESIZE
+        how = mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS | _MAP_FIXED
         at = ctypes.c_uint64.from_address(info + _ADDRESS_AT).value
         for begin, (size, path) in list(_ranges.items()):
             if begin <= at < begin + size:
                 first = at - at % page
                 rest = begin + size - first
-                if libc.mmap(first, rest, mmap.PROT_READ, how, -1, 0) == first:
+                if self._libc.mmap(first, rest, mmap.PROT_READ, how, -1, 0) == first:
                     _bad[begin] = size, path
                     _unsaid[begin] = path
                     return
-        libc.sigaction(signal.SIGBUS, ctypes.byref(before), None)  # not ours: as it was before
-
-    callback = ctypes.CFUNCTYPE(None, ctypes.c_int, ctypes.c_void_p, ctypes.c_void_p)(handle)
-    action = _Action()
-    action.handler = ctypes.cast(callback, ctypes.c_void_p).value
-    action.flags = _SA_SIGINFO | _SA_NODEFER
-    _kept.extend((callback, libc, before))
-    return bool(libc.sigaction(signal.SIGBUS, ctypes.byref(action), ctypes.byref(before)) == 0)
+        # Not ours: as it was before, and by default if it comes back, since who had it before may
+        # have had it from us, and each would hand it to the other for ever.
+        before, self._before = self._before, _Action()
+        self._set(before)

@@ -88,6 +88,45 @@ def test_a_mapping_of_somebody_else_ends_as_ever(tmp_path: Path) -> None:
     assert run(code, tmp_path / "x").returncode == -signal.SIGBUS
 
 
+TAKEN = {
+    "enabled": "faulthandler.enable()",
+    "disabled": "faulthandler.disable()",
+    "in turn": "faulthandler.disable(); faulthandler.enable()",
+    "by Python": "signal.signal(signal.SIGBUS, signal.SIG_DFL)",
+}
+
+
+@pytest.mark.parametrize("taken", TAKEN)
+def test_a_signal_that_others_took_is_taken_back_by_the_next_mapping(
+    taken: str, tmp_path: Path
+) -> None:
+    """As pytest's faulthandler does at the end of a run within a run."""
+    code = (
+        f"import faulthandler, signal\nfaulthandler.enable()\n{HEAD}{TAKEN[taken]}\n"
+        "again = path.with_name('again')\nagain.write_bytes(bytes([7]) * 200_000)\n"
+        "next = MappedFile(again)\nos.truncate(again, 5000)\n"
+        "assert next.map[150_000:150_010] == bytes(10)\nassert view.sum() >= 35_000\n"
+    )
+    done = run(code, tmp_path / "x")
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_a_mapping_of_somebody_else_ends_for_whoever_had_the_signal_in_between(
+    tmp_path: Path,
+) -> None:
+    """Once ours, then faulthandler's with ours before it, then ours again: no circle."""
+    code = (
+        f"import faulthandler\n{HEAD}faulthandler.enable()\nnext = MappedFile(path)\n"
+        "other = path.with_name('other')\nother.write_bytes(bytes(200_000))\n"
+        "with other.open('rb') as stream:\n"
+        "    theirs = mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ)\n"
+        "os.truncate(other, 0)\ntheirs[100_000]\n"
+    )
+    done = run(code, tmp_path / "x")
+    assert done.returncode == -signal.SIGBUS
+    assert done.stderr.count("Fatal Python error: Bus error") == 1
+
+
 def write(path: Path, offset: int, data: bytes) -> None:
     with path.open("r+b") as file:
         file.seek(offset)
