@@ -18,11 +18,14 @@ from hypothesis import core, settings
 
 from pytest_contracts import binding
 from pytest_contracts.items.process import SHARED, Rule, Shared, State, put_back
+from tests.tracing import spared, untraced
+from tests.within import IMPORTS, Once
 
 _TIMES = os.environ.pop("CPU_BY_FILE", None)
 """Where to write how many CPU seconds each test file took; asked for by ``.ci/run``."""
 _CPU = pytest.StashKey[float]()
 _cpu_by_file: Counter[str] = Counter()
+_spared: set[str] = set()
 
 QUIET_PLUGINS = "-p no:randomly -p no:rerunfailures"
 """As in this project's own addopts: installed for the tests of compatibility, active only there."""
@@ -131,6 +134,20 @@ def _cpu_seconds() -> float:
     return sum(usage.ru_utime + usage.ru_stime for usage in used)
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Choose what coverage need not see."""
+    _spared.update(spared(items))
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_runtest_protocol(item: pytest.Item) -> Iterator[object]:
+    """Trace no more tests than coverage needs."""
+    if item.nodeid not in _spared:
+        return (yield)
+    with untraced():
+        return (yield)
+
+
 @pytest.hookimpl(tryfirst=True)
 def pytest_runtest_setup(item: pytest.Item) -> None:
     """Begin to count."""
@@ -159,13 +176,6 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
 
 
 @pytest.fixture(scope="session", autouse=True)
-def _interrupts_are_heard() -> None:
-    """A shell starts what it runs in the background deaf to SIGINT, and processes inherit that."""
-    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
-        signal.signal(signal.SIGINT, signal.default_int_handler)
-
-
-@pytest.fixture(scope="session", autouse=True)
 def _runs_within_are_their_own() -> Iterator[None]:
     """Keep the options of this run, such as ``--cov``, out of the runs that tests start.
 
@@ -180,7 +190,24 @@ def _runs_within_are_their_own() -> Iterator[None]:
 
 
 @pytest.fixture
-def pytester(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> pytest.Pytester:
-    """pytest's own, whose inner runs are the same whatever else is installed."""
+def _imports_stay() -> Iterator[None]:
+    yield
+    IMPORTS.put_back()
+
+
+@pytest.fixture
+def pytester(
+    _imports_stay: None, pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch
+) -> pytest.Pytester:
+    """pytest's own, whose inner runs are the same whatever else is installed.
+
+    It forgets its projects' modules but none of installed packages.
+    """
     monkeypatch.setenv("PYTEST_ADDOPTS", QUIET_PLUGINS)
     return pytester
+
+
+@pytest.fixture(scope="module")
+def once(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Once:
+    """Lets the tests of a module assert about one and the same run."""
+    return Once.of(request, tmp_path_factory)

@@ -3,18 +3,11 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from tests.within import IMPORTS, Once, run_here
-
-
-@pytest.fixture(autouse=True)
-def _imports_stay() -> Iterator[None]:
-    yield
-    IMPORTS.put_back()
 
 
 def test_a_project_s_modules_are_forgotten_and_others_stay(pytester: pytest.Pytester) -> None:

@@ -6,7 +6,6 @@ import fcntl
 import hashlib
 import os
 import pickle
-import signal
 import sys
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
@@ -104,21 +103,8 @@ def run_beside_all(pytester: pytest.Pytester, *words: str) -> pytest.RunResult:
 
 def run_apart(pytester: pytest.Pytester, *words: str) -> pytest.RunResult:
     """Run pytest in a process of its own, with no other plugins than it needs."""
-    with alone(), interruptible():
+    with alone():
         return pytester.runpytest_subprocess(*WORDS, *words)
-
-
-@contextmanager
-def interruptible() -> Iterator[None]:
-    """Let this process, and those that it starts, hear of interrupts.
-
-    Where a shell has started it in the background, it would ignore them, and so would they.
-    """
-    outer = signal.signal(signal.SIGINT, signal.default_int_handler)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGINT, outer)
 
 
 def _run(

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from hypothesis import settings
 
-from tests.within import IMPORTS, Once, run_apart, run_beside_all, run_here
+from tests.within import run_apart, run_beside_all, run_here
 
 ENGINE = """
 import math
@@ -170,18 +170,6 @@ def _same_examples_always() -> Iterator[None]:
 
 
 @pytest.fixture
-def _imports_stay() -> Iterator[None]:
-    yield
-    IMPORTS.put_back()
-
-
-@pytest.fixture
-def pytester(_imports_stay: None, pytester: pytest.Pytester) -> pytest.Pytester:
-    """The usual one, which forgets its projects' modules but none of installed packages."""
-    return pytester
-
-
-@pytest.fixture
 def project(
     pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch, _same_examples_always: None
 ) -> Project:
@@ -194,9 +182,3 @@ def project(
     pytester.syspathinsert()
     pytester.makeini("[pytest]\naddopts = --strict-markers\n")
     return Project(pytester)
-
-
-@pytest.fixture(scope="module")
-def once(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Once:
-    """Lets the tests of a module assert about one and the same run."""
-    return Once.of(request, tmp_path_factory)

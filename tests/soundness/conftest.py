@@ -5,13 +5,13 @@ from __future__ import annotations
 import json
 import re
 import textwrap
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import pytest
 
-from tests.within import IMPORTS, Once, run_here
+from tests.within import run_here
 
 
 class Case(NamedTuple):
@@ -89,25 +89,7 @@ class Judge:
 
 
 @pytest.fixture
-def _imports_stay() -> Iterator[None]:
-    yield
-    IMPORTS.put_back()
-
-
-@pytest.fixture
-def pytester(_imports_stay: None, pytester: pytest.Pytester) -> pytest.Pytester:
-    """The usual one, which forgets its projects' modules but none of installed packages."""
-    return pytester
-
-
-@pytest.fixture
 def judge(pytester: pytest.Pytester) -> Judge:
     """A judge of projects that have not been written yet."""
     pytester.syspathinsert()
     return Judge(pytester)
-
-
-@pytest.fixture(scope="module")
-def once(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Once:
-    """Lets the tests of a module assert about one and the same run."""
-    return Once.of(request, tmp_path_factory)

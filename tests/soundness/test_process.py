@@ -7,12 +7,11 @@ import os
 import signal
 import sys
 import textwrap
-from collections.abc import Iterator
 from typing import NamedTuple
 
 import pytest
 
-from tests.within import interruptible, run_here
+from tests.within import run_here
 
 CONTRACT = """
 metadata: {{version: 1.0.0, kind: kernel, description: d}}
@@ -180,12 +179,6 @@ def judged(pytester: pytest.Pytester, module: str, claims: str, procedure: str =
     result = run_here(pytester, *words)
     ledger = json.loads((pytester.path / ".contracts" / "ledger.json").read_text("utf-8"))
     return result, ledger["items"]
-
-
-@pytest.fixture(autouse=True)
-def _interrupts_are_heard() -> Iterator[None]:
-    with interruptible():
-        yield
 
 
 @pytest.mark.parametrize("name", WAYS)
