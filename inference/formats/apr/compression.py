@@ -92,17 +92,19 @@ def _expand_lz4(data: memoryview) -> Iterator[bytes]:
     import lz4.frame
 
     frame = lz4.frame.LZ4FrameDecompressor()
-    rest: bytes | memoryview = data
+    at = 0
     try:
         while not frame.eof:
-            piece = frame.decompress(rest, max_length=_STEP)
-            rest = b""
-            if not piece and frame.needs_input:
+            # What a call leaves unread is copied by the next, so it gets no more than it may use.
+            fed = data[at : at + _STEP] if frame.needs_input else b""
+            at += len(fed)
+            piece = frame.decompress(fed, max_length=_STEP)
+            if not piece and frame.needs_input and at == len(data) and not frame.eof:
                 raise ValueError("the frame ends too early")
             yield piece
     except RuntimeError as error:
         raise ValueError(f"damaged LZ4 frame: {error}") from error
-    if frame.unused_data:
+    if frame.unused_data or at < len(data):
         raise ValueError("bytes follow the frame")
 
 

@@ -203,3 +203,23 @@ def test_pieces_that_change_between_two_passes_are_noticed(
     with pytest.raises(ModelFileError, match="came as"):
         write_apr(tmp_path / "x.apr", {}, [shrinking], compression="lz4")
     assert not list(tmp_path.iterdir())
+
+
+def test_what_is_copied_of_an_lz4_frame_does_not_grow_with_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The library copies all that it has not yet read, at every call."""
+    unread = []
+
+    class Watched(lz4.frame.LZ4FrameDecompressor):  # type: ignore[misc]
+        def decompress(self, data: bytes, max_length: int = -1) -> bytes:
+            piece: bytes = super().decompress(data, max_length)
+            unread.append(len(self._unconsumed_data))
+            return piece
+
+    monkeypatch.setattr(lz4.frame, "LZ4FrameDecompressor", Watched)
+    values = np.random.default_rng(0).integers(0, 9, 1 << 24, np.uint8)
+    frame = np.frombuffer(lz4.frame.compress(values.tobytes()), np.uint8)
+    assert frame.size > 4 << 20
+    np.testing.assert_array_equal(expand(frame, Flag.LZ4, values.size), values)
+    assert max(unread) <= 1 << 20
