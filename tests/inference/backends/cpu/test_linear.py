@@ -93,6 +93,24 @@ def test_strips_give_the_whole_product(monkeypatch: pytest.MonkeyPatch) -> None:
     np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-5)
 
 
+def test_the_product_of_one_text_with_a_kept_matrix_is_not_copied(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    made: list[NDArray[np.float32]] = []
+
+    def matmul(a: NDArray[np.float32], b: NDArray[np.float32]) -> NDArray[np.float32]:
+        made.append(np.matmul(a, b))
+        return made[-1]
+
+    monkeypatch.setattr(products, "matmul", matmul)
+    weight = weight_of(GGMLType.Q8_0, 48, 64)
+    x = RNG.normal(size=(5, 64)).astype(np.float32)
+    for groups in (products.WHOLE, (slice(0, 5),)):
+        assert products.float_product(x, weight, groups) is made[-1]
+    parts = products.float_product(x, weight, (slice(0, 2), slice(2, 5)))
+    np.testing.assert_array_equal(parts, np.concatenate(made[-2:]))
+
+
 def test_rows_of_a_tensor_with_one_scale() -> None:
     x = RNG.normal(size=(6, 32)).astype(np.float32)
     raw = quantize(x, AprType.APR_Q8)
