@@ -25,22 +25,28 @@ _MAGIC = b"apr-kernels-1 "
 _told: set[str] = set()
 
 
-def njit(*, cache: bool = False, **options: Any) -> Callable[[Callable[..., Any]], Any]:
-    """Return Numba's decorator with these options; ``cache`` keeps what was compiled, checked."""
+def njit(
+    *, cache: bool = False, version: int | None = None, **options: Any
+) -> Callable[[Callable[..., Any]], Any]:
+    """Return Numba's decorator with these options; ``cache`` keeps what was compiled, checked.
+
+    ``version`` is part of the key: a digest of whatever else than the function's own file says
+    what is compiled.
+    """
     decorate = numba.njit(**options)
 
     def compiled(function: Callable[..., Any]) -> Any:
         dispatcher = decorate(function)
         if cache and hasattr(dispatcher, "_cache"):  # not where NUMBA_DISABLE_JIT is set
-            dispatcher._cache = _cache_of(function)
+            dispatcher._cache = _cache_of(function, version)
         return dispatcher
 
     return compiled
 
 
-def _cache_of(function: Callable[..., Any]) -> Any:
+def _cache_of(function: Callable[..., Any], version: int | None) -> Any:
     try:
-        return CheckedCache(function)
+        return CheckedCache(function, version)
     except (OSError, RuntimeError) as error:  # no folder can be written
         _tell_once("compiled kernels cannot be kept, and are compiled each time", error)
         return NullCache()
@@ -49,10 +55,15 @@ def _cache_of(function: Callable[..., Any]) -> Any:
 class CheckedCache(FunctionCache):  # type: ignore[misc]
     """The compiled signatures of one function, on disk; what is wrong there is as if absent."""
 
-    def __init__(self, function: Callable[..., Any]) -> None:
+    def __init__(self, function: Callable[..., Any], version: int | None = None) -> None:
         super().__init__(function)
+        self._version = version
         stamp = self._impl.locator.get_source_stamp()
         self._cache_file = CheckedFile(self._cache_path, self._impl.filename_base, stamp)
+
+    def _index_key(self, sig: Any, codegen: Any) -> Any:
+        key = super()._index_key(sig, codegen)
+        return key if self._version is None else (*key, self._version)
 
     def load_overload(self, sig: Any, target_context: Any) -> Any:
         """Return what was compiled for a signature, or None."""

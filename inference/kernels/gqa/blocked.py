@@ -143,11 +143,12 @@ def _compile(version: int) -> SimpleNamespace:
     return SimpleNamespace(score_heads=score_heads, mix_heads=mix_heads)
 
 
-_compiled = _compile(_version())
+_VERSION = _version()
+_compiled = _compile(_VERSION)
 score_heads, mix_heads = _compiled.score_heads, _compiled.mix_heads
 
 
-@njit(nogil=True)
+@njit(nogil=True, inline="always")
 def attend_head(  # type: ignore[no-untyped-def]
     q, heads, size, keys, values, gone, seen, scores, weights, stride, mixed, out
 ):  # pragma: no cover
@@ -188,25 +189,30 @@ def remember_head(k, v, size, keys, values, position):  # type: ignore[no-untype
         value[i] = new_value[i]
 
 
-@njit(nogil=True)
+@njit(cache=True, nogil=True, version=_VERSION)
 def _score_all(q, keys, first, scores):  # type: ignore[no-untyped-def]  # pragma: no cover
     group, size, width = q.shape[1] // keys.shape[0], q.shape[2], scores.shape[2]
     for head in range(keys.shape[0]):
         for token in range(q.shape[0]):
             score_heads(
-                q[token, group * head :].ctypes.data, group, size, keys[head].ctypes.data,
-                first, first + width // LANES, scores[group * head :, token].ctypes.data,
+                _at(q[token, group * head :]), group, size, _at(keys[head]),
+                first, first + width // LANES, _at(scores[group * head :, token]),
                 scores.shape[1] * width,
             )  # fmt: skip
 
 
-@njit(nogil=True)
+@njit(cache=True, nogil=True, version=_VERSION)
 def _mix_all(weights, values, start, mixed):  # type: ignore[no-untyped-def]  # pragma: no cover
     group, (_, n, seen) = mixed.shape[1] // values.shape[0], weights.shape
     for head in range(values.shape[0]):
         for token in range(n):
             mix_heads(
-                weights[group * head :, token].ctypes.data, n * seen, group,
-                values[head].ctypes.data, values.shape[2] // LANES, start, start + seen,
-                mixed[token, group * head :].ctypes.data,
+                _at(weights[group * head :, token]), n * seen, group, _at(values[head]),
+                values.shape[2] // LANES, start, start + seen, _at(mixed[token, group * head :]),
             )  # fmt: skip
+
+
+@njit(inline="always")
+def _at(array):  # type: ignore[no-untyped-def]  # pragma: no cover
+    """Return an address as everybody passes it: Numba's own is unsigned, a type for itself."""
+    return np.int64(array.ctypes.data)

@@ -22,9 +22,11 @@ from types import MappingProxyType
 from typing import Any
 
 import numpy as np
+from numba import types
 from numpy.typing import NDArray
 
 from inference.kernels.cpu import checked
+from inference.kernels.cpu.apart import calling, code_of
 from inference.kernels.cpu.compiled import njit
 from inference.kernels.cpu.memory import address_of, row_of_floats
 from inference.kernels.cpu.sources import source_digest
@@ -95,6 +97,8 @@ def _rounding(version: int) -> Any:
 def _kernel(dtype: GGMLType, version: int) -> Any:
     """Define the kernel of a type: a function of its own name, by which Numba's cache knows it.
 
+    It returns the type's number, so that who calls it by address knows which kernel that was.
+
     The type's number and ``version`` are in its closure, and so in the key of the cache.
     """
     number = int(dtype)
@@ -105,31 +109,11 @@ def _kernel(dtype: GGMLType, version: int) -> Any:
         product(
             number, packed, blocks, q, scales, corrections, out, width, scratch, tokens, first, last
         )
-        return version
+        return number if version else -1
 
     kernel.__name__ = kernel.__qualname__ = dtype.name.lower()
     kernel.__doc__ = f"Multiply with weights ``{FUSED[dtype].weights}``."
     return njit(cache=True, nogil=True)(kernel)
-
-
-_ARGUMENTS = "packed, blocks, q, scales, corrections, out, width, scratch, tokens, first, last"
-
-
-def _dispatch(kernels: Mapping[GGMLType, Any]) -> Any:
-    """Write the function that runs the kernel of a number: one branch per kernel, called directly.
-
-    Nested functions would do as well, but each is compiled with all the products that it reaches.
-    """
-    lines = [f"def run_kernel(wanted, {_ARGUMENTS}):", "    ran = -1"]
-    for dtype in kernels:
-        lines += [
-            f"    if wanted == {int(dtype)}:",
-            f"        {dtype.name}({_ARGUMENTS})",
-            f"        ran = {int(dtype)}",
-        ]
-    names = {dtype.name: kernel for dtype, kernel in kernels.items()}
-    exec("\n".join([*lines, "    return ran"]), names)
-    return njit(nogil=True, inline="always")(names["run_kernel"])
 
 
 quantize_blocks = _rounding(_version())
@@ -139,8 +123,15 @@ KERNELS: Mapping[GGMLType, Callable[..., None]] = MappingProxyType(
 )
 """The compiled product of every fused type, a function with its name in lower case."""
 
-run_kernel = _dispatch(KERNELS)
-"""For compiled callers: run the kernel of a type's number; return the number that ran, or −1."""
+_SIGNATURE = types.int64(*[types.int64] * 11)
+
+call_kernel = calling(_SIGNATURE)
+"""For compiled callers: run the kernel at an address; return the number of its type."""
+
+
+def kernel_code(dtype: GGMLType) -> int:
+    """Return the address of the kernel of a type."""
+    return code_of(KERNELS[dtype], _SIGNATURE)
 
 
 def quantize_activations(

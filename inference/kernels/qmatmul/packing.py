@@ -50,11 +50,13 @@ def interleave(
     group = -(-blocks // per_unit) * layout.size
     groups = -(-rows // ROWS)
     packed = (memory or _shared).take(packed_bytes(dtype, rows, cols))
+    source = raw.view()
+    source.flags.writeable = False  # for Numba this is a type of its own: one compilation is enough
 
     def work(first: int, last: int) -> None:
         with _read_once(raw, ROWS * first * row_bytes, min(rows, ROWS * last) * row_bytes):
             _interleave(
-                raw, rows, row_bytes, blocks, type_size(dtype),
+                source, rows, row_bytes, blocks, type_size(dtype),
                 layout.moves, per_unit, layout.size, packed, group, first, last,
             )  # fmt: skip
 

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import pytest
 
-from inference.backends.cpu.lowered.executor import prepare
+import inference
+from inference.data import TINY_MODEL
 
 
 @pytest.fixture(scope="session", autouse=True)
 def _compiled() -> None:
     """Compile before the first command, which would otherwise tell that it does so."""
-    prepare()
+    with inference.load(TINY_MODEL) as model:
+        model.trace([1, 2, 3])

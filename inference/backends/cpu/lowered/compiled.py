@@ -17,8 +17,9 @@ from inference.backends.cpu.lowered import table as t
 from inference.backends.cpu.lowered.buffers import Buffers
 from inference.backends.cpu.lowered.checking import check_run
 from inference.backends.cpu.lowered.entries import CannotLowerError
-from inference.backends.cpu.lowered.executor import TALLIES, execute, prepare
+from inference.backends.cpu.lowered.executor import TALLIES, execute, prepare, telling
 from inference.backends.cpu.lowered.lowering import Lowering, Table, shapes_of
+from inference.backends.cpu.lowered.taps import tap_codes
 from inference.backends.cpu.lowered.team import APART, STOP, SYNC_BYTES
 from inference.backends.cpu.lowered.watching import Watch
 from inference.backends.protocol import Array, Span, Step, Timing
@@ -102,9 +103,11 @@ class CompiledProgram:
         self._launches: dict[int, Launch] = {}
         self._angles = _Angles()
         self._scratch = self._attention = aligned(0)
+        self._tap_codes: tuple[int, int] | None = None
         self._room = _Room(Buffers(0), {}, aligned(0))
-        self._make_room(ROWS)
-        prepare()
+        with telling():
+            self._make_room(ROWS)
+            prepare()
 
     @property
     def tables(self) -> tuple[Table, ...]:
@@ -223,6 +226,10 @@ class CompiledProgram:
     ) -> None:
         """Do all entries, a stretch at a time; show what was wanted of each before the next."""
         watch = Watch(self.program, table, step)
+        if self._tap_codes is None:
+            with telling():
+                self._tap_codes = tap_codes()
+        frame[[t.TAP_COLUMNS_CODE, t.TAP_PART_CODE]] = self._tap_codes
         held: dict[tuple[int, int], Array] = {}
         for begin, end, complete in watch.segments():
             taps = watch.taps(begin, end, len(wanted))
@@ -246,6 +253,8 @@ class CompiledProgram:
             ).table()
             for many in (False, True)
         }
+        for table in tables.values():
+            checked.note(table.rows, "the table")
         longest = max(len(table.rows) for table in tables.values())
         self._room = _Room(buffers, tables, aligned(APART * (longest + 1)))
         self._scratch = aligned(0)
@@ -264,6 +273,7 @@ class CompiledProgram:
         if self._attention.size < count * attention:
             self._attention = aligned(count * attention, "scratch memory of attention")
         frame = np.zeros(t.FRAME, np.int64)
+        checked.note(frame, "the frame")
         frame[[t.SCRATCH, t.SCRATCH_BYTES]] = address_of(self._scratch), scratch
         frame[[t.ATTENTION, t.ATTENTION_BYTES, t.ATTENTION_WIDTH]] = (
             address_of(self._attention), attention, width,

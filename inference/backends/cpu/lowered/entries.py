@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from inference.backends.cpu.lowered import table as t
 from inference.backends.cpu.lowered.buffers import Buffers
 from inference.backends.cpu.lowered.lifetimes import is_dead
+from inference.backends.cpu.lowered.parts import part_code
 from inference.model.ops import Operation
 
 TOKENS = 8
@@ -182,7 +183,7 @@ class Entries:
 
     def _placed(self, part: Part, own: bool, private: set[str]) -> dict[int, int]:
         """Fill in where a part finds its buffers, and in which of their rows."""
-        row = {t.OP: part.op, **part.columns}
+        row = {t.OP: part.op, t.CODE: part_code(part.op), **part.columns}
 
         def row_of(name: str) -> int:
             if own:

@@ -26,9 +26,10 @@ from inference.backends.cpu.lowered.entries import (
     int8,
 )
 from inference.backends.cpu.lowered.lifetimes import head_parts, is_dead, widths
+from inference.backends.cpu.lowered.parts import open_code
 from inference.kernels.cpu.memory import address_of
 from inference.kernels.qmatmul import PackedWeight
-from inference.kernels.qmatmul.cpu import correction_of, scratch_bytes
+from inference.kernels.qmatmul.cpu import correction_of, kernel_code, scratch_bytes
 from inference.kernels.qmatmul.lanes import ROWS
 from inference.model.ops import (
     Add,
@@ -52,8 +53,6 @@ CHUNK = 4
 """Groups of 16 rows that a thread takes at a time: as many cache lines of a token's result."""
 _VOCABULARY_CHUNK = 32
 _BLOCK_TOKENS = 16  # tokens whose keys share cache lines
-
-_ACTIVATIONS: Mapping[type, int] = {SwiGlu: t.SILU, GeGlu: t.GELU}
 
 
 @dataclass(frozen=True, slots=True)
@@ -190,7 +189,7 @@ class Lowering(Entries):
         out, out_width = self._place(op.out)
         size = self._size(op.gate)
         columns = {t.X_SIZE: size, t.Y: up, t.Y_WIDTH: width, t.PARAMETER: out, t.HEAD: out_width,
-                   t.NEOX: _ACTIVATIONS[type(op)]}  # fmt: skip
+                   t.OPENER: open_code(type(op))}  # fmt: skip
         return self._part(op, Part(t.GATE, op.gate, None, columns), 1)
 
     def _add(self, op: Add) -> int:
@@ -261,7 +260,7 @@ class Lowering(Entries):
         ]
         out, width = self._place(gate.out)
         head = {
-            t.OP: t.GATED, t.ACTIVATION: _ACTIVATIONS[type(gate)], t.OUT: out, t.WIDTH: width,
+            t.OP: t.GATED, t.CODE: open_code(type(gate)), t.OUT: out, t.WIDTH: width,
             t.GROUPS: rows[0][t.GROUPS], t.CHUNK: CHUNK, t.OWN_ROWS: rows[0][t.OWN_ROWS],
         }  # fmt: skip
         tokens = self._buffers.rows if self._many else 1
@@ -283,7 +282,8 @@ class Lowering(Entries):
         groups = -(-weight.rows // ROWS)
         self._scratch = max(self._scratch, scratch_bytes(rounded.blocks))
         return {
-            t.KERNEL: int(weight.dtype), t.PACKED: address_of(weight.data, op.weight.name),
+            t.KERNEL: int(weight.dtype), t.CODE: kernel_code(weight.dtype),
+            t.PACKED: address_of(weight.data, op.weight.name),
             t.BLOCKS: rounded.blocks, t.GROUPS: groups, t.Q: rounded.q, t.SCALES: rounded.scales,
             t.FIX: rounded.fixes[form, factor], t.FIX_BYTES: 4 * per_block,
             t.MATRIX: self._numbers[op.weight.name],

@@ -11,7 +11,7 @@ meeting); DENSE the place among the tokens whose logits are wanted.
 
 from __future__ import annotations
 
-COLUMNS = 20
+COLUMNS = 21
 
 # Every entry.
 OP, WAIT, LAST, OWN_ROWS, CHUNK = range(5)
@@ -25,7 +25,6 @@ KERNEL, PACKED, BLOCKS, GROUPS, Q, SCALES, FIX, FIX_BYTES = range(5, 13)
 OUT, WIDTH, TARGET, TARGET_WIDTH, MATRIX, SHAPE = range(13, 19)
 
 # GATED uses GROUPS, OUT and WIDTH, too.
-ACTIVATION = 5
 
 # Parts: a unit has X_SIZE floats of X and Y_SIZE floats of Y.
 X, X_WIDTH, X_SIZE, X_AT = range(5, 9)
@@ -35,15 +34,18 @@ HEAD = 14  # elements of a head: ROPE, REMEMBER, ATTEND; length of the vector: N
 REAL = 15  # a float64: eps of NORM, factor of SCALE
 ANGLES = 16  # ROPE: which pair of tables
 NEOX = 17  # ROPE
+OPENER = 17  # GATE: as CODE of GATED
 LAYER = 13  # REMEMBER, ATTEND
 WINDOW = 16  # ATTEND; 0: none
 ROUND_Q, ROUND_SCALES, ROUND_BLOCKS, ROUND_AT = 13, 14, 15, 16  # QUANTIZE, CORRECT
 FORM, FACTOR, FIXES = 17, 18, 19  # CORRECT
 
+# The address of the compiled function that does it: a kernel of LINEAR, what opens GATED, a part.
+CODE = 20
+
 LINEAR, GATED, GROUP = range(3)
 NORM, BIAS, SCALE, ROPE, REMEMBER, ATTEND, GATE, ADD, QUANTIZE, CORRECT = range(10, 20)
 ROW, OWN, DENSE = range(3)
-SILU, GELU = range(2)
 
 APART_ROWS = 8
 """Rows between those that threads own, so that they share no cache line."""
@@ -52,8 +54,8 @@ APART_ROWS = 8
 (
     TOKENS, WANTED, WANTED_ROWS, TEXTS, OUTPUT, SCRATCH, SCRATCH_BYTES,
     ATTENTION, ATTENTION_BYTES, ATTENTION_WIDTH, CALLS, TALLY, TIMES, CLOCK, BEGIN, END, TAPS,
-    TABLES,
-) = range(18)  # fmt: skip
+    TAP_COLUMNS_CODE, TAP_PART_CODE, TABLES,
+) = range(20)  # fmt: skip
 FRAME = TABLES + 2 * 8
 MAX_TABLES = 8
 

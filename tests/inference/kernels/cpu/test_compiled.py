@@ -29,6 +29,18 @@ def thrice(x):
 """
 
 
+VERSIONED = """
+import os
+
+from inference.kernels.cpu.compiled import njit
+
+
+@njit(cache=True, version=int(os.environ["VERSION"]))
+def twice(x):
+    return x + x
+"""
+
+
 @pytest.fixture
 def module(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[], Any]:
     """Import the same file anew, as the next process would."""
@@ -129,6 +141,20 @@ def test_two_signatures_that_took_one_name_do_not_mix(
     assert (again.twice(3), again.twice(0.25)) == (6, 0.5)
 
 
+def test_what_was_compiled_of_other_sources_is_left_alone(
+    module: Callable[[], Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A version stands for sources other than the function's own file."""
+    (tmp_path / "kernels_here.py").write_text(VERSIONED)
+    found = []
+    for version in ("1", "2", "1", "2"):
+        monkeypatch.setenv("VERSION", version)
+        here = module()
+        assert here.twice(3) == 6
+        found.append(hits(here.twice))
+    assert found == [0, 0, 1, 1]
+
+
 def test_what_another_processor_compiled_is_left_alone(module: Callable[[], Any]) -> None:
     first = module()
     assert first.twice(3) == 6
@@ -170,7 +196,7 @@ def test_no_room_is_one_line(
 def test_no_folder_is_one_line(
     module: Callable[[], Any], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    def refuse(function: Any) -> None:
+    def refuse(*_: object) -> None:
         raise RuntimeError("cannot cache function 'twice': no locator available")
 
     monkeypatch.setattr(compiled, "CheckedCache", refuse)

@@ -20,6 +20,7 @@ from inference.kernels.qmatmul import (
     cpu,
     multiply,
     pack,
+    packing,
     qmatmul,
     quantize_activations,
     reference,
@@ -200,6 +201,14 @@ def test_packed_weights_are_small_and_aligned(dtype: GGMLType) -> None:
     data = pack(raw, dtype, 64, COLS).data
     assert data.ctypes.data % 64 == 0
     assert raw.size <= data.size < 1.05 * raw.size
+
+
+def test_bytes_that_may_be_written_are_read_by_the_same_code() -> None:
+    raw = weights(GGMLType.Q8_0)
+    packed = pack(raw, GGMLType.Q8_0, ROWS, COLS).data
+    raw.flags.writeable = False
+    np.testing.assert_array_equal(pack(raw, GGMLType.Q8_0, ROWS, COLS).data, packed)
+    assert len(packing._interleave.signatures) == 1
 
 
 def test_generated_code_is_versioned() -> None:

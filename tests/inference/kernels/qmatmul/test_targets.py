@@ -29,14 +29,17 @@ TYPES = (GGMLType.Q8_0, GGMLType.Q5_0, GGMLType.Q5_K, GGMLType.Q6_K)
 CHILD = """
 import sys
 import numpy as np
-from inference.kernels.qmatmul import multiply, pack, quantize_activations
+from inference.kernels.qmatmul import FUSED_KERNELS, Launch, PackedWeight, multiply
+from inference.kernels.qmatmul import quantize_activations
 from inference.kernels.qmatmul.target import TARGET
 from inference.quant.types import GGMLType
 given = np.load(sys.argv[1])
 q, scales = quantize_activations(given["x"])
+def weight(dtype):
+    launch = Launch("", dtype, 32, 512)
+    return PackedWeight(dtype, 32, 512, given[dtype.name], 512, FUSED_KERNELS[dtype], launch)
 results = {
-    name: multiply(pack(given[name], GGMLType[name], 32, 512), q, scales)
-    for name in given.files if name != "x"
+    name: multiply(weight(GGMLType[name]), q, scales) for name in given.files if name != "x"
 }
 np.savez(sys.argv[2], dot=TARGET.dot, **results)
 """
@@ -64,7 +67,10 @@ def test_features_are_those_that_numba_uses(monkeypatch: pytest.MonkeyPatch) -> 
 
 @pytest.mark.parametrize("dot", TARGETS)
 def test_every_target_computes_the_same(dot: str, tmp_path: Path) -> None:
-    """Levels at their extremes under activations at theirs: where 16-bit sums would saturate."""
+    """Levels at their extremes under activations at theirs: where 16-bit sums would saturate.
+
+    How weights are packed does not depend on the target; they are, once, here.
+    """
     name, listed = TARGETS[dot]
     host = {feature for feature, present in llvm.get_host_cpu_features().items() if present}
     if not {feature[1:] for feature in listed.split(",") if feature} <= host:
@@ -74,13 +80,15 @@ def test_every_target_computes_the_same(dot: str, tmp_path: Path) -> None:
     rng = np.random.default_rng(0)
     x = rng.normal(size=(9, 512)).astype(np.float32)
     x[0], x[1] = 1, -1
-    given = {"x": x}
+    given, weights = {"x": x}, {}
     for dtype in TYPES:
         raw = rng.integers(0, 256, (32, 512 // block_size(dtype), type_size(dtype)), dtype=np.uint8)
         raw[0], raw[1], raw[2] = 255, 127, 128
         for at in {"Q5_K": (0, 2), "Q6_K": (208,)}.get(dtype.name, (0,)):
             raw[:, :, at : at + 2] = np.array([0.03], "<f2").view(np.uint8)
-        given[dtype.name] = raw.reshape(-1)
+        weights[dtype] = pack(raw.reshape(-1), dtype, 32, 512)
+        given[dtype.name] = weights[dtype].data
+        assert weights[dtype].padded_cols == 512
     np.savez(tmp_path / "given.npz", **given)
     subprocess.run(
         [sys.executable, "-P", "-c", CHILD, tmp_path / "given.npz", tmp_path / "results.npz"],
@@ -92,7 +100,7 @@ def test_every_target_computes_the_same(dot: str, tmp_path: Path) -> None:
     assert results["dot"] == dot
     q, scales = quantize_activations(x)
     for dtype in TYPES:
-        here = multiply(pack(given[dtype.name], dtype, 32, 512), q, scales)
+        here = multiply(weights[dtype], q, scales)
         there = results[dtype.name]
         # Integer sums are exact everywhere; only fused and separate rounding may differ.
         np.testing.assert_allclose(there, here, rtol=1e-5, atol=1e-4 * np.abs(here).max())
