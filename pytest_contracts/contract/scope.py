@@ -35,6 +35,17 @@ def implementing_modules(contract: Contract) -> Iterator[str]:
         yield from (function.__module__ for function in decorated(contract, equation).values())
 
 
+def judged_packages(contract: Contract) -> set[str]:
+    """Return the top-level packages of what a contract judges.
+
+    They hold its implementations, and what its mutants change: a contract whose claims are all
+    procedures names what it is about there alone.
+    """
+    mutants = contract.qa_gate.mutants if contract.qa_gate is not None else ()
+    modules = {*implementing_modules(contract), *(mutant.target for mutant in mutants)}
+    return {module.partition(":")[0].partition(".")[0] for module in modules}
+
+
 def definition_of(equation: Equation) -> Definition | None:
     """Return the parsed definition of an equation, None where it has no formula."""
     if equation.formula is None:

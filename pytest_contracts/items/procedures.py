@@ -16,7 +16,7 @@ from pytest_contracts.asserting.helpers import Counter
 from pytest_contracts.asserting.loading import CountingLoader, HelperFinder, helpers_found_by
 from pytest_contracts.binding import load_file
 from pytest_contracts.contract.model import Claim, Contract
-from pytest_contracts.contract.scope import implementing_modules
+from pytest_contracts.contract.scope import implementing_modules, judged_packages
 from pytest_contracts.errors import (
     ContractBindingError,
     ContractError,
@@ -79,9 +79,8 @@ def _module(contract: Contract, config: pytest.Config) -> ModuleType:
     counter = Counter(judged)
     procedures = {claim.run for claim in contract.claims if claim.run is not None}
     loader = CountingLoader(name, str(path), counter, explained, procedures)
-    packages = {module.partition(".")[0] for module in judged()}
     roots = (config.rootpath.resolve(), path.parent)
-    with helpers_found_by(HelperFinder(roots, packages, counter, explained)):
+    with helpers_found_by(HelperFinder(roots, judged_packages(contract), counter, explained)):
         return load_file(name, path, loader)
 
 
