@@ -6,19 +6,23 @@ this engine. A project that judges other code writes its own in the same place.
 
 from __future__ import annotations
 
+import io
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, redirect_stdout
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import pytest
 from hypothesis import HealthCheck, settings
 
 from pytest_contracts.errors import Unavailable
 
 if TYPE_CHECKING:
+    from gguf import GGUFReader
+
     from inference import Model
 
 pytest_plugins = ["pytester"]
@@ -231,8 +235,45 @@ def imported(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[Pat
 
 
 @pytest.fixture(scope="session")
+def gguf_reader() -> Callable[[Path], GGUFReader]:
+    """Return a function that reads a GGUF file with the gguf package, once a run.
+
+    It takes seconds for a large vocabulary, half of them for the books that `numpy.memmap` keeps
+    of every view: the map is shown to it as a plain array.
+    """
+    from gguf import GGUFReader
+
+    mapped = np.memmap
+
+    @cache
+    def read(path: Path) -> GGUFReader:
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(np, "memmap", lambda *args, **named: np.asarray(mapped(*args, **named)))
+            return GGUFReader(path)
+
+    return read
+
+
+@pytest.fixture(scope="session")
+def printed_trace() -> Callable[[Path], str]:
+    """Return a function from a model file to what ``apr trace --payload`` prints, run once."""
+
+    @cache
+    def run(path: Path) -> str:
+        from inference.cli import main
+
+        said = io.StringIO()
+        with redirect_stdout(said):
+            code = main(["trace", str(path), "--payload"])
+        assert code == 0
+        return said.getvalue()
+
+    return run
+
+
+@pytest.fixture(scope="session")
 def load_cached() -> Iterator[Callable[[Path, Any], Model]]:
-    """Return a function that opens a model once per numeric path and run.
+    """Return a function that opens a model once per numeric path and run, with one tokenizer.
 
     Expanding half a milliard weights takes longer than most claims about them: the model that was
     asked for last keeps its float32 copies, the others drop theirs, which are gigabytes.
@@ -244,8 +285,11 @@ def load_cached() -> Iterator[Callable[[Path, Any], Model]]:
 
         def load(path: Path, numerics: Any) -> Model:
             if (path, numerics) not in models:
-                model = inference.load(path, numerics=numerics)
-                models[path, numerics] = opened.enter_context(model)
+                model = opened.enter_context(inference.load(path, numerics=numerics))
+                twins = [twin for (other, _), twin in models.items() if other == path]
+                if twins:  # nobody changes a tokenizer, and it takes seconds to make
+                    vars(model)["tokenizer"] = twins[0].tokenizer
+                models[path, numerics] = model
             if numerics == "f32":
                 for key, model in models.items():
                     if key != (path, numerics):

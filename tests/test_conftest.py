@@ -10,11 +10,14 @@ import sys
 import threading
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from hypothesis import HealthCheck, Phase, core, settings
 
+from inference import Model
+from inference.data import TINY_MODEL
 from pytest_contracts.binding import contract
 from pytest_contracts.items.process import put_back
 
@@ -50,6 +53,46 @@ def test_model_is_the_one_that_the_contracts_judge() -> None:
     items = [line.rpartition("::")[2] for line in done.stdout.splitlines() if "::" in line]
     assert items
     assert {item.partition("[")[2].partition("-")[0] for item in items} == {"tiny"}
+
+
+def test_the_golden_tests_of_a_model_come_together_whichever_module_has_them() -> None:
+    done = collected("tests/inference/engine", "-m", "model")
+    tests = [line.split("::")[1] for line in done.stdout.splitlines() if "::" in line]
+    models = [test.partition("[")[2].rstrip("]").partition("-")[0] for test in tests]
+    changes = [
+        model for model, before in zip(models, ["", *models], strict=False) if model != before
+    ]
+    assert len(changes) == len(set(models)) > 1, changes
+
+
+def test_the_gguf_package_reads_a_file_once(
+    gguf_reader: Callable[[Path], Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    memmap = np.memmap
+    found = gguf_reader(TINY_MODEL)
+    assert np.memmap is memmap
+    assert type(found.tensors[0].data) is np.ndarray  # of which nobody keeps books
+    assert not found.tensors[0].data.flags.owndata  # but it lies in the file
+    monkeypatch.setattr("gguf.GGUFReader.__init__", None)
+    assert gguf_reader(TINY_MODEL) is found
+
+
+def test_a_model_is_opened_once_and_has_one_tokenizer(
+    load_cached: Callable[[Path, Any], Model],
+) -> None:
+    f32, fused = (load_cached(TINY_MODEL, numerics) for numerics in ("f32", "fused"))
+    assert (f32.numerics, fused.numerics) == ("f32", "fused")
+    assert f32.tokenizer is fused.tokenizer
+    assert load_cached(TINY_MODEL, "f32") is f32
+
+
+def test_what_the_command_prints_of_a_model_is_printed_once(
+    printed_trace: Callable[[Path], str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    printed = printed_trace(TINY_MODEL)
+    assert printed.count("ffn_swigl:") == 4
+    monkeypatch.setattr("inference.cli.main", None)
+    assert printed_trace(TINY_MODEL) is printed
 
 
 def test_the_options_of_this_run_stay_out_of_the_runs_within() -> None:

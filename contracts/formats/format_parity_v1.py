@@ -3,7 +3,6 @@ from __future__ import annotations
 import shutil
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
-from functools import lru_cache
 from math import prod
 from pathlib import Path
 from typing import Any
@@ -28,6 +27,7 @@ from inference.surgery.importing import import_model
 from pytest_contracts.symbolic import Draws
 
 Compared = Callable[..., object]
+Reader = Callable[[Path], GGUFReader]
 
 NAMED_LAYERS = 3
 BIASED = {"qwen2": {"attn_q.bias", "attn_k.bias", "attn_v.bias"}}
@@ -164,15 +164,11 @@ def write_gguf(source: AprFile, target: Path) -> None:
         writer.write_tensors_to_file()
 
 
-@lru_cache(maxsize=1)
-def _reference_reader(path: Path) -> GGUFReader:
-    """The package's reader takes seconds on a large vocabulary; two items share its work."""
-    return GGUFReader(path)
-
-
-def mapped_tensors_are_the_files_own(gguf_path: Path, compared: Compared) -> None:
+def mapped_tensors_are_the_files_own(
+    gguf_path: Path, gguf_reader: Reader, compared: Compared
+) -> None:
     """Our reader and the gguf package's see the same metadata and the same tensors."""
-    theirs = _reference_reader(gguf_path)
+    theirs = gguf_reader(gguf_path)
     with GgufFile(gguf_path) as ours, gguf_path.open("rb") as plain:
         fields = {key: field for key, field in theirs.fields.items() if key[:5] != "GGUF."}
         assert list(ours.metadata) == list(fields)

@@ -37,6 +37,7 @@ from inference.quant import GGMLType, dequantize, formats
 from inference.surgery.importing import import_model
 
 Compared = Callable[..., object]
+Reader = Callable[[Path], gguf.GGUFReader]
 Floats = NDArray[np.float32]
 
 ROWS, COLS = 64, 32
@@ -68,9 +69,9 @@ def construct(kind: str, data: Any) -> object:
     return ValidatedVector(data.reshape(-1), ROWS * COLS, "blk.0.attn_norm.weight")
 
 
-def matrices_are_rows_first(gguf_path: Path, compared: Compared) -> None:
+def matrices_are_rows_first(gguf_path: Path, gguf_reader: Reader, compared: Compared) -> None:
     """Shapes against the gguf package's, and against the table of projections."""
-    theirs = {tensor.name: tensor for tensor in gguf.GGUFReader(gguf_path).tensors}
+    theirs = {tensor.name: tensor for tensor in gguf_reader(gguf_path).tensors}
     with open_model(gguf_path) as file:
         config = model_config(file)
         q, kv = config.heads * config.head_dim, config.kv_heads * config.head_dim

@@ -1,7 +1,5 @@
 from __future__ import annotations
 
-import contextlib
-import io
 import itertools
 import math
 from collections.abc import Callable, Iterator
@@ -15,7 +13,6 @@ from typer.testing import CliRunner
 
 from inference import Model
 from inference.backends.cpu.linear import FLOAT, INT8
-from inference.cli import main
 from inference.errors import InputError
 from inference.formats import open_model
 from inference.formats.overlay import Overlay, tensor_values
@@ -38,6 +35,7 @@ from pytest_contracts.symbolic import Draws
 
 Compared = Callable[..., object]
 Load = Callable[[Path, str], Model]
+Printed = Callable[[Path], str]
 
 PROMPT = "What is 2+2?"
 NUMERICS = ("f32", "fused")
@@ -204,18 +202,13 @@ def as_float(path: Path) -> Overlay:
 
 
 def trace_prints_every_layer(
-    gguf_path: Path, apr_path: Path, load_cached: Load, compared: Compared
+    gguf_path: Path, apr_path: Path, load_cached: Load, printed_trace: Printed, compared: Compared
 ) -> None:
     """`apr trace --payload` prints one ffn_swigl line per layer, for both formats."""
     layers = load_cached(gguf_path, "fused").config.layers
     for path in (gguf_path, apr_path):
-        output = io.StringIO()
-        with contextlib.redirect_stdout(output):
-            code = main(["trace", str(path), "--payload"])
-        assert code == 0
-        lines = [
-            line for line in output.getvalue().splitlines() if line.strip().startswith("ffn_swigl:")
-        ]
+        printed = printed_trace(path).splitlines()
+        lines = [line for line in printed if line.strip().startswith("ffn_swigl:")]
         assert len(lines) == layers, f"{path.name}: {len(lines)} ffn_swigl lines, {layers} layers"
         compared(len(lines), what="ffn_swigl lines")
 

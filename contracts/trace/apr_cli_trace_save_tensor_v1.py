@@ -72,17 +72,20 @@ def embedding_is_deterministic(gguf_path: Path, tmp_path: Path, compared: Compar
     compared(path.stat().st_size, what="bytes")
 
 
-def perturbed_weight_shows(gguf_path: Path, tmp_path: Path, compared: Compared) -> None:
+def perturbed_weight_shows(
+    gguf_path: Path, load_cached: Load, tmp_path: Path, compared: Compared
+) -> None:
     """A gate matrix scaled by 1.1 moves ffn_gate by more than 5 % of its spread."""
     name, stage = "blk.3.ffn_gate.weight", Stage.FFN_GATE
     plan = TracePlan((stage,), range(3, 4))
     recorded = {}
+    ids = load_cached(gguf_path, "fused").tokenizer.encode(PROMPT)
     for label, factor in (("as stored", None), ("again", None), ("scaled", 1.1)):
         file = open_model(gguf_path)
         if factor is not None:
             file = Overlay(file, {name: tensor_values(file, name) * np.float32(factor)})
         with Model(file) as model:
-            trace = model.trace(model.tokenizer.encode(PROMPT), plan)
+            trace = model.trace(ids, plan)
         (recorded[label],) = save_stages(trace, tmp_path / label)
     spread = float(np.std(read_aprt(recorded["as stored"]).values))
     same = diff_stages(recorded["as stored"], recorded["again"]).values

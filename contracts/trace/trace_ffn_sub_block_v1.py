@@ -1,8 +1,6 @@
 from __future__ import annotations
 
 import ast
-import contextlib
-import io
 import statistics
 from collections.abc import Callable
 from dataclasses import fields
@@ -14,7 +12,6 @@ import pytest
 
 import inference
 from inference import Model
-from inference.cli import main as apr
 from inference.errors import DeviceUnavailableError
 from inference.formats import open_model
 from inference.formats.names import to_hf
@@ -33,6 +30,7 @@ from pytest_contracts.symbolic import Draws
 
 Compared = Callable[..., object]
 Load = Callable[[Path, str], Model]
+Printed = Callable[[Path], str]
 
 PROMPT = "What is 2+2?"
 NUMERICS = ("f32", "fused")
@@ -166,16 +164,16 @@ def json_keys_grew_by_four(gguf_path: Path, load_cached: Load, compared: Compare
         compared(len(expected), what="keys")
 
 
-def spike_is_localised(slot: str, gguf_path: Path, compared: Compared) -> None:
+def spike_is_localised(slot: str, gguf_path: Path, load_cached: Load, compared: Compared) -> None:
     """A matrix of layer 3 scaled by 20 makes one of five slots stand out, and names it."""
     tensors = {"ffn_gate": "ffn_gate", "ffn_up": "ffn_up", "ffn_out": "ffn_down"}
     name = f"blk.3.{tensors[slot]}.weight"
-    with Model(open_model(gguf_path), f32_cache_bytes=0) as model:
-        healthy = trace_of(model).forward
+    model = load_cached(gguf_path, "fused")
+    healthy = trace_of(model).forward
     file = open_model(gguf_path)
     loud = Overlay(file, {name: tensor_values(file, name) * np.float32(20)})
-    with Model(loud, f32_cache_bytes=0) as model:
-        spiked = trace_of(model).forward
+    with Model(loud, f32_cache_bytes=0) as ill:
+        spiked = ill.trace(model.tokenizer.encode(PROMPT)).forward
     first = next(
         candidate
         for candidate in (*ADDED, "ffn_out")
@@ -239,15 +237,12 @@ def no_backend_leaves_gaps(gguf_path: Path, load_cached: Load, compared: Compare
 
 
 def ten_lines_per_layer(
-    gguf_path: Path, apr_path: Path, load_cached: Load, compared: Compared
+    gguf_path: Path, apr_path: Path, load_cached: Load, printed_trace: Printed, compared: Compared
 ) -> None:
     """`apr trace --payload` prints each of the ten slots once per layer, for both formats."""
     layers = load_cached(gguf_path, "fused").config.layers
     for path in (gguf_path, apr_path):
-        said = io.StringIO()
-        with contextlib.redirect_stdout(said):
-            assert apr(["trace", str(path), "--payload"]) == 0
-        blocks = layer_blocks(said.getvalue().splitlines())
+        blocks = layer_blocks(printed_trace(path).splitlines())
         assert blocks == [PRINTED] * layers
         compared(10 * layers, what="lines")
 

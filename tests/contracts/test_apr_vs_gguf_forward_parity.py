@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import ModuleType
@@ -12,6 +14,7 @@ import pytest
 
 import inference
 from inference import Model
+from inference.cli import main
 from inference.data import TINY_MODEL
 
 LAYERS = range(4)
@@ -47,11 +50,22 @@ def healthy() -> Iterator[Callable[[Path, Any], Model]]:
         model.close()
 
 
+def printed_trace(path: Path) -> str:
+    """Return what `apr trace --payload` prints."""
+    said = io.StringIO()
+    with contextlib.redirect_stdout(said):
+        assert main(["trace", str(path), "--payload"]) == 0
+    return said.getvalue()
+
+
 def run(claims: ModuleType, name: str, apr: Path, load: Any, **extra: Any) -> int:
     """Run a procedure with what it asks for; return how much it compared."""
     compared = Counter()
     function = getattr(claims, name)
-    given = {"gguf_path": TINY_MODEL, "apr_path": apr, "load_cached": load, "compared": compared}
+    given = {
+        "gguf_path": TINY_MODEL, "apr_path": apr, "load_cached": load, "compared": compared,
+        "printed_trace": printed_trace,
+    }  # fmt: skip
     wanted = function.__code__.co_varnames[: function.__code__.co_argcount]
     function(**{key: value for key, value in (given | extra).items() if key in wanted})
     return compared.total

@@ -358,9 +358,13 @@ GOLDENS = (
 )
 
 
-@pytest.fixture(scope="module", params=GOLDENS, ids=lambda golden: golden.folder)
+@pytest.fixture(scope="session", params=GOLDENS, ids=lambda golden: golden.folder)
 def pulled(request: pytest.FixtureRequest) -> tuple[Path, Golden]:
-    """A model file that is here, and what was recorded of it."""
+    """A model file that is here, and what was recorded of it.
+
+    Of the session, so that pytest brings the tests of a model together, whichever module has them:
+    another model in between would cost this one its float32 copies.
+    """
     golden: Golden = request.param
     path = cached(golden.model)
     if path is None:

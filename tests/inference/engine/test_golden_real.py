@@ -27,7 +27,7 @@ PROMPTS = (
 EVERY_POSITION = ("a01_english", "a11_long900", "a13_chat_multi")
 SHORT = tuple(name for name in PROMPTS if "_long" not in name)
 STEPS = 32
-CHUNK = 128
+CHUNK = 256
 """Positions whose logits are held at a time."""
 
 pytestmark = [pytest.mark.model, pytest.mark.slow]
