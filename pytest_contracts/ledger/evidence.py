@@ -6,7 +6,6 @@ each claim said, and the digests of the files that the verdicts rest on. It goes
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -17,6 +16,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from pytest_contracts.errors import ContractError
+from pytest_contracts.ledger import sealed
 from pytest_contracts.ledger.reading import StoredLedger
 from pytest_contracts.ledger.records import SCHEMA as LEDGER_SCHEMA
 from pytest_contracts.ledger.records import Record, text_digest
@@ -24,7 +24,6 @@ from pytest_contracts.ledger.verdict import Level, Verdict, level
 from pytest_contracts.where import Where
 
 SCHEMA = "pytest-contracts/evidence/1"
-MAX_BYTES = 64 * 1024 * 1024
 
 
 class EvidenceError(ContractError):
@@ -110,7 +109,7 @@ def read(path: Path) -> list[tuple[Key, Evidence]]:
     if fault is not None:
         place = "/".join(map(str, fault.absolute_path)) or "the document"
         raise _refusal(path, f"not evidence: {place}: {fault.message[:200]}")
-    if document["digest"] != _digest(document):
+    if document["digest"] != sealed.seal(document):
         raise _refusal(path, "not what was written: its digest does not fit its contents")
     found = []
     for item in document["items"]:
@@ -183,7 +182,7 @@ def extract(
         "files": {name: files[name] for name in sorted(used)},
         "items": items,
     }
-    document["digest"] = _digest(document)
+    document["digest"] = sealed.seal(document)
     return document, refused
 
 
@@ -226,23 +225,9 @@ def _slice(record: Record) -> dict[str, Any]:
 
 def _document(path: Path) -> dict[str, Any]:
     try:
-        with path.open("rb") as file:
-            data = file.read(MAX_BYTES + 1)
-        document = json.loads(data) if len(data) <= MAX_BYTES else None
-    except OSError as error:
-        raise _refusal(path, f"cannot be read: {error.strerror}") from None
-    except (ValueError, RecursionError) as error:
-        raise _refusal(path, f"not JSON: {error}") from None
-    if not isinstance(document, dict):
-        raise _refusal(path, "not a JSON object, or too large")
-    return document
-
-
-def _digest(document: Mapping[str, Any]) -> str:
-    """Return the SHA-256 of everything but the digest itself."""
-    rest = {key: value for key, value in document.items() if key != "digest"}
-    text = json.dumps(rest, sort_keys=True, separators=(",", ":"))
-    return hashlib.sha256(text.encode()).hexdigest()
+        return sealed.read(path)
+    except sealed.UnreadableError as error:
+        raise _refusal(path, str(error)) from None
 
 
 def _refusal(path: Path, message: str) -> EvidenceError:

@@ -4,6 +4,11 @@
 package, ``in_process`` into the running one, ``judge`` has claims judged in forks of one warm
 process, ``matrix`` sets what fell against what was expected, ``unkilled`` lists the claims that no
 mutant has shown able to fail. Nothing here is imported by a run without mutants.
+
+``kept`` is that matrix as evidence: what of a judgement counts (``outcome``), which files it rests
+on (``loaded``, ``digests``) and what else (``surroundings``). ``rows`` reads what is kept or has it
+judged, ``rota`` says what is judged in any case. A judge imports ``loaded`` alone of
+these, and its judgements do not go stale with the others.
 """
 
 from __future__ import annotations

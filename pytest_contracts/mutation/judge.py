@@ -21,6 +21,7 @@ from pytest_contracts.contract.model import Contract
 from pytest_contracts.errors import ContractBindingError
 from pytest_contracts.ledger.verdict import Verdict
 from pytest_contracts.mutation.defects import Defect
+from pytest_contracts.mutation.overlays import packages_of
 
 TIMEOUT_S = 600.0
 
@@ -32,6 +33,8 @@ class Judgement:
     exit_code: int
     verdicts: Mapping[str, tuple[Verdict, ...]]
     output: str
+    loaded: tuple[str, ...] = ()
+    """The project's files that the run has read, from the root as POSIX writes them, sorted."""
 
 
 class JudgeError(RuntimeError):
@@ -99,6 +102,7 @@ class Judge:
             claims=list(claims),
             gate=contract.qa_gate.id if contract.qa_gate is not None else None,
             overlay=None if overlay is None else str(overlay),
+            original=None if defect is None else str(packages_of(defect)),
             module=None if defect is None else defect.module,
             implementation=None if defect is None else defect.implementation,
         )
@@ -112,7 +116,8 @@ class Judge:
                 + answer["output"],
                 where=defect.mutant.where,
             )
-        return Judgement(answer["exit_code"], verdicts, answer["output"])
+        loaded = tuple(answer["loaded"])
+        return Judgement(answer["exit_code"], verdicts, answer["output"], loaded)
 
     def _ask(self, **request: Any) -> dict[str, Any]:
         assert self._process.stdin is not None

@@ -27,6 +27,11 @@ def overlay(defect: Defect, folder: Path) -> Path:
     return folder
 
 
+def packages_of(defect: Defect) -> Path:
+    """Return the folder of which an overlay is a partial copy: the one that has the package."""
+    return _package(defect).parent
+
+
 def _link(source: str, target: str) -> None:
     """Give a file a second name, which costs less than a copy: what changes is written anew."""
     try:

@@ -30,6 +30,7 @@ WARM = (
     "pytest_contracts.items.file",
     "pytest_contracts.domains.strategies",
     "pytest_contracts.mutation.hooks",
+    "pytest_contracts.mutation.loaded",
     "pytest_contracts.report.recorder",
     "pytest_contracts.symbolic.explorer",
 )
@@ -119,11 +120,14 @@ def _judge(
     import pytest
 
     from pytest_contracts.mutation.hooks import Verdicts
+    from pytest_contracts.mutation.loaded import hear, heard, names
 
     sys.stdout = sys.stderr = output.open("w", encoding="utf-8", errors="replace")
     os.dup2(sys.stdout.fileno(), 1)
     os.dup2(sys.stdout.fileno(), 2)
     overlay, module = request["overlay"], request["module"]
+    root, notes = Path.cwd(), output.with_name("loaded")
+    hear(notes)
     if overlay is not None:
         sys.meta_path.insert(0, OverlayFinder(overlay, module))
         # For processes that the claims start.
@@ -132,10 +136,12 @@ def _judge(
     verdicts = Verdicts(request["claims"], request["gate"], request["implementation"], module)
     code = pytest.main([*ARGUMENTS, *request["arguments"]], plugins=[verdicts])
     sys.stdout.flush()
+    copies = {} if overlay is None else {overlay: request["original"]}
     return {
         "exit_code": int(code),
         "items": verdicts.items,
         "imported": _comes_from(overlay, module),
+        "loaded": names(heard(notes), root, copies),
     }
 
 

@@ -11,8 +11,9 @@ import pytest
 from typer.testing import CliRunner
 
 from pytest_contracts.cli import app
-from pytest_contracts.ledger.evidence import EvidenceError, _digest, extract, read
+from pytest_contracts.ledger.evidence import EvidenceError, extract, read
 from pytest_contracts.ledger.reading import read as read_ledger
+from pytest_contracts.ledger.sealed import seal
 from tests.within import WORKERS
 
 RUN = {"started": "2026-01-01T00:00:00Z", "duration_s": 1.0}
@@ -140,7 +141,7 @@ def moon(project, once) -> Moon:
 def rewritten(path, **changes) -> None:
     """Change a document and give it the digest that it would have had."""
     document = {**json.loads(path.read_text()), **changes}
-    document["digest"] = _digest(document)
+    document["digest"] = seal(document)
     path.write_text(json.dumps(document))
 
 
