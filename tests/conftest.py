@@ -134,6 +134,12 @@ def _cpu_seconds() -> float:
     return sum(usage.ru_utime + usage.ru_stime for usage in used)
 
 
+def pytest_configure(config: pytest.Config) -> None:
+    """Name the mark of what coverage looks away from."""
+    words = "loops for long over what other tests run: coverage looks away (tests/tracing.py)"
+    config.addinivalue_line("markers", f"untraced: {words}")
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Choose what coverage need not see."""
     _spared.update(spared(items))

@@ -35,6 +35,11 @@ def test_alone():
 
 def test_alone_again():
     assert f({CASES + 1}) == {CASES + 1}
+
+
+@pytest.mark.untraced
+def test_marked():
+    assert f({CASES + 2}) == {CASES + 2}
 """
 INNER = "from library import f\n" + "".join(
     f"\n\ndef test_within_{n}(pytester):\n    assert f({2 * CASES + n})\n" for n in range(CASES)
@@ -47,9 +52,18 @@ def test_the_first_of_several_alike_and_a_few_more_are_traced(pytester: pytest.P
     root = str(Path(__file__).parents[1])
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("PYTHONPATH", root)
-        words = ("-p", "pytest_cov", "--cov=library", "--cov-report=json", "-o", "pythonpath=.")
+        words = (
+            "-p",
+            "pytest_cov",
+            "--cov=library",
+            "--cov-report=json",
+            "-o",
+            "pythonpath=.",
+            "-o",
+            "markers=untraced",
+        )
         done = pytester.runpytest_subprocess(*words)
-    done.assert_outcomes(passed=2 * CASES + 2)
+    done.assert_outcomes(passed=2 * CASES + 3)
     report = json.loads((pytester.path / "coverage.json").read_text("utf-8"))
     executed = report["files"]["library.py"]["executed_lines"]
     returned = {line // 2 - 1 for line in executed if line % 2 and line > 1}

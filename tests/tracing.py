@@ -2,8 +2,9 @@
 
 While a process is traced all of its Python code takes twice as long, and a line has to be seen only
 once. So of the cases of a parametrized test, and of a file's tests that run pytest within, only one
-in a few is traced, the first of them always. What coverage says is what was seen to run, at the
-least; it is the same in every run of the same tests, whoever runs beside.
+in a few is traced, the first of them always, and what is marked ``untraced`` never. What coverage
+says is what was seen to run, at the least; it is the same in every run of the same tests, whoever
+runs beside.
 """
 
 from __future__ import annotations
@@ -25,7 +26,9 @@ def spared(items: Iterable[pytest.Item]) -> set[str]:
     found = set()
     for item in items:
         kind = _kind(item)
-        if kind is not None:
+        if item.get_closest_marker("untraced") is not None:
+            found.add(item.nodeid)
+        elif kind is not None:
             if seen[kind] % EVERY:
                 found.add(item.nodeid)
             seen[kind] += 1

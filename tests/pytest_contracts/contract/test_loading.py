@@ -524,6 +524,7 @@ def outcome(data: bytes, path: Path) -> str:
 INSERTS = [b"[", b"{", b"&a ", b"*a ", b"- ", b"\n", b": ", b"!"]
 
 
+@pytest.mark.untraced
 def test_mutated_files_load_or_are_refused() -> None:
     rng = random.Random(20261)
     whole = GOOD.encode()
@@ -548,6 +549,7 @@ def test_mutated_files_load_or_are_refused() -> None:
     assert outcomes == {"Contract", "ContractSyntaxError"}
 
 
+@pytest.mark.untraced
 def test_truncated_files_load_or_are_refused() -> None:
     whole = GOOD.encode()
     results = [outcome(whole[:end], Path("c.yaml")) for end in range(0, len(whole), 7)]

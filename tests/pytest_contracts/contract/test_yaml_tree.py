@@ -221,6 +221,7 @@ def test_an_alias_bomb_is_refused_without_expanding_it() -> None:
     assert error.where.line <= 7
 
 
+@pytest.mark.untraced
 def test_many_nodes_are_refused() -> None:
     assert refused("- 1\n" * 100_001).message.startswith("more than 100000 nodes")
 

@@ -85,6 +85,7 @@ def test_functions_of_python_are_not_called_whatever_they_are_named() -> None:
     assert called == []
 
 
+@pytest.mark.untraced
 @pytest.mark.parametrize(
     "text",
     [
@@ -131,6 +132,7 @@ BOMBS = [
 ]
 
 
+@pytest.mark.untraced
 def test_no_formula_fills_the_memory() -> None:
     """All in one process, whose largest size is then known."""
     code = f"""
@@ -168,6 +170,7 @@ def chain(links: int, body: str) -> dict[str, Any]:
     return Equations(contract, None, Observation()).environment()
 
 
+@pytest.mark.untraced
 @pytest.mark.parametrize(
     ("links", "body"),
     [

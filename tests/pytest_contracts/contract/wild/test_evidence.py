@@ -127,6 +127,7 @@ NOISE: dict[str, Change] = {
 }
 
 
+@pytest.mark.untraced
 @pytest.mark.parametrize("noise", NOISE)
 @pytest.mark.parametrize("base", BASES, ids=[path.stem for path in PIPELINE])
 def test_no_variation_of_the_second_style_is_taken_for_strict(base: Document, noise: str) -> None:
@@ -161,6 +162,7 @@ EVIDENCE: dict[str, Change] = {
 }
 
 
+@pytest.mark.untraced
 @given(
     base=st.sampled_from(BASES),
     noise=st.lists(st.sampled_from(sorted(NOISE)), max_size=6),

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
+import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -67,6 +68,7 @@ def outcome(load: Callable[[], Contract]) -> Contract | ContractError:
         return error
 
 
+@pytest.mark.untraced
 @given(name=st.sampled_from(sorted(TEXTS)), data=st.data())
 def test_damaged_contracts_load_or_are_refused(name: str, data: st.DataObject) -> None:
     text = data.draw(damaged(TEXTS[name]))
@@ -77,6 +79,7 @@ def test_damaged_contracts_load_or_are_refused(name: str, data: st.DataObject) -
         assert contract.where is not None
 
 
+@pytest.mark.untraced
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.data())
 def test_damaged_bindings_bind_or_are_refused(tmp_path: Path, data: st.DataObject) -> None:

@@ -466,6 +466,7 @@ HOSTILE = [
 ]
 
 
+@pytest.mark.untraced
 @pytest.mark.parametrize("text", HOSTILE)
 def test_hostile_sizes_are_refused(text: str) -> None:
     with pytest.raises(FormulaError):

@@ -324,6 +324,7 @@ def outcome_of(claim, env, closest, **options):
     return found.holds, found.compared, found.ill_conditioned
 
 
+@pytest.mark.untraced
 @pytest.mark.parametrize(
     "options", [{}, {"tolerance": 0.5}, {"tolerance": 3, "tolerance_kind": "ulp"}]
 )

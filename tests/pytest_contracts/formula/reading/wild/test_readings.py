@@ -236,6 +236,7 @@ def counted(texts: Iterable[str]) -> tuple[int, int]:
     return formal, words
 
 
+@pytest.mark.untraced
 def test_four_fifths_of_the_corpus_are_read() -> None:
     found = list(formals(KERNELS))
     assert len(found) == 257
@@ -264,6 +265,7 @@ def test_remarks_and_tolerances_are_kept_apart_from_the_claim() -> None:
     assert render_unicode(loose.tree) == "f(a · x) ≈ a · f(x)"
 
 
+@pytest.mark.untraced
 def test_what_has_no_words_is_a_formula_of_the_strict_notation() -> None:
     checked = 0
     for text in formals(KERNELS | PIPELINE):
