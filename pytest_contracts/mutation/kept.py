@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 from pytest_contracts.contract.model import Contract, Mutant
 from pytest_contracts.ledger import sealed
 from pytest_contracts.ledger.evidence import EvidenceError
-from pytest_contracts.mutation.digests import Digests
+from pytest_contracts.mutation.digests import LISTING, Digests
 from pytest_contracts.mutation.outcome import Outcome
 from pytest_contracts.where import Where
 
@@ -82,9 +82,10 @@ class Kept:
             was, is_now = self.before.get(name, "none"), self.now.get(name, "none")
             if was != is_now:
                 return f"{name} was {was}, is {is_now}"
-        for name in sorted(sheet.loaded):
+        for name in sorted(sheet.loaded, key=lambda name: (name.endswith(LISTING), name)):
             if name not in self.files or self.digests(name) != self.files[name]:
-                return f"{name} changed"
+                path = PurePosixPath(name)
+                return f"{f'what lies in {path.parent}' if path.name == LISTING else name} changed"
         outcome = sheet.rows[row.name]
         # On the code as it is some implementations are away nearly everywhere, and the rest counts.
         return ABSENT if row.name != AS_IT_IS and outcome.absent(outcome.verdicts) else ""

@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 from pytest_contracts.contract.model import Contract, Mutant
 from pytest_contracts.mutation.defects import locate
+from pytest_contracts.mutation.digests import with_folders
 from pytest_contracts.mutation.judge import Judge
 from pytest_contracts.mutation.kept import Kept, RowId
 from pytest_contracts.mutation.loaded import names
@@ -37,7 +38,7 @@ def judged(contract: Contract, mutant: Mutant | None, judge: Judge, root: Path) 
     else:
         judgement = kill_row(contract, mutant, judge).judgement
         changed = [str(contract.path), str(locate(contract, mutant).source)]
-    loaded = frozenset({*judgement.loaded, *names(changed, root, {})})
+    loaded = with_folders({*judgement.loaded, *names(changed, root, {})})
     return Judged(Outcome.of(judgement, contract, root), loaded)
 
 

@@ -12,6 +12,7 @@ import pytest
 
 from pytest_contracts.contract import Contract, Mutant, find_contracts, load
 from pytest_contracts.mutation import Judge, planted_mutants
+from pytest_contracts.mutation.rows import EXAMPLES
 from pytest_contracts.mutation.surroundings import surroundings
 
 ROOT = Path(__file__).parents[2]
@@ -26,16 +27,19 @@ ROWS: list[tuple[Contract, Mutant | None]] = [
 """Every mutant of a contract, and the contract's claims on the engine as it is."""
 
 
+ARGUMENTS = ("--contracts=contracts", "--contracts-model=tiny")
+PROFILE = "ci"
+
+
 def judge() -> Judge:
     """Start the process in which the contracts are judged."""
-    arguments = ["--contracts=contracts", "--contracts-model=tiny"]
     with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("HYPOTHESIS_PROFILE", "ci")
-        return Judge(ROOT, arguments, preload=["pytest_contracts.mutation.compiling"])
+        patch.setenv("HYPOTHESIS_PROFILE", PROFILE)
+        return Judge(ROOT, ARGUMENTS, preload=["pytest_contracts.mutation.compiling"])
 
 
 def around() -> dict[str, str]:
-    """Return what beside the files decides: with a GPU other claims can run."""
+    """Return what beside the files decides: with a GPU other claims can run, and what is asked."""
     from inference.errors import DeviceUnavailableError
     from inference.kernels.cuda.device import device_name
 
@@ -43,4 +47,5 @@ def around() -> dict[str, str]:
         device = device_name()
     except DeviceUnavailableError:
         device = "none"
-    return surroundings(device=device)
+    asked = f"{' '.join(ARGUMENTS)}, profile {PROFILE}, {EXAMPLES} examples on the code as it is"
+    return surroundings(device=device, asked=asked)

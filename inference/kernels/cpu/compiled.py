@@ -18,6 +18,7 @@ from typing import Any
 import numba
 from numba.core.caching import FunctionCache, IndexDataCacheFile, NullCache
 
+from inference.kernels.cpu.sources import closure_digest
 from inference.kernels.cpu.telling import tell
 from inference.memory import shortage_in
 
@@ -30,8 +31,8 @@ def njit(
 ) -> Callable[[Callable[..., Any]], Any]:
     """Return Numba's decorator with these options; ``cache`` keeps what was compiled, checked.
 
-    ``version`` is part of the key: a digest of whatever else than the function's own file says
-    what is compiled.
+    The key has a digest of the function's file and of those that it imports; ``version`` is one of
+    whatever else says what is compiled.
     """
     decorate = numba.njit(**options)
 
@@ -58,12 +59,12 @@ class CheckedCache(FunctionCache):  # type: ignore[misc]
     def __init__(self, function: Callable[..., Any], version: int | None = None) -> None:
         super().__init__(function)
         self._version = version
+        self._sources = closure_digest(Path(function.__code__.co_filename))
         stamp = self._impl.locator.get_source_stamp()
         self._cache_file = CheckedFile(self._cache_path, self._impl.filename_base, stamp)
 
     def _index_key(self, sig: Any, codegen: Any) -> Any:
-        key = super()._index_key(sig, codegen)
-        return key if self._version is None else (*key, self._version)
+        return (*super()._index_key(sig, codegen), self._sources, self._version)
 
     def load_overload(self, sig: Any, target_context: Any) -> Any:
         """Return what was compiled for a signature, or None."""

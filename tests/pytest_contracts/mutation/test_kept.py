@@ -88,6 +88,36 @@ def test_a_row_that_counts_is_read_and_not_judged(project: Project, script: Scri
 
 
 @pytest.mark.parametrize(
+    "file",
+    ["pytest.ini", "contracts/conftest.py", "PACKAGE/fast/__init__.py", "PACKAGE/fast.so", "os.py"],
+)
+def test_a_new_file_that_python_or_pytest_would_read_makes_a_row_stale(
+    project: Project, script: Scripted, file: str
+) -> None:
+    contract = project(CONTRACT)
+    path, row = record(contract, script), RowId.of(contract, odd(contract))
+    new = script.root / file.replace("PACKAGE", package(script.root).name)
+    new.parent.mkdir(exist_ok=True)
+    new.write_text("", encoding="utf-8")
+    folder = new.parent.parent if new.name == "__init__.py" else new.parent
+    place = folder.relative_to(script.root).as_posix()
+    assert read(path).stale(row) == f"what lies in {place} changed"
+    new.unlink()
+    assert read(path).stale(row) == ""
+
+
+@pytest.mark.parametrize("file", ["notes.md", "contracts/other-v1.yaml", "tools/new.py", "d/x.txt"])
+def test_a_new_file_that_nobody_would_read_changes_nothing(
+    project: Project, script: Scripted, file: str
+) -> None:
+    contract = project(CONTRACT)
+    path, row = record(contract, script), RowId.of(contract, odd(contract))
+    (script.root / file).parent.mkdir(exist_ok=True)
+    (script.root / file).write_text("", encoding="utf-8")
+    assert read(path).stale(row) == ""
+
+
+@pytest.mark.parametrize(
     ("file", "old", "new"),
     [
         ("conftest.py", "import sys", "import sys, os"),
@@ -293,4 +323,5 @@ def test_a_judge_says_what_it_has_loaded(project: Project, judge: Judge, tmp_pat
     outcome, loaded = judged(contract, None, judge, tmp_path)
     assert [*complaints(outcome, contract, None)] == []
     names = ("__init__.py", "fast.py", "plain.py", "table.txt", "forked.txt")
-    assert loaded == {f"{here.name}/{name}" for name in names} | around
+    folders = {"*", "contracts/*", f"{here.name}/*"}
+    assert loaded == {f"{here.name}/{name}" for name in names} | around | folders

@@ -155,12 +155,24 @@ def test_what_was_compiled_of_other_sources_is_left_alone(
     assert found == [0, 0, 1, 1]
 
 
+def test_what_was_compiled_before_a_file_that_it_builds_on_changed_is_left_alone(
+    module: Callable[[], Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found = []
+    for digest in (1, 2, 1, 2):
+        monkeypatch.setattr(compiled, "closure_digest", lambda path, digest=digest: digest)
+        here = module()
+        assert here.twice(3) == 6
+        found.append(hits(here.twice))
+    assert found == [0, 0, 1, 1]
+
+
 def test_what_another_processor_compiled_is_left_alone(module: Callable[[], Any]) -> None:
     first = module()
     assert first.twice(3) == 6
     file = first.twice._cache._cache_file
-    (((sig, target, code), name),) = file._load_index().items()
-    file._save_index({(sig, ("other", *target[1:]), code): name})
+    (((sig, target, *rest), name),) = file._load_index().items()
+    file._save_index({(sig, ("other", *target[1:]), *rest): name})
     again = module()
     assert (again.twice(3), hits(again.twice)) == (6, 0)
 
