@@ -20,7 +20,7 @@ from pytest_contracts.errors import ContractWarning
 from pytest_contracts.ledger.evidence import EvidenceError
 from pytest_contracts.mutation import Judge, unkilled
 from pytest_contracts.mutation.digests import Digests
-from pytest_contracts.mutation.kept import Kept, RowId, read
+from pytest_contracts.mutation.kept import ABSENT, Kept, RowId, read
 from pytest_contracts.mutation.outcome import complaints
 from pytest_contracts.mutation.rota import code_digest, drawn
 from pytest_contracts.mutation.rows import Rows
@@ -58,7 +58,7 @@ def rows() -> Iterator[Rows]:
 
 def warn_of_stale(kept: Kept, ids: list[RowId]) -> None:
     """Call for a renewal, in the summary and without failing."""
-    reasons = [reason for row in ids if (reason := kept.stale(row))]
+    reasons = [reason for row in ids if (reason := kept.stale(row)) not in ("", ABSENT)]
     if len(reasons) > TOO_MANY * len(ids):
         warnings.warn(
             f"{len(reasons)} of {len(ids)} recorded kills are stale ({reasons[0]}), and are judged "
