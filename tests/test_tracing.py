@@ -20,6 +20,8 @@ LIBRARY = "def f(n):\n" + "".join(
     f"    if n == {n}:\n        return {n}\n" for n in range(3 * CASES)
 )
 TESTS = f"""
+import sys
+
 import pytest
 from library import f
 
@@ -39,6 +41,7 @@ def test_alone_again():
 
 @pytest.mark.untraced
 def test_marked():
+    assert sys.gettrace() is None
     assert f({CASES + 2}) == {CASES + 2}
 """
 INNER = "from library import f\n" + "".join(
@@ -46,7 +49,10 @@ INNER = "from library import f\n" + "".join(
 )
 
 
-def test_the_first_of_several_alike_and_a_few_more_are_traced(pytester: pytest.Pytester) -> None:
+@pytest.mark.parametrize("workers", [(), ("-p", "xdist", "-n1")], ids=["alone", "a worker"])
+def test_the_first_of_several_alike_and_a_few_more_are_traced(
+    workers: tuple[str, ...], pytester: pytest.Pytester
+) -> None:
     pytester.makeconftest(CONFTEST)
     pytester.makepyfile(library=LIBRARY, test_cases=TESTS, test_inner=INNER)
     root = str(Path(__file__).parents[1])
@@ -62,7 +68,7 @@ def test_the_first_of_several_alike_and_a_few_more_are_traced(pytester: pytest.P
             "-o",
             "markers=untraced",
         )
-        done = pytester.runpytest_subprocess(*words)
+        done = pytester.runpytest_subprocess(*words, *workers)
     done.assert_outcomes(passed=2 * CASES + 3)
     report = json.loads((pytester.path / "coverage.json").read_text("utf-8"))
     executed = report["files"]["library.py"]["executed_lines"]

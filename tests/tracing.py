@@ -45,13 +45,17 @@ def _kind(item: pytest.Item) -> str | None:
 
 @contextmanager
 def untraced() -> Iterator[None]:
-    """Let coverage look away for a while, if it looks at all."""
-    measuring = Coverage.current()
-    if measuring is None:
-        yield
-        return
-    measuring.stop()
+    """Let coverage look away for a while, if it looks at all.
+
+    All of it: in a worker of pytest-xdist pytest-cov starts a second measurement upon the first,
+    which goes on when the second stops.
+    """
+    stopped = []
+    while (measuring := Coverage.current()) is not None:
+        measuring.stop()
+        stopped.append(measuring)
     try:
         yield
     finally:
-        measuring.start()
+        for measuring in reversed(stopped):
+            measuring.start()
