@@ -26,28 +26,25 @@ _MAGIC = b"apr-kernels-1 "
 _told: set[str] = set()
 
 
-def njit(
-    *, cache: bool = False, version: int | None = None, **options: Any
-) -> Callable[[Callable[..., Any]], Any]:
+def njit(*, cache: bool = False, **options: Any) -> Callable[[Callable[..., Any]], Any]:
     """Return Numba's decorator with these options; ``cache`` keeps what was compiled, checked.
 
-    The key has a digest of the function's file and of those that it imports; ``version`` is one of
-    whatever else says what is compiled.
+    The key has a digest of the function's file and of those that it builds on.
     """
     decorate = numba.njit(**options)
 
     def compiled(function: Callable[..., Any]) -> Any:
         dispatcher = decorate(function)
         if cache and hasattr(dispatcher, "_cache"):  # not where NUMBA_DISABLE_JIT is set
-            dispatcher._cache = _cache_of(function, version)
+            dispatcher._cache = _cache_of(function)
         return dispatcher
 
     return compiled
 
 
-def _cache_of(function: Callable[..., Any], version: int | None) -> Any:
+def _cache_of(function: Callable[..., Any]) -> Any:
     try:
-        return CheckedCache(function, version)
+        return CheckedCache(function)
     except (OSError, RuntimeError) as error:  # no folder can be written
         _tell_once("compiled kernels cannot be kept, and are compiled each time", error)
         return NullCache()
@@ -56,15 +53,14 @@ def _cache_of(function: Callable[..., Any], version: int | None) -> Any:
 class CheckedCache(FunctionCache):  # type: ignore[misc]
     """The compiled signatures of one function, on disk; what is wrong there is as if absent."""
 
-    def __init__(self, function: Callable[..., Any], version: int | None = None) -> None:
+    def __init__(self, function: Callable[..., Any]) -> None:
         super().__init__(function)
-        self._version = version
         self._sources = closure_digest(Path(function.__code__.co_filename))
         stamp = self._impl.locator.get_source_stamp()
         self._cache_file = CheckedFile(self._cache_path, self._impl.filename_base, stamp)
 
     def _index_key(self, sig: Any, codegen: Any) -> Any:
-        return (*super()._index_key(sig, codegen), self._sources, self._version)
+        return (*super()._index_key(sig, codegen), self._sources)
 
     def load_overload(self, sig: Any, target_context: Any) -> Any:
         """Return what was compiled for a signature, or None."""

@@ -14,52 +14,55 @@ from hashlib import sha256
 from pathlib import Path
 
 _ROOT = Path(__file__).parents[3]
-_KERNELS = re.escape(__name__.rpartition(".cpu.")[0])
-"""Where all is that compiled code calls; other packages import half of the engine."""
+_KERNELS = Path(__file__).parents[1]
+"""Where is what compiled code calls, but for what lies beside it."""
+_MODULE = rf"{__name__.partition('.')[0]}\.[\w.]+"
 _IMPORT = re.compile(
-    rf"^[ \t]*(?:from ({_KERNELS}[\w.]*) import (\([^)]*\)|[^\n]*)|import ({_KERNELS}[\w.]*))",
-    re.MULTILINE,
+    rf"^[ \t]*(?:from ({_MODULE}) import (\([^)]*\)|[^\n]*)|import ({_MODULE}))", re.MULTILINE
 )
-
-
-def source_digest(*paths: Path) -> int:
-    """Return 56 bits that change with the content of the files."""
-    digest = sha256()
-    for path in paths:
-        digest.update(path.read_bytes())
-    return int.from_bytes(digest.digest()[:7], "big")
 
 
 @cache
 def closure_digest(path: Path) -> int:
-    """Return 56 bits that change with a file, or with one of the kernels' that it builds on.
-
-    Those are all that it imports, also inside of functions, and what these import in turn.
-    """
-    return source_digest(*closure(path))
+    """Return 56 bits that change with a compiled function's file, or with one it builds on."""
+    digest = sha256()
+    for file in closure(path):
+        digest.update(file.read_bytes())
+    return int.from_bytes(digest.digest()[:7], "big")
 
 
 def closure(path: Path) -> list[Path]:
-    """Return a file and the kernels' files that it builds on, in a stable order."""
+    """Return a file and those that it builds on, in a stable order.
+
+    Those are all of the kernels, and all in its own folder, that it imports, also inside of
+    functions, and what these import in turn. Others would be half of the engine.
+    """
     found, waiting = set[Path](), [path]
     while waiting:
         file = waiting.pop()
         if file not in found:
             found.add(file)
-            waiting += _imported(file)
+            waiting += (
+                other
+                for other in _imported(file)
+                if other.is_relative_to(_KERNELS) or other.parent == path.parent
+            )
     return sorted(found)
 
 
 @cache
 def _imported(path: Path) -> tuple[Path, ...]:
-    return tuple(file for name in _names(path.read_text("utf-8")) if (file := _file(name)))
+    return tuple(_files(path.read_text("utf-8")))
 
 
-def _names(text: str) -> Iterator[str]:
+def _files(text: str) -> Iterator[Path]:
+    """Yield the files of the modules that are imported, and of those that names come from."""
     for module, names, plain in _IMPORT.findall(text):
-        yield module or plain
-        for name in re.findall(r"\w+", re.sub(r"#[^\n]*|\bas\s+\w+", "", names)):
-            yield f"{module}.{name}"  # which may be a module as well
+        named = re.findall(r"\w+", re.sub(r"#[^\n]*|\bas\s+\w+", "", names))
+        files = [_file(f"{module}.{name}") for name in named]  # those that are modules themselves
+        if None in files or plain:
+            files.append(_file(module or plain))
+        yield from filter(None, files)
 
 
 def _file(module: str) -> Path | None:

@@ -8,8 +8,6 @@ and values that it sees, to the bit: not on the batch that it came in.
 from __future__ import annotations
 
 import math
-from pathlib import Path
-from types import SimpleNamespace
 
 import numpy as np
 
@@ -19,10 +17,7 @@ from inference.kernels.attention.cpu import causal_softmax
 from inference.kernels.cpu import checked
 from inference.kernels.cpu.compiled import njit
 from inference.kernels.cpu.memory import row_of_floats
-from inference.kernels.cpu.sources import source_digest
-from inference.kernels.gqa import tiles
 from inference.kernels.gqa.tiles import LANES, TILE, mix_tile, score_tile
-from inference.kernels.qmatmul import lanes, target
 from inference.kernels.softmax.cpu import softmax_row
 
 _score_1, _score_2, _score_3, _score_4 = (score_tile(n) for n in range(1, TILE + 1))
@@ -94,58 +89,42 @@ def blocked_mix(weights: Float32, values: Float32, start: int, head_dim: int) ->
     return np.ascontiguousarray(mixed[:, :, :head_dim])
 
 
-def _version() -> int:
-    """Digest the sources of the generated code, which Numba's cache does not look at."""
-    return source_digest(*(Path(str(module.__file__)) for module in (tiles, lanes, target)))
+@njit(cache=True, nogil=True)
+def score_heads(q, heads, size, keys, first, last, scores, stride):  # type: ignore[no-untyped-def]  # pragma: no cover
+    """Score q [heads, size] with blocks first..last−1, to scores [heads, stride]."""
+    scale = np.float32(1.0 / math.sqrt(size))
+    head = 0
+    while head < heads:
+        count = min(TILE, heads - head)
+        tile, to = q + 4 * size * head, scores + 4 * stride * head
+        if count == 4:
+            _score_4(tile, 4 * size, keys, size, first, last, scale, to, 4 * stride)
+        elif count == 3:
+            _score_3(tile, 4 * size, keys, size, first, last, scale, to, 4 * stride)
+        elif count == 2:
+            _score_2(tile, 4 * size, keys, size, first, last, scale, to, 4 * stride)
+        else:
+            _score_1(tile, 4 * size, keys, size, first, last, scale, to, 4 * stride)
+        head += count
 
 
-def _compile(version: int) -> SimpleNamespace:
-    """Define the functions. ``version`` is in their closure, and so in the key of Numba's cache."""
-
-    @njit(cache=True, nogil=True)
-    def score_heads(q, heads, size, keys, first, last, scores, stride):  # type: ignore[no-untyped-def]  # pragma: no cover
-        """Score q [heads, size] with blocks first..last−1, to scores [heads, stride]."""
-        scale = np.float32(1.0 / math.sqrt(size))
-        head = 0
-        while head < heads:
-            count = min(TILE, heads - head)
-            tile, to = q + 4 * size * head, scores + 4 * stride * head
-            if count == 4:
-                _score_4(tile, 4 * size, keys, size, first, last, scale, to, 4 * stride)
-            elif count == 3:
-                _score_3(tile, 4 * size, keys, size, first, last, scale, to, 4 * stride)
-            elif count == 2:
-                _score_2(tile, 4 * size, keys, size, first, last, scale, to, 4 * stride)
-            else:
-                _score_1(tile, 4 * size, keys, size, first, last, scale, to, 4 * stride)
-            head += count
-        return version
-
-    @njit(cache=True, nogil=True)
-    def mix_heads(weights, stride, heads, values, vectors, first, last, out):  # type: ignore[no-untyped-def]  # pragma: no cover
-        """Mix values first..last−1 by weights [heads, stride], to out [heads, 16 · vectors]."""
-        row = 64 * vectors
-        head = 0
-        while head < heads:
-            count = min(TILE, heads - head)
-            tile, to = weights + 4 * stride * head, out + row * head
-            if count == 4:
-                _mix_4(tile, 4 * stride, values, row, first, last, vectors, to, row)
-            elif count == 3:
-                _mix_3(tile, 4 * stride, values, row, first, last, vectors, to, row)
-            elif count == 2:
-                _mix_2(tile, 4 * stride, values, row, first, last, vectors, to, row)
-            else:
-                _mix_1(tile, 4 * stride, values, row, first, last, vectors, to, row)
-            head += count
-        return version
-
-    return SimpleNamespace(score_heads=score_heads, mix_heads=mix_heads)
-
-
-_VERSION = _version()
-_compiled = _compile(_VERSION)
-score_heads, mix_heads = _compiled.score_heads, _compiled.mix_heads
+@njit(cache=True, nogil=True)
+def mix_heads(weights, stride, heads, values, vectors, first, last, out):  # type: ignore[no-untyped-def]  # pragma: no cover
+    """Mix values first..last−1 by weights [heads, stride], to out [heads, 16 · vectors]."""
+    row = 64 * vectors
+    head = 0
+    while head < heads:
+        count = min(TILE, heads - head)
+        tile, to = weights + 4 * stride * head, out + row * head
+        if count == 4:
+            _mix_4(tile, 4 * stride, values, row, first, last, vectors, to, row)
+        elif count == 3:
+            _mix_3(tile, 4 * stride, values, row, first, last, vectors, to, row)
+        elif count == 2:
+            _mix_2(tile, 4 * stride, values, row, first, last, vectors, to, row)
+        else:
+            _mix_1(tile, 4 * stride, values, row, first, last, vectors, to, row)
+        head += count
 
 
 @njit(nogil=True, inline="always")
@@ -189,7 +168,7 @@ def remember_head(k, v, size, keys, values, position):  # type: ignore[no-untype
         value[i] = new_value[i]
 
 
-@njit(cache=True, nogil=True, version=_VERSION)
+@njit(cache=True, nogil=True)
 def _score_all(q, keys, first, scores):  # type: ignore[no-untyped-def]  # pragma: no cover
     group, size, width = q.shape[1] // keys.shape[0], q.shape[2], scores.shape[2]
     for head in range(keys.shape[0]):
@@ -201,7 +180,7 @@ def _score_all(q, keys, first, scores):  # type: ignore[no-untyped-def]  # pragm
             )  # fmt: skip
 
 
-@njit(cache=True, nogil=True, version=_VERSION)
+@njit(cache=True, nogil=True)
 def _mix_all(weights, values, start, mixed):  # type: ignore[no-untyped-def]  # pragma: no cover
     group, (_, n, seen) = mixed.shape[1] // values.shape[0], weights.shape
     for head in range(values.shape[0]):

@@ -17,7 +17,6 @@ Arguments of the kernels, all int64; memory is given by address:
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
@@ -29,7 +28,6 @@ from inference.kernels.cpu import checked
 from inference.kernels.cpu.apart import calling, code_of
 from inference.kernels.cpu.compiled import njit
 from inference.kernels.cpu.memory import address_of, row_of_floats
-from inference.kernels.cpu.sources import source_digest
 from inference.kernels.qmatmul.fused import FUSED
 from inference.kernels.qmatmul.product import (
     LEVEL_BYTES,
@@ -74,32 +72,18 @@ def scratch_bytes(blocks: int) -> int:
     return blocks * (LEVEL_BYTES + SCALE_BYTES)
 
 
-def _version() -> int:
-    """Digest the sources of the generated code, which Numba's cache does not look at."""
-    names = ("fused", "lanes", "layouts", "product", "rounding", "target", "unpacking")
-    return source_digest(*(Path(__file__).with_name(f"{name}.py") for name in names))
+@njit(cache=True, nogil=True)
+def quantize_blocks(x, q, scales, count):  # type: ignore[no-untyped-def]  # pragma: no cover
+    """Round ``count`` blocks of 32 activations, one after the other; all by address."""
+    values = row_of_floats(scales, count)
+    for block in range(count):
+        values[block] = round_block(x + 128 * block, q + 32 * block)
 
 
-def _rounding(version: int) -> Any:
-    """Define the rounding. ``version`` is in its closure, and so in the key of Numba's cache."""
-
-    @njit(cache=True, nogil=True)
-    def quantize_blocks(x, q, scales, count):  # type: ignore[no-untyped-def]  # pragma: no cover
-        """Round ``count`` blocks of 32 activations, one after the other; all by address."""
-        values = row_of_floats(scales, count)
-        for block in range(count):
-            values[block] = round_block(x + 128 * block, q + 32 * block)
-        return version
-
-    return quantize_blocks
-
-
-def _kernel(dtype: GGMLType, version: int) -> Any:
+def _kernel(dtype: GGMLType) -> Any:
     """Define the kernel of a type: a function of its own name, by which Numba's cache knows it.
 
     It returns the type's number, so that who calls it by address knows which kernel that was.
-
-    The type's number and ``version`` are in its closure, and so in the key of the cache.
     """
     number = int(dtype)
 
@@ -109,17 +93,15 @@ def _kernel(dtype: GGMLType, version: int) -> Any:
         product(
             number, packed, blocks, q, scales, corrections, out, width, scratch, tokens, first, last
         )
-        return number if version else -1
+        return number
 
     kernel.__name__ = kernel.__qualname__ = dtype.name.lower()
     kernel.__doc__ = f"Multiply with weights ``{FUSED[dtype].weights}``."
     return njit(cache=True, nogil=True)(kernel)
 
 
-quantize_blocks = _rounding(_version())
-
 KERNELS: Mapping[GGMLType, Callable[..., None]] = MappingProxyType(
-    {dtype: _kernel(dtype, _version()) for dtype in FUSED}
+    {dtype: _kernel(dtype) for dtype in FUSED}
 )
 """The compiled product of every fused type, a function with its name in lower case."""
 

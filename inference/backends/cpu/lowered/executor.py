@@ -20,7 +20,6 @@ from inference.backends.cpu.lowered import table as t
 from inference.backends.cpu.lowered.parts import add, call_open, call_part, line_of
 from inference.backends.cpu.lowered.taps import call_tap_columns, call_tap_part
 from inference.backends.cpu.lowered.team import APART, fetch_add, meet
-from inference.backends.cpu.lowered.version import VERSION
 from inference.kernels.cpu import checked
 from inference.kernels.cpu.compiled import njit
 from inference.kernels.cpu.memory import integers
@@ -167,7 +166,7 @@ else:
         """Nobody wants to know."""
 
 
-@njit(cache=True, nogil=True, version=VERSION)
+@njit(cache=True, nogil=True)
 def execute(thread, threads, sync, table, reals, frame, counters):  # type: ignore[no-untyped-def]  # pragma: no cover
     """Do this thread's share of the frame's entries; ``counters`` are zero, 128 bytes per row.
 

@@ -19,7 +19,6 @@ import numpy as np
 from numba import types
 
 from inference.backends.cpu.lowered import table as t
-from inference.backends.cpu.lowered.version import VERSION
 from inference.kernels.cpu.apart import calling, code_of
 from inference.kernels.cpu.compiled import njit
 from inference.kernels.cpu.memory import floats, integers, octets, row_of_floats, words
@@ -54,7 +53,7 @@ def open_code(kind: type) -> int:
 
 def _does(known: dict[Any, Any], key: Any) -> Callable[[Callable[..., Any]], Any]:
     def compiled(function: Callable[..., Any]) -> Any:
-        known[key] = njit(cache=True, nogil=True, version=VERSION)(function)
+        known[key] = njit(cache=True, nogil=True)(function)
         return known[key]
 
     return compiled

@@ -5,7 +5,6 @@ from __future__ import annotations
 from numba import types
 
 from inference.backends.cpu.lowered import table as t
-from inference.backends.cpu.lowered.version import VERSION
 from inference.kernels.cpu.apart import calling, code_of
 from inference.kernels.cpu.compiled import njit
 from inference.kernels.cpu.memory import integers, row_of_floats
@@ -31,7 +30,7 @@ def _copy(source, target, size):  # type: ignore[no-untyped-def]  # pragma: no c
         target[i] = source[i]
 
 
-@njit(cache=True, nogil=True, version=VERSION)
+@njit(cache=True, nogil=True)
 def _tap_columns(tap, place, source, width, tokens, first, last):  # type: ignore[no-untyped-def]  # pragma: no cover
     """Copy out groups of 16 columns of a matrix, for every token, where somebody wants them."""
     columns = integers(tap, t.TAP_COLUMNS)
@@ -45,7 +44,7 @@ def _tap_columns(tap, place, source, width, tokens, first, last):  # type: ignor
     return 0
 
 
-@njit(cache=True, nogil=True, version=VERSION)
+@njit(cache=True, nogil=True)
 def _tap_part(thread, row, frame, line, dense, part, x, y, tap):  # type: ignore[no-untyped-def]  # pragma: no cover
     """Copy out what an operation has just written for one part of one token."""
     row, frame = integers(row, t.COLUMNS), integers(frame, t.FRAME)

@@ -29,18 +29,6 @@ def thrice(x):
 """
 
 
-VERSIONED = """
-import os
-
-from inference.kernels.cpu.compiled import njit
-
-
-@njit(cache=True, version=int(os.environ["VERSION"]))
-def twice(x):
-    return x + x
-"""
-
-
 @pytest.fixture
 def module(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[], Any]:
     """Import the same file anew, as the next process would."""
@@ -139,20 +127,6 @@ def test_two_signatures_that_took_one_name_do_not_mix(
     file._save_index(dict.fromkeys(overloads, next(iter(overloads.values()))))
     again = module()
     assert (again.twice(3), again.twice(0.25)) == (6, 0.5)
-
-
-def test_what_was_compiled_of_other_sources_is_left_alone(
-    module: Callable[[], Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """A version stands for sources other than the function's own file."""
-    (tmp_path / "kernels_here.py").write_text(VERSIONED)
-    found = []
-    for version in ("1", "2", "1", "2"):
-        monkeypatch.setenv("VERSION", version)
-        here = module()
-        assert here.twice(3) == 6
-        found.append(hits(here.twice))
-    assert found == [0, 0, 1, 1]
 
 
 def test_what_was_compiled_before_a_file_that_it_builds_on_changed_is_left_alone(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import pkgutil
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import ModuleType
 
@@ -12,6 +13,7 @@ from numba.core.registry import CPUDispatcher
 
 import inference
 from inference import kernels
+from inference.backends.cpu import lowered
 from inference.kernels.cpu import checked, compiled, exponential, sources
 from inference.kernels.cpu.sources import closure, closure_digest
 from inference.kernels.softmax import cpu as softmax
@@ -43,34 +45,67 @@ def test_imports_are_seen_however_they_are_written(tmp_path: Path) -> None:
     assert {here, file(exponential), file(checked), file(sources)} <= {*closure(here)}
 
 
-def test_the_digest_changes_with_a_file_that_is_built_on(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+Write = Callable[[dict[str, str]], Path]
+
+
+@pytest.fixture
+def write(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Write]:
+    """Return a function that writes files of another engine, and returns the first one's path."""
+    root = tmp_path / "inference"
     monkeypatch.setattr(sources, "_ROOT", tmp_path)
-    folder = tmp_path.joinpath("inference", "kernels")
-    folder.mkdir(parents=True)
-    for name, text in {
-        "a": "from inference.kernels.b import B\n",
-        "b": "import inference.kernels.c\n",
-        "c": "C = 1\n",
-        "d": "D = 1\n",
-    }.items():
-        (folder / f"{name}.py").write_text(text, "utf-8")
-    digests = []
-    for name in ("", "d", "c"):
-        if name:
-            (folder / f"{name}.py").write_text("CHANGED = 1\n", "utf-8")
+    monkeypatch.setattr(sources, "_KERNELS", root / "kernels")
+
+    def write(files: dict[str, str]) -> Path:
         sources._imported.cache_clear()
         closure_digest.cache_clear()
-        digests.append(closure_digest(folder / "a.py"))
+        for name, text in files.items():
+            (root / name).parent.mkdir(parents=True, exist_ok=True)
+            (root / name).write_text(f"{text}\n", "utf-8")
+        return root / next(iter(files))
+
+    yield write
     sources._imported.cache_clear()
     closure_digest.cache_clear()
-    assert digests[0] == digests[1] != digests[2]
+
+
+@pytest.mark.parametrize(
+    ("changed", "counts"),
+    [("kernels/c.py", True), ("kernels/d.py", False), ("run/near.py", True), ("far.py", False)],
+)
+def test_the_digest_changes_with_a_file_that_is_built_on(
+    write: Write, changed: str, counts: bool
+) -> None:
+    """Those are files of the kernels, and what lies beside the function's own."""
+    start = write(
+        {
+            "run/it.py": "from inference.kernels.b import B\nfrom inference.far import FAR",
+            "run/near.py": "NEAR = 1",
+            "kernels/b.py": "import inference.kernels.c\nfrom inference.run.near import NEAR",
+            "kernels/c.py": "C = 1",
+            "kernels/d.py": "D = 1",
+            "far.py": "from inference.kernels.d import D",
+        }
+    )
+    before = closure_digest(start)
+    write({changed: "CHANGED = 1"})
+    assert (closure_digest(start) != before) is counts
+
+
+@pytest.mark.parametrize(
+    ("names", "counts"), [("a", False), ("a as b", False), ("(a, F)", True), ("F", True)]
+)
+def test_a_package_counts_where_a_name_is_its_own(write: Write, names: str, counts: bool) -> None:
+    """Not where all are modules of it: one of compiled code may import half of the engine."""
+    text = f"from inference.kernels import {names}"
+    start = write({"it.py": text, "kernels/a.py": "", "kernels/__init__.py": ""})
+    assert (start.parent / "kernels" / "a.py" in closure(start)) is ("a" in names)
+    assert (start.parent / "kernels" / "__init__.py" in closure(start)) is counts
 
 
 MODULES = [
     found.name
-    for found in pkgutil.walk_packages(kernels.__path__, f"{kernels.__name__}.")
+    for package in (kernels, lowered)
+    for found in pkgutil.walk_packages(package.__path__, f"{package.__name__}.")
     if ".cuda" not in found.name
 ]
 
