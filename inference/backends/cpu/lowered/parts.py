@@ -19,6 +19,7 @@ import numpy as np
 from numba import types
 
 from inference.backends.cpu.lowered import table as t
+from inference.backends.cpu.lowered.places import cache_of, scratch_of, seen_from
 from inference.kernels.cpu.apart import calling, code_of
 from inference.kernels.cpu.compiled import njit
 from inference.kernels.cpu.memory import floats, integers, octets, row_of_floats, words
@@ -101,28 +102,20 @@ def _rope(thread, row, real, frame, line, dense, part, x, y):  # type: ignore[no
 @_does(_parts, t.REMEMBER)
 def _remember(thread, row, real, frame, line, dense, part, x, y):  # type: ignore[no-untyped-def]  # pragma: no cover
     row, frame = integers(row, t.COLUMNS), integers(frame, t.FRAME)
-    place = integers(frame[t.TEXTS] + 8 * t.PLACE * line, t.PLACE)
-    keys = place[t.KEYS] + place[t.LAYER_KEYS] * row[t.LAYER] + place[t.HEAD_KEYS] * part
-    values = place[t.VALUES] + place[t.LAYER_VALUES] * row[t.LAYER] + place[t.HEAD_VALUES] * part
-    remember_head(x, y, row[t.HEAD], keys, values, place[t.POSITION])
+    keys, values, position = cache_of(row, frame, line, part)
+    remember_head(x, y, row[t.HEAD], keys, values, position)
     return 0
 
 
 @_does(_parts, t.ATTEND)
 def _attend(thread, row, real, frame, line, dense, part, x, y):  # type: ignore[no-untyped-def]  # pragma: no cover
     row, frame = integers(row, t.COLUMNS), integers(frame, t.FRAME)
-    place = integers(frame[t.TEXTS] + 8 * t.PLACE * line, t.PLACE)
-    seen, head = place[t.POSITION] + 1, row[t.HEAD]
-    gone = max(0, seen - row[t.WINDOW]) if row[t.WINDOW] else 0
-    heads, width = row[t.X_SIZE] // head, frame[t.ATTENTION_WIDTH]
-    scores = frame[t.ATTENTION] + frame[t.ATTENTION_BYTES] * thread
-    weights = scores + 4 * heads * width
-    keys = place[t.KEYS] + place[t.LAYER_KEYS] * row[t.LAYER] + place[t.HEAD_KEYS] * part
-    values = place[t.VALUES] + place[t.LAYER_VALUES] * row[t.LAYER] + place[t.HEAD_VALUES] * part
-    attend_head(
-        x, heads, head, keys, values, gone, seen, scores, weights, width,
-        weights + 4 * heads * width, y,
-    )  # fmt: skip
+    keys, values, position = cache_of(row, frame, line, part)
+    gone, seen = seen_from(row, position)
+    size = row[t.HEAD]
+    heads = row[t.X_SIZE] // size
+    scores, weights, mixed, width = scratch_of(frame, thread, heads)
+    attend_head(x, heads, size, keys, values, gone, seen, scores, weights, width, mixed, y)
     return 0
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from numba import types
 
 from inference.backends.cpu.lowered import table as t
+from inference.backends.cpu.lowered.places import cache_of, scratch_of, seen_from
 from inference.kernels.cpu.apart import calling, code_of
 from inference.kernels.cpu.compiled import njit
 from inference.kernels.cpu.memory import integers, row_of_floats
@@ -69,12 +70,11 @@ def _tap_attention(row, columns, frame, thread, part, q, line):  # type: ignore[
     Then score the keys that this token does not see as well: a trace shows scores before the mask.
     """
     if columns[t.TAP_SCORES] != 0 or columns[t.TAP_WEIGHTS] != 0:
-        place = integers(frame[t.TEXTS] + 8 * t.PLACE * line, t.PLACE)
-        seen, head = place[t.POSITION] + 1, row[t.HEAD]
-        gone = max(0, seen - row[t.WINDOW]) if row[t.WINDOW] else 0
-        heads, width = row[t.X_SIZE] // head, frame[t.ATTENTION_WIDTH]
-        scores = frame[t.ATTENTION] + frame[t.ATTENTION_BYTES] * thread
-        weights = scores + 4 * heads * width
+        keys, _, position = cache_of(row, frame, line, part)
+        gone, seen = seen_from(row, position)
+        size = row[t.HEAD]
+        heads = row[t.X_SIZE] // size
+        scores, weights, _, width = scratch_of(frame, thread, heads)
         for h in range(heads):
             at = 4 * (width * h + gone % 16)
             to = heads * part + h
@@ -82,8 +82,7 @@ def _tap_attention(row, columns, frame, thread, part, q, line):  # type: ignore[
             _tap_keys(columns, t.TAP_WEIGHTS, frame, line, to, gone, seen, weights + at)
         first = columns[t.TAP_FIRST]
         last = first + columns[t.TAP_KEYS]
-        keys = place[t.KEYS] + place[t.LAYER_KEYS] * row[t.LAYER] + place[t.HEAD_KEYS] * part
-        score_heads(q, heads, head, keys, first // 16, (last + 15) // 16, scores, width)
+        score_heads(q, heads, size, keys, first // 16, (last + 15) // 16, scores, width)
         for h in range(heads):
             to, at = heads * part + h, scores + 4 * (width * h + first % 16)
             _tap_keys(columns, t.TAP_SCORES, frame, line, to, first, gone, at)
