@@ -19,7 +19,7 @@ from hypothesis import core, settings
 from pytest_contracts import binding
 from pytest_contracts.items.process import SHARED, Rule, Shared, State, put_back
 from tests.tracing import spared, untraced
-from tests.within import IMPORTS, Once
+from tests.within import IMPORTS, Once, share_what_hypothesis_read
 
 _TIMES = os.environ.pop("CPU_BY_FILE", None)
 """Where to write how many CPU seconds each test file took; asked for by ``.ci/run``."""
@@ -210,6 +210,7 @@ def pytester(
     It forgets its projects' modules but none of installed packages.
     """
     monkeypatch.setenv("PYTEST_ADDOPTS", QUIET_PLUGINS)
+    share_what_hypothesis_read(pytester.path)
     return pytester
 
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import hashlib
 import sys
 from pathlib import Path
 
 import pytest
+from hypothesis.configuration import storage_directory
 
-from tests.within import IMPORTS, Once, run_here
+from tests.within import IMPORTS, Once, run_apart, run_here
 
 
 def test_a_project_s_modules_are_forgotten_and_others_stay(pytester: pytest.Pytester) -> None:
@@ -33,6 +35,28 @@ def test_a_run_loads_no_plugin_that_it_does_not_name(pytester: pytest.Pytester) 
     words = ("-p", "no:cacheprovider", "--contracts-strict", "--hypothesis-show-statistics")
     assert run_here(pytester, *words).ret == pytest.ExitCode.OK
     assert run_here(pytester, *words, "-n1").ret == pytest.ExitCode.USAGE_ERROR
+
+
+def test_processes_of_a_project_share_what_hypothesis_reads_and_no_examples(
+    pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("CI", raising=False)  # where Hypothesis would keep no example
+    text = """
+        from hypothesis import given, strategies as st
+        from own import VALUE
+
+        @given(st.integers())
+        def test(n): assert n != VALUE
+    """
+    pytester.makepyfile(own="VALUE = 27182818\n", test_it=text)
+    run_apart(pytester, "-p", "no:cacheprovider", "-o", "pythonpath=.").assert_outcomes(failed=1)
+    read = hashlib.sha1((pytester.path / "own.py").read_bytes()).hexdigest()[:16]
+    constants = pytester.path / ".hypothesis" / "constants"
+    assert "27182818" in (constants / read).read_text("utf-8")
+    assert constants.resolve() == storage_directory("constants").path.resolve()
+    examples = pytester.path / ".hypothesis" / "examples"
+    assert list(examples.iterdir())
+    assert not examples.is_symlink()
 
 
 def test_what_is_done_once_is_told_to_other_processes(tmp_path: Path) -> None:
