@@ -17,6 +17,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 from hypothesis import HealthCheck, settings
+from hypothesis.internal.conjecture import providers
+from hypothesis.internal.constants_ast import Constants
 
 from pytest_contracts.errors import Unavailable
 
@@ -44,6 +46,11 @@ settings.register_profile("ci", _SAME, max_examples=100)
 settings.register_profile("explore", _OTHER, max_examples=100)
 settings.register_profile("deep", _OTHER, max_examples=5000)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "dev"))
+if settings().derandomize:
+    # Hypothesis draws some values from the sources of whatever is imported by now, so that what ran
+    # before in the same process would decide what is drawn.
+    _none = Constants()
+    providers._get_local_constants = lambda: _none
 
 
 def pytest_configure(config: pytest.Config) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import os
 import random
 import signal
@@ -14,7 +15,8 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, Phase, core, settings
+from hypothesis import HealthCheck, Phase, core, given, settings
+from hypothesis import strategies as st
 
 from inference import Model
 from inference.data import TINY_MODEL
@@ -107,6 +109,27 @@ def test_profiles_say_which_examples_are_drawn_and_none_looks_at_the_clock() -> 
         assert one.deadline is None
         assert one.suppress_health_check == (HealthCheck.too_slow,)
         assert one.phases == tuple(Phase)
+
+
+def test_what_is_imported_does_not_decide_what_is_drawn(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if not settings().derandomize:
+        pytest.skip("under this profile others are drawn on purpose")
+
+    def drawn() -> list[str]:
+        found: list[str] = []
+        same = settings(settings.get_profile("ci"), max_examples=300)
+        given(st.text())(same(lambda text: found.append(text)))()
+        return found
+
+    before = drawn()
+    source = tmp_path / "strings.py"
+    source.write_text(f"{[f'made up {number}' for number in range(99)]}", "utf-8")
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setitem(sys.modules, "strings", importlib.import_module("strings"))
+    assert drawn() == before
+    assert not any("made up" in text for text in before)
 
 
 def _registers() -> None:
