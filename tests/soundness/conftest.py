@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from tests.within import run_here
+from tests.within import run_here, unshrunk
 
 
 class Case(NamedTuple):
@@ -81,7 +81,9 @@ class Judge:
         names = {f"way{number}-v1": name for number, name in enumerate(cases)}
         for number, case in enumerate(cases.values()):
             self.write(case, f"way{number}", f"kernels{number}")
-        output = self.run(examples=examples).stdout.str()
+        brief = "--tb=native"  # others parse the source around each frame of each failure
+        with unshrunk():
+            output = self.run(brief, examples=examples).stdout.str()
         judged = {name: Judged([], output) for name in cases}
         for item in self.ledger()["items"]:
             judged[names[item["contract"]]].items.append(item)

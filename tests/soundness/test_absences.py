@@ -13,9 +13,7 @@ from collections.abc import Iterable, Iterator, Mapping
 import pytest
 from hypothesis import core, settings
 
-# What inner runs load is forgotten after each, and extension modules load only once.
-import pytest_contracts.items.file
-import pytest_contracts.report.recorder  # noqa: F401
+from tests.within import run_here
 
 KERNELS = """
 import unittest
@@ -226,8 +224,8 @@ def judged(
     (folder / "absent_v1.py").write_text(procedures, encoding="utf-8")
     pytester.makepyfile(kernels=KERNELS)
     pytester.syspathinsert()
-    result = pytester.runpytest_inprocess(
-        "-p", "pytest_contracts.plugin", "-p", "no:cacheprovider", "-p", "no:unraisableexception",
+    result = run_here(
+        pytester, "-p", "no:cacheprovider", "-p", "no:unraisableexception",
         "--tb=no", "--contracts=contracts", "--contracts-examples=20",
     )  # fmt: skip
     assert result.ret == pytest.ExitCode.TESTS_FAILED

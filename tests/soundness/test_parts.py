@@ -97,7 +97,7 @@ class Parts:
     def kernel(self, text: str) -> None:
         (self.pytester.path / "kernels.py").write_text(text, encoding="utf-8")
 
-    def run(self, *words: str, examples: int = 60, apart: bool = False) -> Run:
+    def run(self, *words: str, examples: int = 20, apart: bool = False) -> Run:
         start = run_apart if apart else run_here
         reports = [f"--contracts-report={name}" for name in REPORTS]
         result = start(self.pytester, f"--contracts-examples={examples}", *reports, *words)
@@ -109,6 +109,8 @@ def parts(pytester: pytest.Pytester) -> Parts:
     return Parts(pytester)
 
 
+WORKER = (*WORKERS, "-n1")
+"""One, where it does not matter that each of several runs a part only."""
 HELD_TO = "--contracts-fail-under=binding=100,level=L3,verified=100"
 ONE = "contracts/part-v1.yaml::HOLDS[cpu]"
 OTHER = "contracts/part-v1.yaml::SAYS[cpu]"
@@ -206,8 +208,8 @@ def test_a_strict_run_lets_nobody_leave_out_a_claim(parts: Parts, how: str) -> N
     assert "LOST: left out by a mark, a hook or a fixture" in run.output
 
 
-def test_a_part_with_workers_is_one_too(parts: Parts) -> None:
-    run = parts.run(HELD_TO, *WORKERS, "-n1", "-m", "not slow")
+def test_a_part_with_a_worker_is_one_too(parts: Parts) -> None:
+    run = parts.run(HELD_TO, *WORKER, "-m", "not slow")
     nothing_is_green(run)
     assert "partial run: 1 of 2 items" in run.output
 
@@ -334,13 +336,19 @@ DYING = (
 
 
 def test_a_claim_that_kills_its_worker_is_no_gap(parts: Parts) -> None:
-    parts.contract("fine-v1", CONTRACT.replace("kernels:f", "kernels2:f"))
+    """Each death costs a worker, so one claim of five dies, between those that do not."""
+    fine = CONTRACT.replace("kernels:f", "kernels2:f")
+    middle, _, _ = CONTRACT.replace("HOLDS", "DIES").partition("  - {id: SAYS")
+    for name, text in (("a-v1", fine), ("middle-v1", middle), ("part-v1", fine)):
+        parts.contract(name, text)
     (parts.pytester.path / "kernels2.py").write_text(RIGHT)
     parts.kernel(DYING)
-    run = parts.run(*WORKERS, "-n1", "--max-worker-restart=4")
+    run = parts.run(*WORKER, "--max-worker-restart=4")
     assert run.code == 1
-    assert len(run.json()["items"]) == 4
-    assert not {"HELD"} >= set(run.verdicts().values())
+    assert len(run.json()["items"]) == 5
+    verdicts = run.verdicts()
+    assert verdicts.pop("DIES") != "HELD"
+    assert verdicts == {"HOLDS": "HELD", "SAYS": "HELD"}
     assert "verified, L" not in run.badge
     assert not run.successful
     assert run.merged()[0] == 1

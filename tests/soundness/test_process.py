@@ -11,7 +11,8 @@ from typing import NamedTuple
 
 import pytest
 
-from tests.within import run_here
+from tests.soundness.conftest import Case, Judge, Judged
+from tests.within import Once, run_here
 
 CONTRACT = """
 metadata: {{version: 1.0.0, kind: kernel, description: d}}
@@ -181,22 +182,46 @@ def judged(pytester: pytest.Pytester, module: str, claims: str, procedure: str =
     return result, ledger["items"]
 
 
+def state() -> tuple[object, ...]:
+    """Return what a way could leave changed."""
+    left = "/nowhere" in sys.path, "LEFT_BEHIND" in os.environ
+    return os.getcwd(), os._exit, os.kill, *left
+
+
 @pytest.mark.parametrize("name", WAYS)
-@pytest.mark.parametrize("twin", [False, True], ids=["wrong", "right"])
-def test_way(name: str, twin: bool, pytester: pytest.Pytester) -> None:
+def test_way(name: str, pytester: pytest.Pytester) -> None:
     import colorsys  # noqa: F401 - it is there to be replaced
 
-    way = WAYS[name]
-    before = os.getcwd(), os._exit, os.kill
-    result, items = judged(pytester, way.right if twin else way.wrong, way.claims, PROCEDURE)
-    (item,) = items
-    assert item["verdict"] == ("HELD" if twin else way.verdict), result.stdout.str()
-    assert result.ret == (pytest.ExitCode.OK if twin else pytest.ExitCode.TESTS_FAILED)
-    if not twin:
-        assert way.says in item["message"]
-    assert before == (os.getcwd(), os._exit, os.kill)
-    assert "/nowhere" not in sys.path
-    assert "LEFT_BEHIND" not in os.environ
+    way, before = WAYS[name], state()
+    result, (item,) = judged(pytester, way.wrong, way.claims, PROCEDURE)
+    assert item["verdict"] == way.verdict, result.stdout.str()
+    assert result.ret == pytest.ExitCode.TESTS_FAILED
+    assert way.says in item["message"]
+    assert state() == before
+    assert state()[-2:] == (False, False)
+
+
+@pytest.fixture
+def twins(once: Once, judge: Judge) -> dict[str, Judged]:
+    """What is right in the place of each way, all in one run, which they leave as they found it."""
+
+    def run() -> dict[str, Judged]:
+        before = state()
+        cases = {
+            name: Case(CONTRACT.format(claims=way.claims), way.right, PROCEDURE)
+            for name, way in WAYS.items()
+        }
+        found = judge.together(cases, examples=20)
+        assert state() == before
+        return found
+
+    return once("twins", run)
+
+
+@pytest.mark.parametrize("name", WAYS)
+def test_its_twin_is_verified(name: str, twins: dict[str, Judged]) -> None:
+    case = twins[name]
+    assert (case.verdicts, case.outcomes) == ({"HELD"}, {"passed"}), case.output
 
 
 def test_an_interrupt_by_code_is_its_own_where_those_from_outside_are_ignored(

@@ -5,8 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tests.soundness.conftest import Judge, Judged
-from tests.soundness.test_ways import IDENTITY, Way
-from tests.soundness.ways import case_of, check
+from tests.soundness.ways import IDENTITY, Way, case_of, check
 from tests.within import Once
 
 RELU = IDENTITY.replace("identity", "relu").replace("relu(x) = x", "relu(x) = max(x, 0)")
@@ -72,7 +71,7 @@ def judged(once: Once, judge: Judge) -> dict[str, Judged]:
         for name, (way, said) in WAYS.items()
         for twin in (False, True)
     }
-    return once("all", lambda: judge.together(cases))
+    return once("all", lambda: judge.together(cases, examples=20))
 
 
 @pytest.mark.parametrize("name", WAYS)

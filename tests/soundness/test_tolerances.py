@@ -5,8 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tests.soundness.conftest import Judge, Judged
-from tests.soundness.test_ways import Way
-from tests.soundness.ways import case_of, check
+from tests.soundness.ways import Way, case_of, check
 from tests.within import Once
 
 NUMPY = "import numpy as np\n"
@@ -244,7 +243,7 @@ def judged(once: Once, judge: Judge) -> dict[str, Judged]:
         for twin in (False, True):
             way, words = said(name, twin)
             cases[f"{name}, {twin}"] = case_of(way, twin, words)
-    return once("all", lambda: judge.together(cases))
+    return once("all", lambda: judge.together(cases, examples=20))
 
 
 @pytest.mark.parametrize("name", WAYS)

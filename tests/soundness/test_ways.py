@@ -6,43 +6,11 @@ twin, which differs in nothing but the mistake, must be.
 
 from __future__ import annotations
 
-import json
-import textwrap
-from typing import NamedTuple
-
 import pytest
 
-# What inner runs load is forgotten after each, and extension modules load only once.
-import pytest_contracts.items.file
-import pytest_contracts.report.recorder  # noqa: F401
-
-CONTRACT = """
-metadata: {{version: 1.0.0, kind: kernel, description: d}}
-equations:
-{equations}
-proof_obligations:
-{claims}
-"""
-IDENTITY = """
-  identity:
-    formula: identity(x) = x
-    variables:
-      n: 1..8
-      x: {dtype: float64, shape: [n], range: [-100, 100]}
-    implementations: {cpu: "kernels:identity"}
-"""
-
-
-class Way(NamedTuple):
-    """The mistake, and what it is without it; in equations and claims ``@`` is the function."""
-
-    wrong: str
-    right: str
-    claims: str
-    verdict: str
-    equations: str = IDENTITY
-    procedures: tuple[str, str] = ("", "")
-
+from tests.soundness.conftest import Case, Judge, Judged
+from tests.soundness.ways import IDENTITY, Way, case_of, check
+from tests.within import Once
 
 PROCEDURE = "  - {id: A, type: safety, property: P, equation: identity, run: f}"
 FINE = "def identity(x):\n    return x.copy()\n"
@@ -252,28 +220,27 @@ SAID = {
 }
 
 
+def case(name: str, twin: bool) -> Case:
+    """Return a way, or its true twin."""
+    return case_of(WAYS[name], twin, SAID.get(name, ("", ""))[twin])
+
+
+@pytest.fixture
+def judged(once: Once, judge: Judge) -> dict[str, Judged]:
+    """All of these, in one run."""
+    cases = {f"{name}, {twin}": case(name, twin) for name in WAYS for twin in (False, True)}
+    return once("all", lambda: judge.together(cases, examples=20))
+
+
 @pytest.mark.parametrize("name", WAYS)
 @pytest.mark.parametrize("twin", [False, True], ids=["wrong", "right"])
-def test_way(name: str, twin: bool, pytester: pytest.Pytester) -> None:
-    check_way(WAYS[name], SAID.get(name, ("", ""))[twin], twin, pytester)
+def test_way(name: str, twin: bool, judged: dict[str, Judged]) -> None:
+    check(WAYS[name], twin, judged[f"{name}, {twin}"])
 
 
-def check_way(way: Way, said: str, twin: bool, pytester: pytest.Pytester) -> None:
-    """Run the way, or its true twin, and look at the verdict; ``said`` stands for ``@``."""
-    folder = pytester.mkdir("contracts")
-    text = CONTRACT.format(
-        equations=way.equations.replace("@", said).strip("\n"), claims=way.claims.replace("@", said)
-    )
-    (folder / "way-v1.yaml").write_text(textwrap.dedent(text), encoding="utf-8")
-    if way.procedures[twin]:
-        (folder / "way_v1.py").write_text(way.procedures[twin], encoding="utf-8")
-    pytester.makepyfile(kernels=way.right if twin else way.wrong)
-    pytester.syspathinsert()
-    result = pytester.runpytest_inprocess(
-        "-p", "pytest_contracts.plugin", "-p", "no:randomly", "-p", "no:rerunfailures",
-        "-p", "no:cacheprovider", "--contracts=contracts", "--contracts-examples=40",
-    )  # fmt: skip
-    ledger = json.loads((pytester.path / ".contracts" / "ledger.json").read_text("utf-8"))
-    verdicts = {item["verdict"] for item in ledger["items"]}
-    assert verdicts == ({"HELD"} if twin else {way.verdict}), result.stdout.str()
+@pytest.mark.parametrize("twin", [False, True], ids=["wrong", "right"])
+def test_what_is_not_verified_fails_the_run(twin: bool, judge: Judge) -> None:
+    name = "any two numbers of one sign"
+    alone, result = judge.alone(case(name, twin))
+    check(WAYS[name], twin, alone)
     assert result.ret == (pytest.ExitCode.OK if twin else pytest.ExitCode.TESTS_FAILED)

@@ -3,9 +3,36 @@
 from __future__ import annotations
 
 import textwrap
+from typing import NamedTuple
 
 from tests.soundness.conftest import Case, Judged
-from tests.soundness.test_ways import CONTRACT, Way
+
+CONTRACT = """
+metadata: {{version: 1.0.0, kind: kernel, description: d}}
+equations:
+{equations}
+proof_obligations:
+{claims}
+"""
+IDENTITY = """
+  identity:
+    formula: identity(x) = x
+    variables:
+      n: 1..8
+      x: {dtype: float64, shape: [n], range: [-100, 100]}
+    implementations: {cpu: "kernels:identity"}
+"""
+
+
+class Way(NamedTuple):
+    """The mistake, and what it is without it; in equations and claims ``@`` is the function."""
+
+    wrong: str
+    right: str
+    claims: str
+    verdict: str
+    equations: str = IDENTITY
+    procedures: tuple[str, str] = ("", "")
 
 
 def case_of(way: Way, twin: bool, said: str = "") -> Case:
