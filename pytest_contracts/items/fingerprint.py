@@ -25,7 +25,8 @@ class Snapshot:
     size: int
     mutable: bool
     array: np.ndarray[Any, Any] | None
-    text: str
+    brief: str
+    """What was shown of the value; an array is shown when somebody asks, since that takes long."""
     nothing: bool = False
 
     @classmethod
@@ -46,7 +47,13 @@ class Snapshot:
             array = np.array(value, order="C")
         size = array.size if array is not None else 1
         mutable = not isinstance(value, IMMUTABLE)
-        return cls(digest.digest(), size, mutable, array, _brief(value), is_nothing(value))
+        brief = "" if array is not None else _brief(value)
+        return cls(digest.digest(), size, mutable, array, brief, is_nothing(value))
+
+    @property
+    def text(self) -> str:
+        """The value in few words."""
+        return self.brief if self.array is None else _brief(self.array)
 
     def difference(self, other: Snapshot) -> dict[str, Any] | None:
         """Return both sides of the first difference, in Falsified's words; None where equal."""
