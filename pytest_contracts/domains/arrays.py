@@ -262,9 +262,9 @@ def _distinct(generator: np.random.Generator, size: int, spec: ArraySpec) -> NDA
         values = _floats(generator, "uniform", size, spec)
         for _ in range(8):
             _, first = np.unique(values, return_index=True)
-            repeated = np.setdiff1d(np.arange(size), first)
-            if repeated.size == 0:
+            if first.size == size:
                 break
+            repeated = np.setdiff1d(np.arange(size), first)
             values[repeated] = _floats(generator, "uniform", repeated.size, spec)
         return values
     span = int(spec.high) - int(spec.low) + 1

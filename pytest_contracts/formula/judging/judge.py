@@ -27,7 +27,7 @@ from pytest_contracts.formula.judging.elements import first
 from pytest_contracts.formula.judging.judgement import Finding, Judgement, Truth
 from pytest_contracts.formula.judging.record import Record
 from pytest_contracts.formula.judging.selection import Selection
-from pytest_contracts.formula.judging.telling import Telling
+from pytest_contracts.formula.judging.telling import tells
 from pytest_contracts.formula.tree import (
     Call,
     Compare,
@@ -58,7 +58,6 @@ class _Judge:
         self.comparisons = comparisons
         self.record = record
         self.selection = selection
-        self.telling = Telling(run)
         self.arrays = False
         """Whether what was decided was about the elements of an array."""
         self.elements = False
@@ -237,7 +236,7 @@ class _Judge:
                     right = self.run.value(operand)
                     counting = self.record.counting
                     if symbol in ("==", "approx") and counting:
-                        self.record.counting = self.telling.tells(left_node, operand, left)
+                        self.record.counting = tells(self.run, left_node, operand, left)
                     truth = self.comparisons.pair(pair, left, right)
                     self.record.counting = counting
                     self.look_at(symbol, left, right)

@@ -7,6 +7,7 @@ where x is y: both sides are one call. And one number has no order.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -17,28 +18,25 @@ from pytest_contracts.formula.library import LIBRARY
 from pytest_contracts.formula.tree import Call, Expr, binder, children, names
 
 
-class Telling:
-    """Remembers, of the comparisons of one claim, which calls they compare."""
-
-    def __init__(self, run: Evaluation) -> None:
-        self.run = run
-        self._calls: dict[int, tuple[Call, ...]] = {}
-
-    def tells(self, left: Expr, right: Expr, value: Any) -> bool:
-        """Tell whether the sides could have differed; ``value`` is that of the left one."""
-        if same(left, right) and any(True for _ in _results(left)):
-            return False  # f(x) = f(x)
-        if _is_order(left) and _is_order(right):
-            return bool(np.size(value) > 1)
-        calls = self._calls.get(id(left))
-        if calls is None:
-            calls = self._calls[id(left)] = _twins(left, right)
-        if not calls:
-            return True
-        first, *others = ([self.run.value(argument) for argument in c.arguments] for c in calls)
-        return not all(all(map(_same, first, other)) for other in others)
+def tells(run: Evaluation, left: Expr, right: Expr, value: Any) -> bool:
+    """Tell whether the sides could have differed; ``value`` is that of the left one."""
+    if _one_call(left, right):
+        return False  # f(x) = f(x)
+    if _is_order(left) and _is_order(right):
+        return bool(np.size(value) > 1)
+    calls = _twins(left, right)
+    if not calls:
+        return True
+    first, *others = ([run.value(argument) for argument in c.arguments] for c in calls)
+    return not all(all(map(_same, first, other)) for other in others)
 
 
+@lru_cache  # a claim compares the same trees for each of its inputs
+def _one_call(left: Expr, right: Expr) -> bool:
+    return same(left, right) and any(True for _ in _results(left))
+
+
+@lru_cache
 def _twins(left: Expr, right: Expr) -> tuple[Call, ...]:
     """Return the calls of one function that differ in their arguments alone, none if there are not.
 
