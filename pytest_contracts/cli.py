@@ -41,11 +41,11 @@ def validate(
 
     Exit codes: 0 all are valid, 1 at least one is not, 2 wrong usage or no contract found.
     """
-    from pytest_contracts.analysis.validate import validate as reports_on
-
     for path in paths:
         if not path.exists():
             raise typer.BadParameter(f"{path} does not exist", param_hint="PATHS")
+    from pytest_contracts.analysis.validate import validate as reports_on
+
     reports = reports_on(paths, binding or ())
     if not reports:
         raise typer.BadParameter("no *.yaml below the given directories", param_hint="PATHS")
