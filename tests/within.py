@@ -9,13 +9,16 @@ import pickle
 import sys
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from functools import lru_cache
 from pathlib import Path
 from types import ModuleType
 from typing import Any, TypeVar
 
 import _hypothesis_pytestplugin
 import pytest
+from hypothesis import Phase, settings
 from hypothesis.configuration import storage_directory
+from hypothesis.internal import reflection
 from hypothesis.internal.conjecture import engine
 
 from pytest_contracts import plugin
@@ -108,6 +111,10 @@ def run_apart(pytester: pytest.Pytester, *words: str) -> pytest.RunResult:
         return pytester.runpytest_subprocess(*WORDS, *words)
 
 
+_clean_source = lru_cache(reflection._clean_source)
+"""Hypothesis parses the plugin's same few functions for each claim, a twentieth of an inner run."""
+
+
 def _run(
     pytester: pytest.Pytester, *words: str, plugins: Iterable[ModuleType] = ()
 ) -> pytest.RunResult:
@@ -115,6 +122,7 @@ def _run(
     IMPORTS.put_back()
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(engine, "INVALID_THRESHOLD_BASE", 50)
+        patch.setattr(reflection, "_clean_source", _clean_source)
         keeping = _Keeping(pytester.path.parent)
         result = pytester.runpytest_inprocess(*words, plugins=[*plugins, keeping])
     IMPORTS.put_back()
@@ -136,6 +144,19 @@ def share_what_hypothesis_read(project: Path) -> None:
     for name in READ_BY_HYPOTHESIS:
         (shared / name).mkdir(parents=True, exist_ok=True)
         (own / name).symlink_to(shared / name, target_is_directory=True)
+
+
+@contextmanager
+def unshrunk() -> Iterator[None]:
+    """Let runs here make no input smaller that falsifies: for who asks which claims fail only."""
+    outer = settings.get_current_profile_name()
+    phases = [Phase.explicit, Phase.generate]
+    settings.register_profile("unshrunk", settings.get_profile(outer), phases=phases)
+    settings.load_profile("unshrunk")
+    try:
+        yield
+    finally:
+        settings.load_profile(outer)
 
 
 class Once:

@@ -13,6 +13,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.within import ALONE, WORDS
+
 pytest.importorskip("scipy", reason="SciPy is not installed; run pip install -e '.[test]'")
 
 EXAMPLE = Path(__file__).resolve().parents[2] / "examples" / "scipy-numpy"
@@ -51,10 +53,11 @@ def example(tmp_path: Path) -> Path:
     return copied(tmp_path)
 
 
-def run(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+def run(folder: Path, *arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
     words = ["-p", "no_engine", "-p", "no:cacheprovider", "-q", *arguments]
     path = os.pathsep.join(filter(None, [str(folder), os.environ.get("PYTHONPATH")]))
-    environment = {**os.environ, "CI": "true", "HYPOTHESIS_PROFILE": "ci", "PYTHONPATH": path}
+    variables = {"CI": "true", "HYPOTHESIS_PROFILE": "ci", "PYTHONPATH": path, **variables}
+    environment = {**os.environ, **variables}
     environment.pop("PYTEST_ADDOPTS", None)
     return subprocess.run(
         [sys.executable, "-P", "-m", "pytest", *words],
@@ -75,7 +78,7 @@ def verdicts(folder: Path) -> dict[str, str]:
 
 
 def test_the_example_holds_without_the_engine(example: Path) -> None:
-    done = run(example, "--contracts-examples=10")
+    done = run(example, "--contracts-examples=5")
     assert done.returncode == 0, done.stdout
     found = verdicts(example)
     of_torch = {name for name in found if name.endswith("[torch]")}
@@ -93,6 +96,12 @@ def test_the_example_holds_without_the_engine(example: Path) -> None:
         assert "PyTorch is not installed; run `pip install torch`" in done.stdout
 
 
+UNSHRUNK = """
+from hypothesis import Phase, settings
+
+settings.register_profile("unshrunk", derandomize=True, deadline=None, phases=[Phase.generate])
+"""
+"""That an example falsifies is enough here; with the formulas of sums, shrinking takes long."""
 DEFECTS = {
     "no maximum subtracted": (
         "backends.py",
@@ -140,7 +149,9 @@ def planted(tmp_path_factory: pytest.TempPathFactory) -> tuple[dict[str, str], s
         path.write_text(text.replace(right, wrong, 1), encoding="utf-8")
         items |= killed
     names = [f"contracts/{name.replace('::', '.yaml::')}" for name in sorted(items)]
-    done = run(example, "--contracts-examples=10", *names)
+    (example / "unshrunk.py").write_text(UNSHRUNK, encoding="utf-8")
+    words = [*WORDS, "-p", "unshrunk", "--contracts-examples=10"]
+    done = run(example, *words, *names, HYPOTHESIS_PROFILE="unshrunk", **ALONE)
     assert done.returncode == 1, done.stdout
     return verdicts(example), done.stdout
 
@@ -163,9 +174,8 @@ def test_its_contracts_are_valid(example: Path) -> None:
 
 
 def test_the_blocker_blocks(example: Path) -> None:
-    path = example / "conftest.py"
-    path.write_text(path.read_text("utf-8") + "\nimport inference\n", encoding="utf-8")
-    done = run(example)
+    (example / "conftest.py").write_text("import inference\n", encoding="utf-8")
+    done = run(example, **ALONE)
     assert done.returncode != 0
     assert "inference is blocked" in done.stdout + done.stderr
 

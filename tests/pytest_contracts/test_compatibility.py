@@ -180,23 +180,6 @@ def test_plugins_can_be_left_out(claims, name):
     assert set(claims.verdicts().values()) == {"HELD"}
 
 
-def test_workers_give_the_same_ledger(claims, monkeypatch):
-    monkeypatch.setattr("hypothesis.core.global_force_seed", None)
-    claims.pytester.makeconftest(ANY)
-
-    def summary():
-        return {
-            (name, item["verdict"], item["outcome"], item["level"], item["examples"])
-            for name, item in claims.ledger().items()
-        }
-
-    seeded = "--hypothesis-seed=3"
-    claims.run(seeded, examples=3).assert_outcomes(passed=5, failed=2)
-    alone = summary()
-    claims.run(*WORKERS, seeded, examples=3).assert_outcomes(passed=5, failed=2)
-    assert summary() == alone
-
-
 def test_a_worker_stops_at_the_first_failure(claims):
     result = claims.run(*WORKERS, "-n1", "--dist=loadfile", "-x", examples=3)
     result.assert_outcomes(failed=1, passed=2)

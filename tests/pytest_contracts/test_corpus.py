@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 import shutil
-import subprocess
-import sys
 from collections import Counter
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.within import ALONE, WORDS
+from tests.within import Once, run_here, unshrunk
+
+Records = list[dict[str, Any]]
 
 ROOT = Path(__file__).parents[2]
 CORPUS = ROOT / "tests" / "corpus"
@@ -34,30 +33,27 @@ def explained() -> dict[str, str]:
     return {match["claim"]: match["cause"] for match in row.finditer(HOW_TO.read_text("utf-8"))}
 
 
-def judge(folder: Path, report: Path, *words: str) -> list[dict[str, Any]]:
-    """Run contracts in a process of their own and return the records."""
-    command = [sys.executable, "-m", "pytest", *WORDS, "--contracts", str(folder), "-q", "--tb=no"]
-    command += ["-p", "no:cacheprovider", "--contracts-examples=10", f"--contracts-report={report}"]
-    run = subprocess.run(
-        [*command, *words],
-        cwd=ROOT,
-        env={**os.environ, **ALONE, "HYPOTHESIS_PROFILE": "ci"},
-        capture_output=True,
-        text=True,
-        timeout=1200,
-        check=False,
-    )
-    assert run.returncode in (0, 1), run.stdout[-3000:] + run.stderr[-2000:]
-    items: list[dict[str, Any]] = json.loads(report.read_text("utf-8"))["items"]
+def judge(pytester: pytest.Pytester, folder: Path, *words: str) -> Records:
+    """Run contracts as this project runs its own, and return the records."""
+    report = pytester.path / "report.json"
+    given = ["--rootdir=.", "-c", str(ROOT / "pyproject.toml"), "-q", "--tb=no", "--noconftest"]
+    given += ["-p", "no:cacheprovider", "-p", "no:unraisableexception", "--contracts-examples=10"]
+    given += [f"--contracts-report={report}", f"--contracts={folder}", str(folder)]
+    with unshrunk():
+        result = run_here(pytester, *given, *words)
+    said = result.stdout.str() + result.stderr.str()
+    assert result.ret in (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED), said[-3000:]
+    items: Records = json.loads(report.read_text("utf-8"))["items"]
     return items
 
 
-@pytest.fixture(scope="module")
-def records(tmp_path_factory: pytest.TempPathFactory) -> list[dict[str, Any]]:
-    return judge(CORPUS, tmp_path_factory.mktemp("corpus") / "report.json")
+@pytest.fixture
+def records(once: Once, pytester: pytest.Pytester) -> Records:
+    """What comes of the whole corpus."""
+    return once("the corpus", lambda: judge(pytester, CORPUS))
 
 
-def test_every_claim_of_the_corpus_has_a_verdict(records: list[dict[str, Any]]) -> None:
+def test_every_claim_of_the_corpus_has_a_verdict(records: Records) -> None:
     claims = {(record["contract"], record["claim"]) for record in records}
     assert len(claims) == 723
     executable = {
@@ -74,7 +70,7 @@ def test_every_claim_of_the_corpus_has_a_verdict(records: list[dict[str, Any]]) 
     assert counted["HELD"] >= 80
 
 
-def test_prose_says_why(records: list[dict[str, Any]]) -> None:
+def test_prose_says_why(records: Records) -> None:
     reasons = [record["message"] for record in records if record["verdict"] == "PROSE"]
     for beginning in (
         "not a formula: ",
@@ -87,7 +83,7 @@ def test_prose_says_why(records: list[dict[str, Any]]) -> None:
     assert all(reasons)
 
 
-def test_what_is_falsified_is_explained_and_nothing_else_is(records: list[dict[str, Any]]) -> None:
+def test_what_is_falsified_is_explained_and_nothing_else_is(records: Records) -> None:
     falsified = {record["claim"] for record in records if record["verdict"] == "FALSIFIED"}
     causes = explained()
     assert falsified <= causes.keys()
@@ -95,10 +91,10 @@ def test_what_is_falsified_is_explained_and_nothing_else_is(records: list[dict[s
 
 
 def test_a_broken_implementation_falsifies_the_bound_claims(
-    tmp_path: Path, records: list[dict[str, Any]]
+    pytester: pytest.Pytester, records: Records
 ) -> None:
-    shutil.copy(CORPUS / "softmax-kernel-v1.yaml", tmp_path)
-    (tmp_path / "broken.py").write_text(
+    shutil.copy(CORPUS / "softmax-kernel-v1.yaml", pytester.path)
+    (pytester.path / "broken.py").write_text(
         "import numpy as np\n\n\n"
         "def softmax(x):\n"
         "    terms = np.exp(x - x.max())\n"
@@ -111,11 +107,11 @@ def test_a_broken_implementation_falsifies_the_bound_claims(
     binding = binding.replace("inference.kernels.softmax.cpu:softmax", ".broken:softmax")
     binding = binding.replace("inference.kernels.softmax.reference:softmax", ".broken:reference")
     kept = binding.index("  - contract: activation-kernel-v1.yaml")
-    (tmp_path / "mutant.yaml").write_text(binding[:kept], "utf-8")
-    given = f"--contracts-binding={tmp_path / 'mutant.yaml'}"
+    (pytester.path / "mutant.yaml").write_text(binding[:kept], "utf-8")
+    given = f"--contracts-binding={pytester.path / 'mutant.yaml'}"
     verdicts = {
         (record["claim"], record["implementation"]): record["verdict"]
-        for record in judge(tmp_path, tmp_path / "report.json", given)
+        for record in judge(pytester, pytester.path, given)
     }
     held = {
         (record["claim"], record["implementation"])
@@ -128,7 +124,7 @@ def test_a_broken_implementation_falsifies_the_bound_claims(
             assert verdicts[claim, implementation] == "FALSIFIED"
 
 
-def test_without_a_binding_nothing_runs(tmp_path: Path) -> None:
-    shutil.copy(CORPUS / "softmax-kernel-v1.yaml", tmp_path)
-    records = judge(tmp_path, tmp_path / "report.json")
+def test_without_a_binding_nothing_runs(pytester: pytest.Pytester) -> None:
+    shutil.copy(CORPUS / "softmax-kernel-v1.yaml", pytester.path)
+    records = judge(pytester, pytester.path)
     assert {record["verdict"] for record in records} == {"PROSE"}

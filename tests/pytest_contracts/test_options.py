@@ -10,7 +10,8 @@ import pytest
 from pytest_contracts.options import Options, destination, rows
 from tests.within import alone
 
-PLUGIN = ("-p", "pytest_contracts.plugin")
+PLUGIN = ("-p", "pytest_contracts.plugin", "-p", "no:unraisableexception")
+"""The second one would collect garbage at the end of each configuration, a tenth of a second."""
 
 
 @pytest.fixture(autouse=True)

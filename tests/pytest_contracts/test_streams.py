@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import subprocess
@@ -9,6 +10,8 @@ import sys
 from pathlib import Path
 
 import pytest
+
+from pytest_contracts.cli import main
 
 PV = f'"{sys.executable}" -c "from pytest_contracts.cli import main; main()"'
 CONTRACT = """metadata: {version: 1.0.0, kind: kernel, description: Vérité}
@@ -68,13 +71,38 @@ def test_a_stream_that_fails_is_one_line(line: str, code: int, folder: Path) -> 
     assert "Traceback" not in done.stderr
 
 
+def here(words: list[str], encoding: str) -> tuple[object, bytes, bytes]:
+    """Run ``pv`` in this process, on streams of an encoding; return its exit code and what it says.
+
+    They are as Python makes those of a process.
+    """
+    streams = [io.TextIOWrapper(io.BytesIO(), encoding, "strict") for _ in range(2)]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sys, "argv", ["pv", *words])
+        patch.setattr(sys, "stdout", streams[0])
+        patch.setattr(sys, "stderr", streams[1])
+        with pytest.raises(SystemExit) as ended:
+            main()
+    out, err = (stream.detach().getvalue() for stream in streams)
+    return ended.value.code, out, err
+
+
 @pytest.mark.parametrize("encoding", ["latin-1", "ascii", "cp437"])
-def test_what_a_terminal_cannot_show_is_escaped(encoding: str, folder: Path) -> None:
-    for line in ("pv show double-v1.yaml", "pv show double-v1.yaml --latex"):
-        shown = shell(line, folder, PYTHONIOENCODING=encoding)
-        assert (shown.returncode, shown.stderr) == (0, "")
-    shown = shell("pv validate double-v1.yaml --json", folder, PYTHONIOENCODING=encoding)
-    assert json.loads(shown.stdout)["valid"]
+def test_what_a_terminal_cannot_show_is_escaped(
+    encoding: str, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(folder)
+    for more in ([], ["--latex"]):
+        code, shown, complaint = here(["show", "double-v1.yaml", *more], encoding)
+        assert (code, complaint) == (0, b"")
+        assert shown
+    _, shown, _ = here(["validate", "double-v1.yaml", "--json"], encoding)
+    assert json.loads(shown)["valid"]
+
+
+def test_what_the_terminal_of_a_process_cannot_show_is_escaped(folder: Path) -> None:
+    shown = shell("pv show double-v1.yaml", folder, PYTHONIOENCODING="ascii")
+    assert (shown.returncode, shown.stderr) == (0, "")
 
 
 @pytest.mark.parametrize("locale", ["C", "C.UTF-8"])

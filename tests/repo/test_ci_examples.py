@@ -18,6 +18,7 @@ from jsonschema.validators import validator_for
 
 from pytest_contracts import plugin
 from pytest_contracts.ledger.records import SCHEMA
+from tests.within import ALONE, WORDS
 
 EXAMPLES = Path(__file__).resolve().parents[2] / "docs" / "examples"
 GITHUB, GITLAB = EXAMPLES / "github-workflow.yml", EXAMPLES / "gitlab-ci.yml"
@@ -88,13 +89,15 @@ def test_the_commands_run(path: Path, tmp_path: Path) -> None:
     (tmp_path / "engine.py").write_text("def double(n):\n    return 2 * n\n")
     (tmp_path / "pytest.ini").write_text("[pytest]\npythonpath = .\n")
     [script] = scripts(loaded(path))
-    command = f'set -eu; pytest() {{ "$PYTHON" -m pytest -p no:cacheprovider "$@"; }}\n{script}'
+    run = f'"$PYTHON" -m pytest {" ".join(WORDS)} -p no:cacheprovider'
+    command = f'set -eu; pytest() {{ {run} "$@"; }}\n{script}'
     summary = tmp_path / "step_summary"
     environment = {
         **{k: v for k, v in os.environ.items() if k not in ("PYTEST_ADDOPTS", "GITHUB_ACTIONS")},
+        **ALONE,
         "PYTHON": sys.executable,
         "GITHUB_STEP_SUMMARY": str(summary),
-        "HYPOTHESIS_STORAGE_DIRECTORY": str(tmp_path / "hypothesis"),
+        "HYPOTHESIS_STORAGE_DIRECTORY": str(tmp_path.parent / "hypothesis"),
     }
     earlier = {"schema": SCHEMA, "run": {"started": "2026-01-02T03:04:05Z", "duration_s": 1.0}}
     (tmp_path / "baseline.json").write_text(json.dumps({**earlier, "items": []}))

@@ -29,6 +29,7 @@ from pytest_contracts.formula import LIBRARY, parse, same
 from pytest_contracts.items.obligations import TEMPLATES
 from pytest_contracts.ledger.records import Record
 from pytest_contracts.ledger.verdict import Level, Verdict, outcome
+from tests.within import ALONE, WORDS
 
 ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs"
@@ -397,7 +398,7 @@ def test_the_tutorial_tells_what_happens(tmp_path: Path) -> None:
         **os.environ,
         "COLUMNS": "100",
         "HYPOTHESIS_STORAGE_DIRECTORY": str(tmp_path),
-        "PYTEST_ADDOPTS": "-p no:randomly -p no:rerunfailures",  # a reader has not installed them
+        **ALONE,  # a reader has not installed the others
     }
     runs = 0
     for fence in _FENCE.finditer(text):
@@ -414,7 +415,7 @@ def test_the_tutorial_tells_what_happens(tmp_path: Path) -> None:
             continue
         arguments = shlex.split(command.removeprefix("$ pytest"))
         done = subprocess.run(
-            [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", *arguments],
+            [sys.executable, "-m", "pytest", *WORDS, "-p", "no:cacheprovider", *arguments],
             cwd=tmp_path,
             env=environment,
             capture_output=True,

@@ -9,6 +9,7 @@ import re
 import subprocess
 import sys
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -16,8 +17,13 @@ import pytest
 ROOT = Path(__file__).parents[2]
 
 
-def imports_of(path: Path) -> Iterator[tuple[str, int]]:
+@cache
+def imports_of(path: Path) -> tuple[tuple[str, int], ...]:
     """Every module that a file imports, at any depth of its code, with the line."""
+    return tuple(_imports_of(path))
+
+
+def _imports_of(path: Path) -> Iterator[tuple[str, int]]:
     package = path.relative_to(ROOT).with_suffix("").parts[:-1]
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
         if isinstance(node, ast.Import):
@@ -45,9 +51,14 @@ def modules(package: str) -> dict[str, Path]:
 MODULES = {**modules("inference"), **modules("pytest_contracts")}
 
 
-def modules_imported_by(path: Path) -> Iterator[tuple[str, int]]:
+@cache
+def modules_imported_by(path: Path) -> tuple[tuple[str, int], ...]:
     """The modules of our packages that a file imports; of ``from a import b``, b if it is one."""
-    found = list(imports_of(path))
+    return tuple(_modules_imported_by(path))
+
+
+def _modules_imported_by(path: Path) -> Iterator[tuple[str, int]]:
+    found = imports_of(path)
     for name, line in found:
         deeper = any(line == at and other.startswith(f"{name}.") for other, at in found)
         named = [other for other, at in found if line == at and other in MODULES and other != name]

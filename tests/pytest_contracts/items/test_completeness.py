@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import pytest
+import json
+from typing import Any
 
-from tests.within import WORKERS
+import pytest
 
 HEAD_OF_ALL = "metadata: {version: 1.0.0, kind: registry, description: All of them}"
 CLAIMS = """
@@ -47,41 +48,71 @@ def complete(project, second: str = "", *arguments: str, require: str = "held", 
     return project.ledger()["ALL"]
 
 
-@pytest.mark.parametrize(
-    ("second", "verdict", "outcome", "message"),
-    [
-        ("", "HELD", "passed", "2 claims held"),
-        (OLD, "HELD", "passed", "2 claims held"),
-        (BAD, "FALSIFIED", "failed", "two-k-v1::BAD falsified"),
-        (SOON, "FALSIFIED", "xfailed", "two-k-v1::SOON falsified"),
-        (EMPTY, "VACUOUS", "failed", "two-k-v1::EMPTY vacuous"),
-        (WORDS, "FALSIFIED", "failed", "two-k-v1::WORDS falsified"),
-        (UNSURE, "INCONCLUSIVE", "xfailed", "two-k-v1::UNSURE undecided or not run here"),
-        (AWAY, "UNAVAILABLE", "skipped", "two-k-v1::AWAY unavailable on this machine"),
-    ],
-)
-def test_every_claim_must_have_held(project, second, verdict, outcome, message):
-    record = complete(project, second)
-    assert (record["verdict"], record["outcome"], record["message"]) == (verdict, outcome, message)
+HELD = {
+    "": ("HELD", "passed", "2 claims held"),
+    OLD: ("HELD", "passed", "2 claims held"),
+    BAD: ("FALSIFIED", "failed", "two-k-v1::BAD falsified"),
+    SOON: ("FALSIFIED", "xfailed", "two-k-v1::SOON falsified"),
+    EMPTY: ("VACUOUS", "failed", "two-k-v1::EMPTY vacuous"),
+    WORDS: ("FALSIFIED", "failed", "two-k-v1::WORDS falsified"),
+    UNSURE: ("INCONCLUSIVE", "xfailed", "two-k-v1::UNSURE undecided or not run here"),
+    AWAY: ("UNAVAILABLE", "skipped", "two-k-v1::AWAY unavailable on this machine"),
+}
+"""What comes of claims that must have held, by the second of them."""
+RAN = {
+    "": "HELD",
+    BAD: "HELD",
+    UNSURE: "HELD",
+    EMPTY: "VACUOUS",
+    WORDS: "FALSIFIED",
+    AWAY: "UNAVAILABLE",
+}
+
+
+def judged(project) -> dict[str, dict[str, dict[str, Any]]]:
+    """What comes of each second claim, by what is required, in one run."""
+    project.contract(CLAIMS, "one-k-v1")
+    numbers = {second: f"{number}-k-v1" for number, second in enumerate(HELD)}
+    for second, name in numbers.items():
+        project.contract(CLAIMS + second, f"two-{name}")
+        project.procedures(PROCEDURES, f"two_{name.replace('-', '_')}")
+        claims = "".join(
+            f"  - {{id: {require}, type: completeness, property: All,"
+            f" over: [one-k-v1, two-{name}], require: {require}}}\n"
+            for require in ("held", "ran")
+        )
+        project.contract(f"proof_obligations:\n{claims}", f"all-{name}", head=HEAD_OF_ALL)
+    project.run(examples=10)
+    ledger = json.loads((project.pytester.path / ".contracts" / "ledger.json").read_text("utf-8"))
+    return {
+        require: {
+            second: {**item, "message": item["message"].replace(f"two-{name}", "two-k-v1")}
+            for second, name in numbers.items()
+            for item in ledger["items"]
+            if (item["contract"], item["claim"]) == (f"all-{name}", require)
+        }
+        for require in ("held", "ran")
+    }
+
+
+@pytest.mark.parametrize("second", HELD)
+def test_every_claim_must_have_held(project, once, second):
+    record = once("judged", lambda: judged(project))["held"][second]
+    assert (record["verdict"], record["outcome"], record["message"]) == HELD[second]
     assert record["kind"] == "obligation"
-    assert record["level"] == ("L3" if verdict == "HELD" else "L1")
+    assert record["level"] == ("L3" if record["verdict"] == "HELD" else "L1")
 
 
-@pytest.mark.parametrize(
-    ("second", "verdict"),
-    [
-        ("", "HELD"),
-        (BAD, "HELD"),
-        (UNSURE, "HELD"),
-        (EMPTY, "VACUOUS"),
-        (WORDS, "FALSIFIED"),
-        (AWAY, "UNAVAILABLE"),
-    ],
-)
-def test_or_at_least_run(project, second, verdict):
-    record = complete(project, second, require="ran")
-    assert record["verdict"] == verdict
-    assert record["level"] == ("L2" if verdict == "HELD" else "L1")
+@pytest.mark.parametrize("second", RAN)
+def test_or_at_least_run(project, once, second):
+    record = once("judged", lambda: judged(project))["ran"][second]
+    assert record["verdict"] == RAN[second]
+    assert record["level"] == ("L2" if record["verdict"] == "HELD" else "L1")
+
+
+def test_a_pattern_stands_for_all_contracts_that_it_fits(project):
+    assert complete(project, BAD)["message"] == "two-k-v1::BAD falsified"
+    assert complete(project)["message"] == "2 claims held"
 
 
 def test_or_have_code_behind_every_equation(project):
@@ -136,22 +167,6 @@ def test_contract_that_cannot_be_read_is_not_complete(project):
     (project.pytester.path / "contracts").mkdir()
     (project.pytester.path / "contracts" / "bad-k-v1.yaml").write_text("nonsense: [")
     assert complete(project)["message"] == "bad-k-v1 cannot be loaded"
-
-
-def test_whole_run_is_heard_with_workers_and_before_the_gate(project):
-    project.contract(CLAIMS, "one-k-v1")
-    project.contract(
-        """
-        proof_obligations:
-          - {id: ALL, type: completeness, property: All, over: one-k-v1}
-        qa_gate: {id: GATE, checks: [ALL]}
-        """,
-        "all-v1",
-        head=HEAD_OF_ALL,
-    )
-    project.run(*WORKERS, examples=3).assert_outcomes(passed=4)
-    verdicts = project.verdicts()
-    assert (verdicts["ALL"], verdicts["GATE"]) == ("HELD", "HELD")
 
 
 def test_blocked_completeness_waits(project):

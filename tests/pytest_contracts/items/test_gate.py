@@ -1,12 +1,12 @@
-"""Gates: decided from the whole run, in one process or in several."""
+"""Gates: decided from the whole run; from several processes: see ``test_scale_out.py``."""
 
 from __future__ import annotations
 
+import json
 import xml.etree.ElementTree as ElementTree
+from typing import Any
 
 import pytest
-
-from tests.within import WORKERS
 
 CLAIMS = """
 proof_obligations:
@@ -43,28 +43,43 @@ def gate(project, *checks: str, arguments=()) -> dict[str, str]:
     project.procedures(PROCEDURES)
     project.contract(CLAIMS + f"qa_gate: {{id: GATE, checks: [{', '.join(checks)}]}}")
     selected = () if "-k" in arguments else ("-k", " or ".join([*checks, "GATE"]))
-    project.result = project.run(*selected, *arguments)
+    project.result = project.run(*selected, *arguments, examples=3)
     return project.verdicts()
 
 
-@pytest.mark.parametrize(
-    ("checks", "verdict", "outcome", "message"),
-    [
-        (["GOOD"], "HELD", "passed", "1 checks held"),
-        (["GOOD", "BAD"], "FALSIFIED", "failed", "BAD falsified"),
-        (["GOOD", "EMPTY"], "VACUOUS", "failed", "EMPTY vacuous"),
-        (["EMPTY", "BAD"], "FALSIFIED", "failed", "BAD falsified"),
-        (["GOOD", "WORDS"], "PROSE", "skipped", "WORDS not executable"),
-        (["GOOD", "AWAY"], "UNAVAILABLE", "skipped", "AWAY unavailable on this machine"),
-        (["AWAY", "UNSURE"], "INCONCLUSIVE", "xfailed", "UNSURE undecided or not run here"),
-        (["SOON", "GOOD"], "FALSIFIED", "xfailed", "SOON falsified"),
-        (["SOON", "BAD"], "FALSIFIED", "failed", "SOON, BAD falsified"),
-        (["HALF"], "HELD", "passed", "1 checks held; HALF without HALF[there]"),
-    ],
-)
-def test_gate_is_as_good_as_its_worst_check(project, checks, verdict, outcome, message):
-    assert gate(project, *checks)["GATE"] == verdict
-    record = project.ledger()["GATE"]
+GATES = [
+    (["GOOD"], "HELD", "passed", "1 checks held"),
+    (["GOOD", "BAD"], "FALSIFIED", "failed", "BAD falsified"),
+    (["GOOD", "EMPTY"], "VACUOUS", "failed", "EMPTY vacuous"),
+    (["EMPTY", "BAD"], "FALSIFIED", "failed", "BAD falsified"),
+    (["GOOD", "WORDS"], "PROSE", "skipped", "WORDS not executable"),
+    (["GOOD", "AWAY"], "UNAVAILABLE", "skipped", "AWAY unavailable on this machine"),
+    (["AWAY", "UNSURE"], "INCONCLUSIVE", "xfailed", "UNSURE undecided or not run here"),
+    (["SOON", "GOOD"], "FALSIFIED", "xfailed", "SOON falsified"),
+    (["SOON", "BAD"], "FALSIFIED", "failed", "SOON, BAD falsified"),
+    (["HALF"], "HELD", "passed", "1 checks held; HALF without HALF[there]"),
+]
+
+
+def judged(project) -> dict[str, dict[str, Any]]:
+    """The records of all of these gates by contract, in one run; each over its own claims alone."""
+    lines = CLAIMS.strip().splitlines()
+    for index, (checks, *_) in enumerate(GATES):
+        claims = [line for line in lines[1:] if line.split()[2].rstrip(",") in checks]
+        gate = f"qa_gate: {{id: GATE, checks: [{', '.join(checks)}]}}"
+        project.contract("\n".join([lines[0], *claims, gate]), f"gate-{index}-v1")
+        project.procedures(PROCEDURES, f"gate_{index}_v1")
+    project.run(examples=3)
+    path = project.pytester.path / ".contracts" / "ledger.json"
+    items = json.loads(path.read_text("utf-8"))["items"]
+    return {item["contract"]: item for item in items if item["claim"] == "GATE"}
+
+
+@pytest.mark.parametrize("index", range(len(GATES)), ids=[", ".join(row[0]) for row in GATES])
+def test_gate_is_as_good_as_its_worst_check(project, once, index):
+    record = once("gates", lambda: judged(project))[f"gate-{index}-v1"]
+    _, verdict, outcome, message = GATES[index]
+    assert record["verdict"] == verdict
     assert (record["outcome"], record["message"]) == (outcome, message)
     assert record["kind"] == "gate"
 
@@ -112,24 +127,6 @@ def test_gates_run_after_all_contracts(project):
     project.contract("\n".join(text) + "\nqa_gate: {id: GATE-B, checks: [GOOD]}", "b-v1")
     project.run()
     assert list(project.verdicts())[-2:] == ["GATE-A", "GATE-B"]
-
-
-def test_gates_hear_all_processes(project):
-    claims = "\n".join(CLAIMS.splitlines()[:4])
-    for name, checks in (("one-v1", "[GOOD]"), ("two-v1", "[GOOD, BAD]")):
-        project.contract(f"{claims}\nqa_gate: {{id: GATE-{name[:3]}, checks: {checks}}}", name)
-    result = project.run(*WORKERS, examples=5)
-    result.assert_outcomes(passed=5, failed=5)
-    verdicts = project.verdicts()
-    assert (verdicts["GATE-one"], verdicts["GATE-two"]) == ("HELD", "FALSIFIED")
-    result.stdout.fnmatch_lines(
-        [
-            "*FALSIFIED: BAD falsified",
-            "4 of 8 items verified: 20 examples drawn*",
-            "FAILED *BAD?cpu? - FALSIFIED: P: softmax(x) > 1",
-            "FAILED *GATE-two - FALSIFIED: BAD falsified",
-        ]
-    )
 
 
 def test_gate_of_confirmed_checks_says_so(project):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import xml.etree.ElementTree as ElementTree
 from collections import Counter
 from pathlib import Path
@@ -72,7 +73,8 @@ def test_every_id_of_this_project_s_contracts_selects_its_item():
             seen.append({item.nodeid: getattr(item, "turn", 0) for item in session.items})
 
     def ids(*arguments: str) -> dict[str, int]:
-        words = ("-c", str(ROOT / "pyproject.toml"), "-qq", *COLLECT, *arguments)
+        words = ("-c", str(ROOT / "pyproject.toml"), "-qq", "-p", "no:unraisableexception")
+        words += (*COLLECT, *arguments)
         assert pytest.main([*words], plugins=[Seen()]) == pytest.ExitCode.OK
         return seen.pop()
 
@@ -84,10 +86,20 @@ def test_every_id_of_this_project_s_contracts_selects_its_item():
     assert list(ids(*(str(ROOT / item) for item in backwards))) == backwards
 
 
-@pytest.mark.parametrize("dist", ["loadfile", "loadscope"])
-def test_whichever_way_xdist_hands_them_out_all_run_once(hard, dist):
+GATEWAYS = (f"--tx=popen//python={sys.executable}//id=a", "--tx=1*popen//id=b")
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        (*(word for word in WORKERS if word != "-n2"), *GATEWAYS, "--dist=loadfile"),
+        (*WORKERS, "-n1", "--dist=loadscope"),
+    ],
+    ids=["files among two", "scopes for one"],
+)
+def test_whichever_way_xdist_hands_them_out_all_run_once(hard, words):
     expected = Counter(nodeid.rpartition("::")[2] for nodeid in collected(hard))
-    result = hard.run(*WORKERS, f"--dist={dist}", "--junitxml=junit.xml", examples=2)
+    result = hard.run(*words, "--junitxml=junit.xml", examples=2)
     result.assert_outcomes(passed=sum(expected.values()))
     assert cases(hard) == expected
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from pytest_contracts.contract.obligation_types import TYPES
+from tests.within import unshrunk
 
 HEAD = """
 metadata: {{version: 1.0.0, description: A function under contract}}
@@ -86,7 +87,8 @@ def judged(project) -> dict[str, dict[str, str]]:
         name = f"{kind}_by_procedure"
         project.procedures(PROCEDURE, name)
         write(project, name, f"type: {kind}, run: procedure", DOUBLE, "2 * x", "x * x", ONE)
-    project.run(examples=20)
+    with unshrunk():
+        project.run(examples=20)
     return project.verdicts_of()
 
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from tests.within import unshrunk
+
 
 def claim(text: str) -> str:
     """Return a contract's obligation in one line."""
@@ -14,7 +16,8 @@ def with_cpu(project, target: str, text: str) -> str:
     """Write a contract whose cpu implementation is another, run it, return cpu's verdict."""
     path = project.contract(text)
     path.write_text(path.read_text().replace("engine:softmax\n", f"{target}\n"))
-    project.run(examples=30)
+    with unshrunk():
+        project.run("-k", "cpu", examples=10)
     return project.verdicts()["A[cpu]"]
 
 

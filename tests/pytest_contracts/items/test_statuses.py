@@ -6,8 +6,6 @@ import json
 
 import pytest
 
-from tests.within import WORKERS
-
 GOOD = "  - {id: GOOD, type: invariant, property: P, formal: softmax(x) >= 0}\n"
 BAD = "  - {id: BAD, type: invariant, property: P, formal: softmax(x) > 1}\n"
 WORDS = "  - {id: WORDS, type: safety, property: P}\n"
@@ -57,10 +55,9 @@ def test_blocked_check_keeps_its_gate_from_holding(project):
     assert project.verdicts()["GATE"] == "UNAVAILABLE"
 
 
-@pytest.mark.parametrize("workers", [(), WORKERS], ids=["alone", "workers"])
-def test_retired_claims_are_counted(project, workers):
+def test_retired_claims_are_counted(project):
     project.contract(obligations(GOOD, with_status(BAD, "RETIRED"), with_status(WORDS, "RETIRED")))
-    result = project.run(*workers, examples=3)
+    result = project.run(examples=3)
     result.assert_outcomes(passed=2)
     result.stdout.fnmatch_lines(["2 claims are retired and not collected"])
     ledger = json.loads((project.pytester.path / ".contracts" / "ledger.json").read_text())

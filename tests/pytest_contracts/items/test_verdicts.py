@@ -8,8 +8,6 @@ import xml.etree.ElementTree as ElementTree
 import pytest
 from hypothesis import Phase, settings
 
-from tests.within import WORKERS
-
 FALSE_CLAIM = """
 falsification_tests:
   - id: FALSIFY-SM-001
@@ -91,18 +89,6 @@ def test_junit_has_one_line_messages_and_the_place(project):
     line = project.line(path, "FALSIFY-SM-001")
     assert properties["where"].startswith(f"contracts/kernels/softmax-v1.yaml:{line}:")
     assert properties["contract"] == "softmax-v1"
-
-
-def test_failure_survives_xdist_with_its_message(project):
-    project.contract(FALSE_CLAIM)
-    result = project.run(*WORKERS, "-n1", examples=5)
-    result.stdout.fnmatch_lines(
-        [
-            "*softmax-v1.yaml:*: FALSIFIED: Small weights*",
-            "  counterexample:",
-            "FAILED *FALSIFY-SM-001?cpu? - FALSIFIED: Small weights: softmax(x) ≤ 1 / 2",
-        ]
-    )
 
 
 @pytest.mark.parametrize(

@@ -122,8 +122,8 @@ def test_a_part_keeps_the_rest(pair, arguments, left, right):
     assert [len(nodeids) for check in checks for nodeids in check.values()] == [2, 2, 2, 2]
 
 
-def test_a_part_keeps_the_rest_with_workers(pair):
-    pair.run(*WORKERS, "-k", "left and EQV")
+def test_a_part_keeps_the_rest_where_a_worker_runs_it(pair):
+    pair.run(*WORKERS, "-n1", "-k", "left and EQV")
     assert pair.kept() == {"left-v1": {"POS[one]", "POS[two]"}, "right-v1": CLAIMS}
 
 

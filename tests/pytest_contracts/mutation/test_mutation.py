@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import importlib
 import json
+import re
 import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any, NamedTuple
 
 import pytest
 
@@ -17,6 +19,7 @@ from pytest_contracts.errors import ContractBindingError, ContractError
 from pytest_contracts.ledger.verdict import Verdict
 from pytest_contracts.mutation import (
     Judge,
+    Row,
     kill_matrix,
     kill_row,
     locate,
@@ -26,16 +29,55 @@ from pytest_contracts.mutation import (
     unkilled,
 )
 from tests.pytest_contracts.mutation.conftest import CONTRACT
+from tests.within import Once
+
+LEDGER = '{"run": {"end": "complete"}}'
 
 
-def test_the_matrix_tells_killers_from_survivors(
-    project: Callable[[], Contract], judge: Judge, tmp_path: Path
-) -> None:
-    contract = project()
-    ledger = tmp_path / ".contracts" / "ledger.json"
-    ledger.parent.mkdir()
-    ledger.write_text('{"run": {"end": "complete"}}', encoding="utf-8")
-    rows = {row.mutant.id: row for row in kill_matrix(contract, judge, every_claim=True)}
+class Judged(NamedTuple):
+    """What one judge has said of the mutants, and of the contract as it is."""
+
+    rows: dict[str, Row]
+    """Of every claim."""
+    helper: Row
+    """Of the claims that are to kill the mutant ``helper``."""
+    alone: str
+    """What is said of a mutant in a module that nothing imports."""
+    healthy: tuple[Verdict, ...]
+    kept: list[str]
+    ledger: str
+
+
+@pytest.fixture
+def judged(
+    project: Callable[..., Contract], once: Once, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Judged:
+    """What the judge says: a warm process, started once for all of these tests."""
+
+    def run() -> Judged:
+        contract = project()
+        ledger = tmp_path / ".contracts" / "ledger.json"
+        ledger.parent.mkdir()
+        ledger.write_text(LEDGER, encoding="utf-8")
+        monkeypatch.setenv("PYTEST_ADDOPTS", "--no-such-option-reaches-the-judge")
+        with Judge(tmp_path, ["--contracts=contracts", "-p", "no:randomly"]) as judge:
+            rows = {row.mutant.id: row for row in kill_matrix(contract, judge, every_claim=True)}
+            helper = kill_row(contract, planted_mutants(contract)[1], judge)
+            healthy = judge(contract, ["D-EQV-001"], examples=3).verdicts["D-EQV-001"]
+            changed = project(CONTRACT.replace("PACKAGE.helper:FACTOR", "PACKAGE.alone:TWO"))
+            package = next(p for p in tmp_path.iterdir() if p.name.startswith("doubling"))
+            (package / "alone.py").write_text("TWO = 2\n", encoding="utf-8")
+            with pytest.raises(ContractBindingError) as refused:
+                kill_row(changed, planted_mutants(changed)[1], judge)
+        kept = sorted(path.name for path in ledger.parent.iterdir())
+        alone = str(refused.value)
+        return Judged(rows, helper, alone, healthy, kept, ledger.read_text(encoding="utf-8"))
+
+    return once("judged", run)
+
+
+def test_the_matrix_tells_killers_from_survivors(judged: Judged) -> None:
+    rows = judged.rows
     killed = {name: {c.claim for c in row.cells if c.killed} for name, row in rows.items()}
     assert killed == {
         "odd": {"D-EQV-001", "FALSIFY-D-001"},
@@ -49,35 +91,21 @@ def test_the_matrix_tells_killers_from_survivors(
     assert rows["odd"].judgement.verdicts["D-EQV-001"] == (Verdict.FALSIFIED,)
     assert rows["odd"].judgement.verdicts["F-D-001"] == (Verdict.FALSIFIED,)
     assert "double-v1.yaml" in rows["odd"].judgement.output
-    # Neither the project nor its ledger has noticed.
-    assert [*ledger.parent.iterdir()] == [ledger]
-    assert ledger.read_text(encoding="utf-8") == '{"run": {"end": "complete"}}'
-    assert judge(contract, ["D-EQV-001"], examples=3).verdicts["D-EQV-001"] == (
-        Verdict.HELD,
-        Verdict.HELD,
-    )
 
 
-def test_a_claim_ends_at_its_first_counterexample(
-    project: Callable[[], Contract], judge: Judge
-) -> None:
-    contract = project()
-    helper = planted_mutants(contract)[1]
-    assert helper.id == "helper"
-    row = kill_row(contract, helper, judge)
+def test_neither_the_project_nor_its_ledger_notices(judged: Judged) -> None:
+    assert (judged.kept, judged.ledger) == (["ledger.json"], LEDGER)
+    assert judged.healthy == (Verdict.HELD, Verdict.HELD)
+
+
+def test_a_claim_ends_at_its_first_counterexample(judged: Judged) -> None:
     # Both implementations are under test, and the first that falls says enough.
-    assert len(row.judgement.verdicts["D-EQV-001"]) <= 2
-    assert row.cells[0].killed
+    assert len(judged.helper.judgement.verdicts["D-EQV-001"]) <= 2
+    assert judged.helper.cells[0].killed
 
 
-def test_a_mutant_that_nothing_imports_is_an_error(
-    project: Callable[[str], Contract], judge: Judge, tmp_path: Path
-) -> None:
-    contract = project(CONTRACT.replace("PACKAGE.helper:FACTOR", "PACKAGE.alone:TWO"))
-    package = next(path for path in tmp_path.iterdir() if path.name.startswith("doubling"))
-    (package / "alone.py").write_text("TWO = 2\n", encoding="utf-8")
-    with pytest.raises(ContractBindingError, match=r"yaml:\d+:\d+: mutant 'helper': none of the"):
-        kill_row(contract, planted_mutants(contract)[1], judge)
+def test_a_mutant_that_nothing_imports_is_an_error(judged: Judged) -> None:
+    assert re.search(r"yaml:\d+:\d+: mutant 'helper': none of the", judged.alone)
 
 
 @pytest.mark.parametrize(
@@ -176,19 +204,35 @@ def test_an_excuse_that_excuses_nothing_is_refused(
     assert caught.value.where.line == CONTRACT.count("\n") + 1
 
 
-def test_the_rehearsal_is_heard_to_its_end() -> None:
+IMPORTS = """
+import json, sys, pytest_contracts.items.file
+print(json.dumps(sorted(sys.modules)))
+from pytest_contracts.mutation import server
+print(json.dumps(server._rehearse()))
+"""
+
+
+@pytest.fixture
+def said(once: Once) -> list[Any]:
+    """What a plain run imports, and what the rehearsal says, in a process of their own."""
+
+    def run() -> list[Any]:
+        words = [sys.executable, "-c", IMPORTS]
+        done = subprocess.run(words, capture_output=True, text=True, check=True)
+        return list(map(json.loads, done.stdout.splitlines()))
+
+    return once("said", run)
+
+
+def test_the_rehearsal_is_heard_to_its_end(said: list[Any]) -> None:
     """Else a fork would be the first to do what it is there for."""
-    code = "import json; from pytest_contracts.mutation import server; "
-    code += "print(json.dumps(server._rehearse()))"
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert dict(json.loads(done.stdout)) == {
+    assert dict(said[1]) == {
         "FALSIFY-RH-001": Verdict.HELD,
         "FALSIFY-RH-002": Verdict.FALSIFIED,
         "F-RH-001": Verdict.FALSIFIED,
     }
 
 
-def test_a_plain_run_imports_none_of_it(tmp_path: Path) -> None:
-    code = "import json, sys, pytest_contracts.items.file; print(json.dumps(sorted(sys.modules)))"
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert not [name for name in json.loads(done.stdout) if ".mutation" in name]
+def test_a_plain_run_imports_none_of_it(said: list[Any]) -> None:
+    assert "pytest_contracts.items.file" in said[0]
+    assert not [name for name in said[0] if ".mutation" in name]

@@ -318,7 +318,7 @@ def test_noise_without_definitions_is_an_error() -> None:
 def outcome_of(claim, env, closest, **options):
     """What a judgement says of truth and counts, or the error it raises."""
     try:
-        found = judge(parse(claim), env, closest=closest, **options)
+        found = judge(claim, env, closest=closest, **options)
     except FormulaError as error:
         return type(error), error.message
     return found.holds, found.compared, found.ill_conditioned
@@ -341,6 +341,7 @@ def test_one_look_sees_what_a_close_look_sees(claim, options):
     vectors = [[1.0, 2.0, 3.0], [1.0, 2.5, 3.0], [0.0, nan, 1.0], [inf, -inf, 1.0], [], [2.0]]
     arrays = [np.array(v, dtype) for v in vectors for dtype in (np.float32, np.float64)]
     arrays += [np.array([1, 2, 3]), np.array([1 << 62, 2, 3]), np.ones((2, 3))]
+    claim = parse(claim)
     for x in arrays:
         for y in arrays:
             env = {"x": x, "y": y, "n": 2, "m": (1 << 60) + 1}
