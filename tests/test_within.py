@@ -46,9 +46,9 @@ def test_processes_of_a_project_share_what_hypothesis_reads_and_no_examples(
         from own import VALUE
 
         @given(st.integers())
-        def test(n): assert n != VALUE
+        def test(n): assert n is VALUE
     """
-    pytester.makepyfile(own="VALUE = 27182818\n", test_it=text)
+    pytester.makepyfile(own="VALUE = None\nREAD = 27182818\n", test_it=text)
     run_apart(pytester, "-p", "no:cacheprovider", "-o", "pythonpath=.").assert_outcomes(failed=1)
     read = hashlib.sha1((pytester.path / "own.py").read_bytes()).hexdigest()[:16]
     constants = pytester.path / ".hypothesis" / "constants"
