@@ -17,7 +17,6 @@ from inference.formats.base import ModelFile
 from inference.formats.config.hyperparameters import Dialect
 from inference.formats.overlay import tensor_values
 from inference.kernels.rope import interpolated_by_parts
-from inference.kernels.rope.cpu import rope_frequencies
 from inference.model.architectures import ARCHITECTURES
 from inference.model.config import Llama3Scaling, ModelConfig, RopeType
 
@@ -50,6 +49,8 @@ def rope_divisors(config: ModelConfig) -> NDArray[np.float32] | None:
     scaling = config.rope_scaling
     if not isinstance(scaling, Llama3Scaling):
         return None
+    from inference.kernels.rope.cpu import rope_frequencies  # with Numba, which is slow to load
+
     plain = rope_frequencies(config.head_dim, config.rope_theta)
     parts = scaling.low_freq_factor, scaling.high_freq_factor, scaling.original_context
     return (plain / interpolated_by_parts(plain, scaling.factor, *parts)).astype(np.float32)

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import importlib.util
+import io
 import json
+import statistics
 from collections.abc import Iterator
+from contextlib import nullcontext, redirect_stdout
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import pytest
 
 import inference
-from inference.bench import measure
+from inference.bench import measure, worker
 from inference.bench.engines import LLAMA_CPP, OURS, ordinary_ids
 from inference.bench.measure import Plan, Spread, bench, busy_seconds, start_times
 from inference.bench.memory import Memory
@@ -21,15 +25,50 @@ from inference.cli import main
 from inference.cli.bench import render
 from inference.data import TINY_MODEL
 from inference.errors import EngineError
+from tests.within import Once
 
 TINY = str(TINY_MODEL)
 PLAN = Plan(prompt=20, tokens=6, rounds=2, max_load=1.0, memory_bytes=1 << 22)
 SMALLEST = Plan(prompt=4, tokens=2, rounds=1, max_load=1.0, memory_bytes=1 << 20)
 
 
+class Measured(NamedTuple):
+    """A measurement in processes of their own, with fewer starts than users wait for."""
+
+    report: dict[str, Any]
+    starts: list[float]
+    environments: list[bytes]
+    """Of all processes."""
+
+
 @pytest.fixture(scope="module")
-def report() -> dict[str, Any]:
-    return bench(TINY_MODEL, PLAN)
+def measured(once: Once) -> Measured:
+    starts: list[float] = []
+    environments: list[bytes] = []
+
+    class Noted(Served):
+        def __init__(self, *arguments: Any) -> None:
+            super().__init__(*arguments)
+            environments.append(Path(f"/proc/{self._process.pid}/environ").read_bytes())
+
+    def noted(*arguments: Any) -> list[float]:
+        starts.extend(start_times(*arguments))
+        return starts
+
+    def make() -> Measured:
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setenv("APR_THREADS", "")  # whatever this process was told
+            patch.setattr(measure, "Served", Noted)
+            patch.setattr(measure, "start_times", noted)
+            patch.setattr(measure, "_STARTS", 2)
+            return Measured(bench(TINY_MODEL, PLAN), starts, environments)
+
+    return once("a measurement", make)
+
+
+@pytest.fixture
+def report(measured: Measured) -> dict[str, Any]:
+    return measured.report
 
 
 def test_every_figure_is_measured(report: dict[str, Any]) -> None:
@@ -48,18 +87,40 @@ def test_every_figure_is_measured(report: dict[str, Any]) -> None:
     assert "ratios" not in report
 
 
-def test_a_load_is_the_median_of_fresh_starts(monkeypatch: pytest.MonkeyPatch) -> None:
-    settings = {"threads": 1, "numerics": "fused", "context": 16, "size": 1}
-    times = start_times(OURS, TINY_MODEL, settings, 2)
-    assert len(set(times)) == 2
-    assert all(0.1 < seconds < 60 for seconds in times)
+@pytest.mark.usefixtures("here")
+def test_a_load_is_the_median_of_fresh_starts(
+    measured: Measured, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert len(set(measured.starts)) == 2
+    assert all(0.1 < seconds < 60 for seconds in measured.starts)
+    assert measured.report["engines"][OURS]["load_s"] == statistics.median(measured.starts)
     monkeypatch.setattr(measure, "start_times", lambda *_: [5.0, 1.0, 2.0])
     assert bench(TINY_MODEL, SMALLEST)["engines"][OURS]["load_s"] == 2
 
 
+class Here(nullcontext["Here"]):
+    """What answers as a process does, but in this one."""
+
+    def __init__(self, name: str, model: Path, settings: dict[str, Any]) -> None:
+        super().__init__(self)
+        if name == worker.MEMORY:
+            self._serve = partial(worker._serve_memory, settings=settings)
+        else:
+            self._serve = partial(worker._serve, worker._engine(name, model, settings))
+
+    def ask(self, kind: str, *, prompt: int = 1, tokens: int = 0) -> dict[str, Any]:
+        request, printed = {"kind": kind, "prompt": prompt, "tokens": tokens}, io.StringIO()
+        with pytest.MonkeyPatch.context() as patch, redirect_stdout(printed):
+            patch.setattr("sys.stdin", io.StringIO(json.dumps(request)))
+            self._serve(clock=worker.Clock())
+        answer: dict[str, Any] = json.loads(printed.getvalue().splitlines()[1])
+        return answer
+
+
 @pytest.fixture
-def no_starts(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Three processes less, in measurements that are about something else than loading."""
+def here(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No processes, in measurements that are about something else."""
+    monkeypatch.setattr(measure, "Served", Here)
     monkeypatch.setattr(measure, "start_times", lambda *_: [1.0])
 
 
@@ -157,9 +218,7 @@ def test_a_process_that_ends_says_why(settings: dict[str, Any], tmp_path: Path) 
             served.ask("prefill", prompt=4)
 
 
-def test_threads_reach_the_engine(
-    settings: dict[str, Any], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_threads_reach_the_engine(measured: Measured, monkeypatch: pytest.MonkeyPatch) -> None:
     from inference import threads
     from inference.errors import InputError
 
@@ -169,12 +228,12 @@ def test_threads_reach_the_engine(
         monkeypatch.setenv("APR_THREADS", wrong)
         with pytest.raises(InputError, match="APR_THREADS must be a positive integer"):
             threads.available()
-    with Served(OURS, TINY_MODEL, settings) as served:  # whatever this process was told
-        environment = Path(f"/proc/{served._process.pid}/environ").read_bytes()
-        assert b"APR_THREADS=1\0" in environment + b"\0"
+    assert len(measured.environments) == 4  # the memory, the engine, and two starts
+    for environment in measured.environments:
+        assert b"\0APR_THREADS=1\0" in b"\0" + environment + b"\0"
 
 
-@pytest.mark.usefixtures("no_starts")
+@pytest.mark.usefixtures("here")
 def test_rounds_in_which_others_work_do_not_count(monkeypatch: pytest.MonkeyPatch) -> None:
     clock = busy_seconds()
     assert clock is not None
@@ -187,7 +246,7 @@ def test_rounds_in_which_others_work_do_not_count(monkeypatch: pytest.MonkeyPatc
     assert found["engines"][OURS]["decode_tokens_per_s"]["n"] == 1
 
 
-@pytest.mark.usefixtures("no_starts")
+@pytest.mark.usefixtures("here")
 def test_the_command(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     arguments = ["bench", TINY, "--prompt-tokens", "8", "--tokens", "3", "--rounds", "1"]
     monkeypatch.setattr(measure, "busy_seconds", iter([0.0, 1e6]).__next__)

@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import contextlib
 import json
 import os
 import pty
@@ -8,11 +7,13 @@ import re
 import subprocess
 import sys
 from collections.abc import Callable
+from contextlib import redirect_stdout
 from importlib import metadata
 from pathlib import Path
 from types import ModuleType
 
 import pytest
+import rich.style  # noqa: F401 - its first import draws from `random`, which no test may do
 import typer
 
 from inference import cli
@@ -35,8 +36,8 @@ from inference.hub import registry
 APR = "import sys; from inference.cli import main; sys.exit(main())"
 
 
-def apr(*arguments: str, **options: str) -> subprocess.CompletedProcess[str]:
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path), **options}
+def apr(*arguments: str) -> subprocess.CompletedProcess[str]:
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
     return subprocess.run(
         [sys.executable, "-c", APR, *arguments],
         capture_output=True,
@@ -106,6 +107,14 @@ COMPLETIONS = {
 }
 
 
+def exit_code(*arguments: str) -> int:
+    """Run a command that may end the process, as those about completion do; return its code."""
+    try:
+        return main(arguments)
+    except SystemExit as ended:
+        return int(ended.code or 0)
+
+
 @pytest.mark.parametrize("shell", COMPLETIONS)
 @pytest.mark.parametrize(
     ("line", "place", "expected"),
@@ -116,23 +125,37 @@ COMPLETIONS = {
         ("apr bench --vs ll", 3, {"llama.cpp"}),
     ],
 )
-def test_completion(shell: str, line: str, place: int, expected: set[str]) -> None:
-    asked = COMPLETIONS[shell](line, place)
-    shown = apr(_APR_COMPLETE=f"complete_{shell}", **asked)
-    assert shown.returncode == 0, shown.stderr
-    found = set(re.findall(r"^\"?([\w.-]+)", shown.stdout.replace("_arguments '*: :((", ""), re.M))
-    assert found == expected, shown.stdout
+def test_completion(
+    shell: str,
+    line: str,
+    place: int,
+    expected: set[str],
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    for name, value in COMPLETIONS[shell](line, place).items():
+        monkeypatch.setenv(name, str(value))
+    monkeypatch.setenv("_APR_COMPLETE", f"complete_{shell}")
+    assert exit_code() == 0
+    shown = capsys.readouterr().out
+    found = set(re.findall(r"^\"?([\w.-]+)", shown.replace("_arguments '*: :((", ""), re.M))
+    assert found == expected, shown
 
 
 @pytest.mark.parametrize("shell", COMPLETIONS)
-def test_a_shell_is_taught_what_completes(shell: str, tmp_path: Path) -> None:
+def test_a_shell_is_taught_what_completes(
+    shell: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
     # By name: which shell the tests were started from, if any, is nobody's business.
-    home = {"HOME": str(tmp_path), "_TYPER_COMPLETE_TEST_DISABLE_SHELL_DETECTION": "1"}
-    shown = apr("--show-completion", shell, **home)
-    assert shown.returncode == 0, shown.stderr
-    assert "_APR_COMPLETE" in shown.stdout
-    done = apr("--install-completion", shell, **home)
-    assert done.returncode == 0, done.stderr
+    monkeypatch.setenv("_TYPER_COMPLETE_TEST_DISABLE_SHELL_DETECTION", "1")
+    monkeypatch.setenv("HOME", str(tmp_path))
+    assert Path.home() == tmp_path
+    assert exit_code("--show-completion", shell) == 0
+    assert "_APR_COMPLETE" in capsys.readouterr().out
+    assert exit_code("--install-completion", shell) == 0
     installed = [path for path in tmp_path.rglob("*") if path.is_file()]
     assert any("_APR_COMPLETE" in path.read_text() for path in installed)
 
@@ -144,25 +167,25 @@ def test_every_command_can_print_json(name: str, capsys: pytest.CaptureFixture[s
 
 
 @pytest.mark.parametrize("plain", [True, False])
-def test_colours_are_for_terminals_whose_users_want_them(plain: bool) -> None:
-    ours, theirs = pty.openpty()
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path), "TERM": "xterm"}
-    environment.pop("NO_COLOR", None)
+def test_colours_are_for_terminals_whose_users_want_them(
+    plain: bool, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.delenv("NO_COLOR", raising=False)
     if plain:
-        environment["NO_COLOR"] = "1"
-    process = subprocess.Popen(
-        [sys.executable, "-c", APR, "check", str(TINY_MODEL)], stdout=theirs, env=environment
-    )
-    os.close(theirs)
-    shown = b""
-    with contextlib.suppress(OSError):  # Linux's way to say that the other end is closed
-        while chunk := os.read(ours, 4096):
-            shown += chunk
-    os.close(ours)
-    assert process.wait() == 0
+        monkeypatch.setenv("NO_COLOR", "1")
+    ours, theirs = pty.openpty()
+    os.set_blocking(theirs, False)  # what does not fit fails, and does not wait for a reader
+    with open(ours, "rb") as reader, open(theirs, "w") as terminal:
+        with redirect_stdout(terminal):
+            assert main(["check", str(TINY_MODEL)]) == 0
+        shown = os.read(reader.fileno(), 1 << 16)
     assert shown.startswith(b"OK " if plain else b"\x1b[32mOK ")
     assert (b"\x1b" in shown) != plain
-    assert "\x1b" not in apr("check", str(TINY_MODEL)).stdout
+    assert main(["check", str(TINY_MODEL)]) == 0
+    printed = capsys.readouterr().out
+    assert printed.startswith("OK ")
+    assert "\x1b" not in printed
 
 
 def test_unknown_commands_and_options_are_usage_errors(

@@ -26,6 +26,7 @@ from inference.decode.session import Session
 from inference.engine.conversation import Conversation
 from inference.errors import EngineError, SessionBusyError
 from inference.model.stages import Stage
+from tests.within import Once
 
 PROMPT = list(range(1, 120))
 
@@ -187,11 +188,10 @@ def test_two_turns_at_once_in_a_conversation(tiny_with_words: Model) -> None:
     assert conversation.messages == []
 
 
-def test_threads_on_one_session_are_right_or_refused() -> None:
-    """In a process of its own: it used to end in a corrupted heap."""
-    code = """
+THREADS = """
 import sys, threading, inference
 from inference.data import TINY_MODEL
+interval = sys.getswitchinterval()
 sys.setswitchinterval(1e-5)
 with inference.load(TINY_MODEL) as model:
     prompt = list(range(1, 120))
@@ -212,46 +212,11 @@ with inference.load(TINY_MODEL) as model:
         assert len(found) == 4 and set(found) <= {alone, None} and alone in found, found
         served += found.count(None)
     assert served, "nobody was refused: the threads did not meet"
+sys.setswitchinterval(interval)
+print("threads", flush=True)
 """
-    done = subprocess.run(
-        [sys.executable, "-P", "-c", code], capture_output=True, text=True, timeout=300
-    )
-    assert (done.returncode, done.stderr) == (0, "")
 
-
-def test_one_stream_from_several_threads(tiny_with_words: Model) -> None:
-    """Each token is taken once, by whoever comes when the session is free."""
-    model = tiny_with_words
-    alone = model.generate(PROMPT, max_tokens=16, ignore_eos=True).ids
-    stream = model.stream(PROMPT, max_tokens=16, ignore_eos=True)
-    taken: list[int | None] = []
-    failed: list[BaseException] = []
-
-    def work() -> None:
-        while True:
-            try:
-                taken.append(next(stream).id)
-            except SessionBusyError:
-                continue
-            except StopIteration:
-                return
-            except BaseException as error:
-                failed.append(error)
-                return
-
-    workers = [threading.Thread(target=work) for _ in range(3)]
-    for worker in workers:
-        worker.start()
-    for worker in workers:
-        worker.join()
-    assert not failed
-    assert sorted(i for i in taken if i is not None) == sorted(alone)
-
-
-@pytest.mark.skipif(not hasattr(signal, "setitimer"), reason="needs timers")
-def test_an_interrupt_leaves_the_session_free_and_true() -> None:
-    """At any moment: what it says it has seen is what it goes on with."""
-    code = """
+INTERRUPTS = """
 import random, signal, inference
 from inference.data import TINY_MODEL
 class Alarm(Exception): pass
@@ -289,11 +254,66 @@ with inference.load(TINY_MODEL) as model:
             assert error < 1e-3, error
             session.truncate(1)
     assert rung > 20, rung
+print("interrupts", flush=True)
 """
-    done = subprocess.run(
-        [sys.executable, "-P", "-c", code], capture_output=True, text=True, timeout=300
-    )
-    assert (done.returncode, done.stderr) == (0, "")
+
+
+@pytest.fixture(scope="module")
+def there(once: Once) -> tuple[int, list[str], str]:
+    """How a process of its own ended in which both went well, what it wrote, and its errors."""
+
+    def run() -> tuple[int, list[str], str]:
+        code = THREADS + (INTERRUPTS if hasattr(signal, "setitimer") else "")
+        done = subprocess.run(
+            [sys.executable, "-P", "-c", code], capture_output=True, text=True, timeout=300
+        )
+        return done.returncode, done.stdout.split(), done.stderr
+
+    return once("a process of its own", run)
+
+
+def test_threads_on_one_session_are_right_or_refused(there: tuple[int, list[str], str]) -> None:
+    """In a process of its own: it used to end in a corrupted heap."""
+    code, came_to, errors = there
+    assert "threads" in came_to, errors
+    assert (code, errors) == (0, "")
+
+
+def test_one_stream_from_several_threads(tiny_with_words: Model) -> None:
+    """Each token is taken once, by whoever comes when the session is free."""
+    model = tiny_with_words
+    alone = model.generate(PROMPT, max_tokens=16, ignore_eos=True).ids
+    stream = model.stream(PROMPT, max_tokens=16, ignore_eos=True)
+    taken: list[int | None] = []
+    failed: list[BaseException] = []
+
+    def work() -> None:
+        while True:
+            try:
+                taken.append(next(stream).id)
+            except SessionBusyError:
+                continue
+            except StopIteration:
+                return
+            except BaseException as error:
+                failed.append(error)
+                return
+
+    workers = [threading.Thread(target=work) for _ in range(3)]
+    for worker in workers:
+        worker.start()
+    for worker in workers:
+        worker.join()
+    assert not failed
+    assert sorted(i for i in taken if i is not None) == sorted(alone)
+
+
+@pytest.mark.skipif(not hasattr(signal, "setitimer"), reason="needs timers")
+def test_an_interrupt_leaves_the_session_free_and_true(there: tuple[int, list[str], str]) -> None:
+    """At any moment: what it says it has seen is what it goes on with."""
+    code, came_to, errors = there
+    assert "interrupts" in came_to, errors
+    assert (code, errors) == (0, "")
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")

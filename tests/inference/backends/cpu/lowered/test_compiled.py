@@ -6,6 +6,7 @@ To the bit, watched or not, at every stage: both use the same kernels, in the sa
 from __future__ import annotations
 
 import os
+import platform
 import signal
 import subprocess
 import sys
@@ -48,6 +49,7 @@ from inference.model.ops import (
 from inference.model.stages import Stage
 from inference.quant import quantize
 from inference.quant.types import GGMLType
+from tests.within import Once
 
 GOLDEN = Path(__file__).parents[4] / "golden"
 RNG = np.random.default_rng(5)
@@ -463,11 +465,7 @@ def run_child(code: str, **environment: str) -> subprocess.CompletedProcess[str]
     )  # fmt: skip
 
 
-@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
-def test_a_forked_child_has_threads_of_its_own() -> None:
-    """Even if another thread held the crew at that moment."""
-    done = run_child(
-        """
+FORKED = """
 import warnings
 warnings.simplefilter("ignore", DeprecationWarning)  # of forking beside threads, which is the point
 with threads.turn:
@@ -477,52 +475,10 @@ if child == 0:
     os._exit(0 if same and threads._crew.count == 3 else 1)
 code = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
 assert model.session().advance([1, 2, 3]).tobytes() == first
-sys.exit(code)
+print("forked", code, flush=True)
 """
-    )
-    assert done.returncode == 0, done.stderr
 
-
-def test_another_processor_to_the_bit(tmp_path: Path) -> None:
-    """Compiled for less than this processor has, both ways still agree; the user is told.
-
-    Of what a table names by address, only that is compiled which the program needs.
-    What each of the others computes is for the kernels' tests to tell: ``qmatmul/test_targets``.
-    """
-    done = run_child(
-        """
-from inference.kernels.qmatmul.target import TARGET
-many = [session.advance(list(range(20))), session.advance([7])]
-from inference.backends.cpu.lowered import parts, table, taps
-(plan,) = model._backend._plans.values()
-named = {int(op) for rows in plan.compiled.tables for op in rows.rows[:, table.OP]}
-compiled = {op for op, function in parts._parts.items() if function.signatures}
-assert compiled == named & parts._parts.keys() < parts._parts.keys()
-assert not taps._tap_part.signatures
-session = inference.Model(model.file, lowered=False).session()
-same = [session.advance(ids) for ids in ([1, 2, 3], list(range(20)), [7])]
-assert same[0].tobytes() == first
-assert all(a.tobytes() == b.tobytes() for a, b in zip(many, same[1:], strict=True))
-print(TARGET.dot)
-""",
-        NUMBA_CPU_NAME="generic", NUMBA_CPU_FEATURES="", NUMBA_CACHE_DIR=str(tmp_path),
-    )  # fmt: skip
-    assert done.returncode == 0, done.stderr
-    assert done.stdout.strip() == "generic"
-    assert done.stderr.startswith("inference: compiling for this processor")
-
-
-def test_the_interpreter_ends_with_threads_asleep() -> None:
-    done = run_child("print(len(first))")
-    assert done.returncode == 0, done.stderr
-    assert all("compiling" in line for line in done.stderr.splitlines())
-
-
-@pytest.mark.skipif(not hasattr(signal, "setitimer"), reason="needs timers")
-def test_a_real_interrupt_at_any_moment() -> None:
-    """Some fifty alarms during runs: each ends in its exception, and the results stay right."""
-    done = run_child(
-        """
+INTERRUPTED = """
 import random, signal
 class Alarm(Exception): pass
 armed = False
@@ -545,9 +501,89 @@ while rung < 50:  # however fast a run is, some alarms come before its end
     signal.setitimer(signal.ITIMER_REAL, 0)
     if i % 10 == 0:
         assert model.session().advance([1, 2, 3]).tobytes() == first
+print("interrupted", rung, flush=True)
 """
-    )
+
+
+@pytest.fixture(scope="module")
+def there(once: Once) -> tuple[int, list[str], str]:
+    """How a process ended, and what it wrote, that was forked and interrupted where that can be."""
+
+    def run() -> tuple[int, list[str], str]:
+        code = FORKED if hasattr(os, "fork") else ""
+        done = run_child(code + (INTERRUPTED if hasattr(signal, "setitimer") else ""))
+        return done.returncode, done.stdout.splitlines(), done.stderr
+
+    return once("a process of its own", run)
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+def test_a_forked_child_has_threads_of_its_own(there: tuple[int, list[str], str]) -> None:
+    """Even if another thread held the crew at that moment."""
+    _, lines, errors = there
+    assert "forked 0" in lines, errors
+
+
+@pytest.mark.skipif(not hasattr(signal, "setitimer"), reason="needs timers")
+def test_a_real_interrupt_at_any_moment(there: tuple[int, list[str], str]) -> None:
+    """Some fifty alarms during runs: each ends in its exception, and the results stay right."""
+    _, lines, errors = there
+    assert "interrupted 50" in lines, errors
+
+
+def test_the_interpreter_ends_with_threads_asleep(there: tuple[int, list[str], str]) -> None:
+    code, _, errors = there
+    assert code == 0, errors
+    assert all("compiling" in line for line in errors.splitlines())
+
+
+def test_another_processor_to_the_bit() -> None:
+    """Compiled for less than this processor has, both ways still agree.
+
+    Of what a table names by address, only that is compiled which the program needs.
+    What each of the others computes is for the kernels' tests to tell: ``qmatmul/test_targets``,
+    for the same processor, so that each compiles what the other does not.
+    """
+    on_x86 = platform.machine().lower() in ("x86_64", "amd64")
+    done = run_child(
+        """
+from inference.kernels.qmatmul.target import TARGET
+many = [session.advance(list(range(20))), session.advance([7])]
+from inference.backends.cpu.lowered import parts, table, taps
+(plan,) = model._backend._plans.values()
+named = {int(op) for rows in plan.compiled.tables for op in rows.rows[:, table.OP]}
+compiled = {op for op, function in parts._parts.items() if function.signatures}
+assert compiled == named & parts._parts.keys() < parts._parts.keys()
+assert not taps._tap_part.signatures
+session = inference.Model(model.file, lowered=False).session()
+same = [session.advance(ids) for ids in ([1, 2, 3], list(range(20)), [7])]
+assert same[0].tobytes() == first
+assert all(a.tobytes() == b.tobytes() for a, b in zip(many, same[1:], strict=True))
+print(TARGET.dot)
+""",
+        NUMBA_CPU_NAME="x86-64" if on_x86 else "generic", NUMBA_CPU_FEATURES="",
+    )  # fmt: skip
     assert done.returncode == 0, done.stderr
+    assert done.stdout.strip() == "generic"
+
+
+def test_who_waits_for_a_compilation_is_told(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from inference.backends.cpu.lowered import compiled, executor
+
+    told, tell = threading.Event(), executor.tell
+
+    def heard(message: str) -> None:
+        tell(message)
+        told.set()
+
+    monkeypatch.setattr(executor, "_COMPILING_S", -1.0)  # as if it took longer than that
+    monkeypatch.setattr(executor, "tell", heard)
+    monkeypatch.setattr(compiled, "prepare", lambda: told.wait(60) or pytest.fail("never told"))
+    with inference.load(TINY_MODEL) as model:
+        model.session().advance([1])
+    assert capsys.readouterr().err.startswith("inference: compiling for this processor")
 
 
 @dataclass(frozen=True)
