@@ -53,6 +53,7 @@ def records(once: Once, pytester: pytest.Pytester) -> Records:
     return once("the corpus", lambda: judge(pytester, CORPUS))
 
 
+@pytest.mark.untraced
 def test_every_claim_of_the_corpus_has_a_verdict(records: Records) -> None:
     claims = {(record["contract"], record["claim"]) for record in records}
     assert len(claims) == 723
@@ -90,6 +91,7 @@ def test_what_is_falsified_is_explained_and_nothing_else_is(records: Records) ->
     assert causes.keys() - falsified <= BORDERLINE
 
 
+@pytest.mark.untraced
 def test_a_broken_implementation_falsifies_the_bound_claims(
     pytester: pytest.Pytester, records: Records
 ) -> None:

@@ -336,6 +336,7 @@ def test_hostile_counts_cost_no_memory(tmp_path: Path) -> None:
     assert peak < 1_000_000
 
 
+@pytest.mark.untraced
 @pytest.mark.parametrize("resealed", [False, True])
 def test_damaged_files_give_a_result_or_a_typed_error(
     resealed: bool,

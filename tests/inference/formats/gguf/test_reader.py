@@ -315,6 +315,7 @@ def test_no_such_file(tmp_path: Path) -> None:
         GgufFile(tmp_path / "none.gguf")
 
 
+@pytest.mark.untraced
 def test_damaged_files_give_a_result_or_a_typed_error(
     tiny_gguf: Path,
     tmp_path: Path,

@@ -150,6 +150,7 @@ def test_what_we_accept_the_safetensors_package_accepts(
     assert accepted > 20
 
 
+@pytest.mark.untraced
 def test_damaged_directories_give_a_result_or_a_typed_error(
     make_hf: Callable[..., Path],
     mutations: Callable[..., Iterator[bytes]],

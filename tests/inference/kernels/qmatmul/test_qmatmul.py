@@ -263,6 +263,7 @@ def test_misfits_are_refused() -> None:
 
 
 class TestActivations:
+    @pytest.mark.untraced
     @settings(max_examples=200)
     @given(
         values=st.lists(
