@@ -211,6 +211,7 @@ def pytester(
     It forgets its projects' modules but none of installed packages.
     """
     monkeypatch.setenv("PYTEST_ADDOPTS", QUIET_PLUGINS)
+    monkeypatch.delenv("HYPOTHESIS_STORAGE_DIRECTORY", raising=False)
     share_what_hypothesis_read(pytester.path)
     return pytester
 

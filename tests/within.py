@@ -195,5 +195,7 @@ class Once:
                 made: Made = pickle.loads(path.read_bytes())
                 return made
             made = make()
-            path.write_bytes(pickle.dumps(made))
+            whole = path.with_suffix(".new")
+            whole.write_bytes(pickle.dumps(made))
+            whole.replace(path)  # so that who is killed meanwhile leaves nothing cut short
             return made

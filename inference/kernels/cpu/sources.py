@@ -16,7 +16,7 @@ from pathlib import Path
 _ROOT = Path(__file__).parents[3]
 _KERNELS = Path(__file__).parents[1]
 """Where is what compiled code calls, but for what lies beside it."""
-_MODULE = rf"{__name__.partition('.')[0]}\.[\w.]+"
+_MODULE = rf"{__name__.partition('.')[0]}(?:\.[\w.]+)?"
 _IMPORT = re.compile(
     rf"^[ \t]*(?:from ({_MODULE}) import (\([^)]*\)|[^\n]*)|import ({_MODULE}))", re.MULTILINE
 )

@@ -79,7 +79,7 @@ def test_reports_are_the_controllers_under_xdist(project):
     alone = read(project)
     for path in project.pytester.path.glob("r.*"):
         path.unlink()
-    shared = project.run(*files, *WORKERS, "-n1", "-p", "no:cacheprovider", examples=3)
+    shared = project.run(*files, *WORKERS, "-p", "no:cacheprovider", examples=3)
     assert read(project) == alone
     assert len(alone[0]) == 11
     assert sum("under the threshold: lowest level L0" in line for line in shared.outlines) == 1

@@ -78,8 +78,9 @@ def test_the_digest_changes_with_a_file_that_is_built_on(
     """Those are files of the kernels, and what lies beside the function's own."""
     start = write(
         {
-            "run/it.py": "from inference.kernels.b import B\nfrom inference.far import FAR",
+            "run/it.py": "from inference import kernels, far\nfrom inference.far import FAR",
             "run/near.py": "NEAR = 1",
+            "kernels/__init__.py": "from inference.kernels.b import B",
             "kernels/b.py": "import inference.kernels.c\nfrom inference.run.near import NEAR",
             "kernels/c.py": "C = 1",
             "kernels/d.py": "D = 1",

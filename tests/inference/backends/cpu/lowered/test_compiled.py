@@ -459,10 +459,17 @@ first = session.advance([1, 2, 3]).tobytes()
 
 
 def run_child(code: str, **environment: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-P", "-c", CHILD + code],
-        capture_output=True, text=True, timeout=300, env={**os.environ, **environment},
-    )  # fmt: skip
+    words = [sys.executable, "-P", "-c", CHILD + code]
+    with subprocess.Popen(
+        words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True,
+        env={**os.environ, **environment},
+    ) as process:  # fmt: skip
+        try:
+            out, errors = process.communicate(timeout=300)
+        except subprocess.TimeoutExpired:
+            os.killpg(process.pid, signal.SIGKILL)  # with what it has forked
+            out, errors = process.communicate()
+    return subprocess.CompletedProcess(words, process.returncode, out, errors)
 
 
 FORKED = """
