@@ -185,6 +185,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 class There(NamedTuple):
     """What a process with checked memory did; what is None it did not come to."""
 
+    code: int
     errors: str
     touched: dict[str, int] | None
     """How forks of it ended that touched memory in and around what is guarded."""
@@ -210,7 +211,7 @@ def there(folder: Path, once: Once) -> There:
         if (folder / "logits.npz").exists():
             with np.load(folder / "logits.npz") as held:
                 logits = dict(held)
-        return There(done.stderr, touched, logits, faults)
+        return There(done.returncode, done.stderr, touched, logits, faults)
 
     return once("everything with checked memory", run)
 
@@ -220,6 +221,7 @@ def test_every_architecture_runs_whole(folder: Path, there: There) -> None:
     """The same results as otherwise, but for the order of additions that are vectorized there."""
     held = there.logits
     assert held is not None, there.errors
+    assert there.code == 0, there.errors
     assert {name.rsplit("-", 1)[0] for name in held} == set(ARCHITECTURES)
     for architecture in ARCHITECTURES:
         with inference.load(folder / f"{architecture}.gguf") as model:
